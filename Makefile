@@ -1,0 +1,53 @@
+# Everything a newcomer needs; `make help` lists it. All targets install what they need into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORPUS ?= ../shared/corpus/sisimai
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench corpus golden docs fuzz install clean
+
+help: ## Print this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+install: $(INSTALLED) ## Make .venv and install the project with its tools
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older."; echo "Say which to use: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(INSTALLED)
+
+demo: $(INSTALLED) ## Run the main job end to end on loopback doubles and show the result
+	@$(BIN)/python -m examples.demo
+
+test: $(INSTALLED) ## Run all tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+check: $(INSTALLED) ## Lint, format check, types: complains, never writes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(INSTALLED) ## Let the linter and formatter write
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Measure the budgets as ratios in one run
+	$(BIN)/python -m benchmarks
+
+corpus: $(INSTALLED) ## Score public bounces with labels (CORPUS=folder with labels.jsonl)
+	$(BIN)/python -m benchmarks.corpus $(CORPUS)
+
+golden: $(INSTALLED) ## Accept what the tests wrote as *.got.json (read the diff first)
+	$(BIN)/python -m tests.golden
+
+docs: $(INSTALLED) ## Write the generated parts of README.md and docs/
+	$(BIN)/python -m docs.generate
+
+fuzz: $(INSTALLED) ## Look longer for inputs that break a promise
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_fuzz.py
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy

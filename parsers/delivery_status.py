@@ -1,0 +1,263 @@
+"""Reads RFC 3464 and RFC 6533 delivery reports, as forgiving as the mails demand.
+
+An empty `message/delivery-status` part is legal here and yields no failures: Gmail's alias notice has one. Knows no
+vendor's notices; what it cannot find in the report it looks up in the human text beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from parsers.facts import Failure, Kind, Reading
+from parsers.failure_text import recipient_reason
+from parsers.mime import Headers, Mail, address, clean, open_headers
+from parsers.platform import platform_of, reporter_of, writer_of
+from parsers.returned_text import split_original
+from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command
+from parsers.speaker import host_in
+
+REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
+MAX_RECIPIENTS = 1000
+MICROSOFT = ("exchange", "exchange-online", "outlook")
+MAX_PROSE = 4000
+
+_BLANK_LINES = re.compile(r"\n[ \t]*\n")
+# QUIRK(many): a long Diagnostic-Code goes on in the next line without the white space RFC 5322 asks for.
+_UNFOLDED = re.compile(r"\n(?![A-Za-z][A-Za-z-]{2,40}[ \t]*:|[ \t\n])")
+_NAMES_RECIPIENT = re.compile(r"(?:^|\n)(?:final|original)-recipient[ \t]*:")
+_SEVERAL = re.compile(r"\n(?=final-recipient[ \t]*:)", re.IGNORECASE)
+_TYPE = re.compile(r"[ \t]*[\w-]+[ \t]*")
+_COMMENT = re.compile(r"\([^()]*\)")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]?")
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
+
+_KINDS: dict[str, Kind] = {
+    "failed": "failed",
+    "failure": "failed",
+    "delayed": "delayed",
+    "deferred": "delayed",
+    "delivered": "delivered",
+    "relayed": "delivered",
+    "expanded": "delivered",
+}
+_PER_RECIPIENT = ("final-recipient", "original-recipient", "action", "x-actual-recipient")
+
+
+def read_delivery_status(mail: Mail) -> Reading | None:
+    """Read the report parts of a mail; None where there is none, or none that names a recipient."""
+    reports = [part for part in mail.parts if part.media_type in REPORT_TYPES]
+    if not reports:
+        return None
+    failures, reporter = read_fields("\n\n".join(part.text() for part in reports), human_text(mail), mail)
+    return Reading("delivery-status", failures, reporter) if failures else None
+
+
+def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...], str | None]:
+    """The failures in the fields of a report, and who wrote it; `prose` is what stands beside them for a human."""
+    per_message, blocks = _blocks(text)
+    reporting_mta = _typed(per_message.raw("reporting-mta")) if per_message else None
+    headers = (mail.headers, per_message) if per_message is not None else (mail.headers,)
+    reporter = reporter_of(reporting_mta, mail.sender, *headers) or writer_of(prose[:4000].lower())
+    # Exchange names no remote server where it refused itself; others may only not know whom they talked to.
+    refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
+    only = len(blocks) == 1
+    found = (_failure(block, prose, refuser, only) for block in blocks)
+    return tuple(refused_by_reporter(f, reporter, refuser) for f in found if f is not None), reporter
+
+
+def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: str | None) -> Failure:
+    """Name Microsoft's reporters as the refusing platform, where no other host is named: they refused."""
+    if reporter not in MICROSOFT or failure.platform not in (None, "exchange") or failure.kind == "delivered":
+        return failure
+    if failure.remote_host not in (None, reporting_host and reporting_host.lower()):
+        return failure
+    return replace(failure, platform=reporter)
+
+
+def report_fields(mail: Mail) -> Headers | None:
+    """The per-message fields of a report (Reporting-MTA, Arrival-Date, ...); None where there is no report part."""
+    for part in mail.parts:
+        if part.media_type in REPORT_TYPES:
+            return _blocks(part.text())[0]
+    return None
+
+
+def human_text(mail: Mail) -> str:
+    """What the report says to a human, the returned mail cut off; "" where it says nothing."""
+    for part in mail.texts():
+        text = part.text()
+        if text.strip():
+            return split_original(text)[0][:16384]
+    return ""
+
+
+def _blocks(text: str) -> tuple[Headers | None, list[Headers]]:
+    """Split a report in its per-message fields and one block for each recipient."""
+    per_message: Headers | None = None
+    recipients: list[str] = []
+    for chunk in _BLANK_LINES.split(text.strip("\n")):
+        block = _UNFOLDED.sub("\n ", chunk.strip("\n"))
+        lower = block.lower()
+        if not lower or lower.isspace():
+            continue
+        if "l-recipient" in lower and _NAMES_RECIPIENT.search(lower) is not None:
+            # QUIRK(AOL): several recipients without a blank line between them.
+            recipients += _SEVERAL.split(block) if lower.count("final-recipient:") > 1 else [block]
+        elif recipients:
+            # QUIRK: a blank line inside the fields of one recipient; they still belong together.
+            recipients[-1] += "\n" + block
+        elif per_message is None:
+            per_message = open_headers(block)
+        if len(recipients) > MAX_RECIPIENTS:
+            break
+    if not recipients and per_message is not None and any(name in per_message for name in _PER_RECIPIENT):
+        recipients.append(text)
+    if per_message is None and recipients:
+        per_message = open_headers(recipients[0])
+    return per_message, [open_headers(block) for block in recipients]
+
+
+def _failure(block: Headers, prose: str, reporting_mta: str | None, only: bool) -> Failure | None:
+    final = _address(block.raw("final-recipient"))
+    original = _address(block.raw("original-recipient"))
+    recipient = final or original or _address(block.raw("x-actual-recipient"))
+    if recipient is None:
+        return None
+    status = _status(block.raw("status"))
+    kind = _kind(block.raw("action"), status)
+    diagnostic = _diagnostic(block)
+    reason = None
+    if kind != "delivered" and (diagnostic is None or read_reply(diagnostic) is None):
+        # The report gives no reply of a server; the words written for a human often quote it.
+        reason = recipient_reason(prose, recipient)
+    failure = Failure(
+        kind,
+        recipient,
+        original_recipient=original if original and original.lower() != recipient.lower() else None,
+        status=status,
+        command="LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None,
+        remote_host=_remote_host(block.raw("remote-mta")),
+        at_relay="the relay for the domain" in (block.raw("remote-mta") or ""),
+    )
+    return with_words(failure, diagnostic or reason, prose if only else reason, reporting_mta)
+
+
+def with_words(
+    failure: Failure, diagnostic: str | None, prose: str | None, reporting_mta: str | None = None
+) -> Failure:
+    """Complete a failure with what its words say: codes, inner reply, refused command, host and platform.
+
+    `reporting_mta` is given where the reporting server is known to be the one that refused.
+    """
+    inner = None
+    status, code, host = failure.status, failure.reply_code, failure.remote_host
+    words = diagnostic or (prose if failure.kind != "delivered" else None)
+    if words:
+        reply = read_reply(words)
+        deepest = innermost_reply(words) if diagnostic else None
+        if deepest is not None:
+            inner = deepest.text
+            code = code or deepest.code
+            status = _better_status(deepest.status or (reply.status if reply else None), status)
+        elif reply is not None:
+            code = code or reply.code
+            status = _better_status(reply.status, status)
+    if host is None:
+        host = (host_in(diagnostic) if diagnostic else None) or (reporting_mta.lower() if reporting_mta else None)
+    return Failure(
+        failure.kind,
+        failure.recipient,
+        original_recipient=failure.original_recipient,
+        status=status,
+        reply_code=code,
+        diagnostic=clean(diagnostic) or None if diagnostic else None,
+        inner=clean(inner) if inner else None,
+        command=failure.command
+        or (refused_command(diagnostic) if diagnostic else None)
+        or (refused_command(prose) if prose else None),
+        prose=prose[:MAX_PROSE].strip() or None if prose else None,
+        remote_host=host,
+        # The reporter's own prose says nothing about who refused.
+        platform=failure.platform or platform_of(host, diagnostic),
+        at_relay=failure.at_relay,
+    )
+
+
+def _better_status(quoted: str | None, reported: str | None) -> str | None:
+    """The code inside the server's own words, unless it says nothing and the reported one does."""
+    if quoted is None or reported is None:
+        return quoted or reported
+    if quoted.endswith(".0.0") and not reported.endswith(".0.0"):
+        return reported
+    return quoted
+
+
+def _kind(action: str | None, status: str | None) -> Kind:
+    if action:
+        word = _COMMENT.sub("", action).strip().lower().split(" ")[0].rstrip(";")
+        if word in _KINDS:
+            return _KINDS[word]
+    if status and status[0] in "24":
+        return "delivered" if status[0] == "2" else "delayed"
+    return "failed"
+
+
+def _status(value: str | None) -> str | None:
+    """`5.0.0 (permanent failure)` is 5.0.0; what is no enhanced status code (RFC 3463) is none."""
+    if not value:
+        return None
+    for word in _COMMENT.sub(" ", value).replace(",", " ").split():
+        if is_status(word):
+            return word
+    return None
+
+
+def _diagnostic(block: Headers) -> str | None:
+    for name in ("diagnostic-code", "x-postfix-diagnostic", "x-supplementary-info"):
+        values = block.all(name)
+        if values:
+            text = " ".join(values)
+            kind, semicolon, rest = text.partition(";")
+            if semicolon and len(kind) < 24 and _TYPE.fullmatch(kind) is not None:
+                text = rest
+            text = join_lines(text.strip())
+            # QUIRK(sendmail): `X-Unix; 73` is the exit status of a local program, no words.
+            if text and not text.isdigit():
+                return text
+    return None
+
+
+def _typed(value: str | None) -> str | None:
+    """The text of a `type; text` value (RFC 3464 2.1.2), comments kept."""
+    if not value:
+        return None
+    kind, semicolon, text = value.partition(";")
+    return (text if semicolon and " " not in kind.strip() else value).strip() or None
+
+
+def _remote_host(value: str | None) -> str | None:
+    text = _typed(value)
+    if text is None:
+        return None
+    found = _HOST.match(_COMMENT.sub("", text).strip().strip("[]<>"))
+    host = found[0].strip("[].").lower() if found else None
+    return host or None
+
+
+def _is_host(text: str | None) -> bool:
+    return text is not None and "." in text and _HOST.fullmatch(text) is not None
+
+
+def _address(value: str | None) -> str | None:
+    text = _typed(value)
+    if text is None:
+        return None
+    kind = (value or "").partition(";")[0].strip().lower()
+    if kind == "utf-8":
+        text = _UNITEXT.sub(lambda m: chr(min(int(m[1], 16), 0x10FFFF)), text)  # RFC 6533 3
+    elif "+" in text and kind == "rfc822":
+        # RFC 3461 4.2: xtext writes "+" as +2B; a plain "+" in an address stays.
+        text = _XTEXT.sub(lambda m: chr(int(m[1], 16)), text) if "+2B" in text or "+3D" in text else text
+    return address(text)

@@ -1,0 +1,382 @@
+"""Opens a mail, however broken, into headers and flat parts, reading the bytes once.
+
+Decodes nothing that nobody asks for and never raises on any input: what cannot be decoded is decoded as well as it can
+be, what nests or repeats without end is cut off. Knows nothing of bounces. The standard library's parser is not used
+because it builds a tree of objects for every part; a bounce needs three headers and two parts of it.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from html import unescape
+
+MAX_DEPTH = 12
+"""Multiparts inside multiparts that are followed; real bounces reach 4 (a report inside a forwarded mail)."""
+MAX_PARTS = 200
+"""Parts of one mail that are looked at; what comes after is only counted as body of the mail."""
+MAX_HEADER_BYTES = 128 * 1024
+MAX_TEXT_BYTES = 256 * 1024
+"""Bytes of one part that are decoded to text: the reason of a failure stands in the first screens, or nowhere."""
+
+# RFC 5322 2.2: a field name is printable ASCII without colon; a value goes on while lines begin with white space.
+_FIELD = re.compile(r"^([!-9;-~]{1,100}+)[ \t]*+:(.*+(?:\n[ \t].*+)*+)", re.MULTILINE)
+_FOLD = re.compile(r"\n[ \t]+")
+_PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"([^"\\\n]*(?:\\.[^"\\\n]*)*)"|([^\s;"]+))')
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=")
+_BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?)")
+# Each part bounded, so that a search stays linear whatever the text (RFC 5321 4.5.3.1: 64 and 255 octets).
+_ADDRESS = re.compile(
+    r"[^\s<>,;:\"'()\[\]@]{1,64}@[^\s<>,;:\"'()\[\]@]{1,255}|\"[^\"\n]{1,64}\"@[^\s<>,;:\"'()\[\]@]{1,255}"
+)
+_ANGLE = re.compile(r"<\s*([^<>\s][^<>]*?)\s*>")
+_DATE = re.compile(
+    r"(\d{1,2})[ \-]+(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*[ \-]+(\d{4}|\d\d)[ ,]+"
+    r"(\d{1,2}):(\d\d)(?::(\d\d))?(?:\s*([+-]\d{4}))?",
+    re.IGNORECASE,
+)
+_MONTHS = {
+    m: i for i, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
+}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_TAG = re.compile(r"<[^<>]*>")
+_CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
+_BREAKING_TAG = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|hr|/?blockquote)\b[^<>]*>", re.IGNORECASE)
+
+
+class Headers:
+    """The header fields of a mail or a part, by lower-case name, in the order they stand."""
+
+    __slots__ = ("_fields", "_first")
+
+    def __init__(self, block: str) -> None:
+        self._fields = _FIELD.findall(block)
+        self._first = {name.lower(): value for name, value in reversed(self._fields)}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._first
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def raw(self, name: str) -> str | None:
+        """The first field of that lower-case name, unfolded, otherwise as it stands."""
+        value = self._first.get(name)
+        if value is None:
+            return None
+        return (_FOLD.sub(" ", value) if "\n" in value else value).strip()
+
+    def get(self, name: str) -> str | None:
+        """The first field of that lower-case name, unfolded, RFC 2047 decoded, control characters out; None if empty."""
+        value = self.raw(name)
+        if not value:
+            return None
+        if "=?" in value:
+            value = decode_words(value)
+        return clean(value) or None
+
+    def all(self, name: str) -> list[str]:
+        """Every field of that lower-case name, unfolded."""
+        first = self.raw(name)
+        if first is None:
+            return []
+        if len(self._first) == len(self._fields):  # no name stands there twice
+            return [first]
+        return [_FOLD.sub(" ", value).strip() for other, value in self._fields if other.lower() == name]
+
+
+class Part:
+    """One leaf of a mail: its headers and the span of its body in the mail's bytes."""
+
+    __slots__ = ("_data", "_end", "_parameters", "_start", "_text", "headers", "media_type")
+
+    def __init__(self, data: bytes, start: int, end: int, headers: Headers, default: str = "text/plain") -> None:
+        self._data, self._start, self._end = data, start, end
+        self._text: str | None = None
+        media_type = _media_type(headers.raw("content-type"))
+        self._parameters: dict[str, str] | None = None if media_type else {}
+        self.headers = headers
+        self.media_type = media_type or default
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What Content-Type says behind the type, by lower-case name; nothing behind a broken type."""
+        if self._parameters is None:
+            found = _PARAMETER.findall((self.headers.raw("content-type") or "")[:4096])
+            self._parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(found)}
+        return self._parameters
+
+    @property
+    def size(self) -> int:
+        return self._end - self._start
+
+    def body(self, limit: int | None = None) -> bytes:
+        """The bytes of the part, transfer encoding undone; at most `limit` encoded bytes are read."""
+        end = self._end if limit is None else min(self._end, self._start + limit)
+        body = self._data[self._start : end]
+        encoding = (self.headers.raw("content-transfer-encoding") or "").lower()
+        if "base64" in encoding:
+            return _base64(body)
+        if "quoted-printable" in encoding:
+            return a2b_qp(body)
+        return body
+
+    def text(self) -> str:
+        """The part as text, at most MAX_TEXT_BYTES of it, line ends as "\\n"; HTML is reduced to its words."""
+        if self._text is None:
+            text = decode(self.body(MAX_TEXT_BYTES), self.parameters.get("charset"))
+            if "\r" in text:
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
+            self._text = html_to_text(text) if self.media_type == "text/html" else text
+        return self._text
+
+
+class Mail:
+    """A mail opened: its own headers, and its leaves as one flat list in the order they stand."""
+
+    __slots__ = ("data", "headers", "media_type", "parts", "sender", "whole")
+
+    def __init__(self, data: bytes, whole: Part, parts: list[Part]) -> None:
+        self.data = data
+        self.headers = whole.headers
+        self.parts = parts
+        self.whole = whole
+        """The mail as one part; the only one, unless it is a multipart."""
+        self.media_type = whole.media_type
+        self.sender = address(self.headers.raw("from"))
+        """The address in From; None for none."""
+
+    def texts(self) -> Iterator[Part]:
+        """The parts a human would read, plain text before HTML."""
+        for wanted in ("text/plain", "text/html"):
+            for part in self.parts:
+                if part.media_type == wanted:
+                    yield part
+
+
+def open_mail(data: bytes) -> Mail:
+    """Open the bytes of one mail: LF, CRLF or CR line ends, with or without an mbox "From " line before it."""
+    data, start = _begin(data)
+    headers, body = _headers_at(data, start, len(data))
+    parts: list[Part] = []
+    whole = _collect(data, body, len(data), headers, "text/plain", parts, 0)
+    return Mail(data, whole, parts)
+
+
+def open_headers_of(data: bytes) -> Headers:
+    """Only the header fields of the bytes of a mail; what it holds is not looked at."""
+    data, start = _begin(data)
+    return _headers_at(data, start, len(data))[0]
+
+
+def _begin(data: bytes) -> tuple[bytes, int]:
+    """The mail with LF line ends, and where its header begins."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    start = 0
+    while data.startswith((b"\n", b"From ", b">From "), start):
+        # QUIRK(mbox): the separator line, and blank lines that copy and paste leaves before the first header.
+        line_end = data.find(b"\n", start)
+        if line_end < 0:
+            break
+        start = line_end + 1
+    return data, start + 3 if data.startswith(b"\xef\xbb\xbf", start) else start
+
+
+def open_headers(text: str) -> Headers:
+    """Read a block of header fields that stands somewhere as text (text/rfc822-headers, a quotation)."""
+    return Headers(text[:MAX_HEADER_BYTES])
+
+
+def _headers_at(data: bytes, start: int, end: int) -> tuple[Headers, int]:
+    """Read the header block at `start`; return it and where the body begins."""
+    if data.startswith(b"\n", start):
+        return Headers(""), start + 1
+    stop = data.find(b"\n\n", start, end)
+    body = stop + 2
+    if stop < 0:
+        stop = body = end
+    block = data[start : min(stop, start + MAX_HEADER_BYTES)]
+    return Headers(decode(block, None)), body
+
+
+def _collect(data: bytes, start: int, end: int, headers: Headers, default: str, parts: list[Part], depth: int) -> Part:
+    part = Part(data, start, end, headers, default)
+    boundary = part.parameters.get("boundary") if part.media_type.startswith("multipart/") else None
+    if not boundary or depth >= MAX_DEPTH:
+        parts.append(part)
+        return part
+    before = len(parts)
+    # RFC 2046 5.1.5: the parts of a digest are mails unless they say otherwise.
+    default = "message/rfc822" if part.media_type == "multipart/digest" else "text/plain"
+    for part_start, part_end in _spans(data, start, end, boundary.encode("utf-8", "replace")):
+        if len(parts) >= MAX_PARTS:
+            break
+        part_headers, body = _headers_at(data, part_start, part_end)
+        _collect(data, min(body, part_end), part_end, part_headers, default, parts, depth + 1)
+    if len(parts) == before:
+        # QUIRK(broken multipart): the boundary never comes; what is there is still worth reading as text.
+        parts.append(Part(data, start, end, Headers("")))
+    return part
+
+
+def _spans(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
+    """The spans between boundary lines (RFC 2046 5.1.1); a missing last boundary ends with the data."""
+    delimiter = b"--" + boundary
+    length = len(delimiter)
+    opened: int | None = None
+    at = start if data.startswith(delimiter, start) else data.find(b"\n" + delimiter, start, end) + 1
+    while at > 0 or (at == 0 and start == 0 and opened is None and data.startswith(delimiter)):
+        after = at + length
+        line_end = data.find(b"\n", after, end)
+        tail = data[after : line_end if line_end >= 0 else end]
+        if not tail.strip() or tail.startswith(b"--"):
+            if opened is not None:
+                yield opened, max(opened, at - 1)
+            opened = None if tail.startswith(b"--") else line_end + 1
+            if opened is None or line_end < 0:
+                return
+        # else: the boundary is the beginning of a longer one: not ours.
+        at = data.find(b"\n" + delimiter, max(after - 1, start), end) + 1
+    if opened is not None:
+        yield opened, end
+
+
+def _media_type(value: str | None) -> str | None:
+    """The type in a Content-Type, lower case; None where there is none."""
+    if not value:
+        return None
+    media_type = value.partition(";")[0].strip().lower()
+    if " " in media_type:
+        # QUIRK(old mailers): `text/plain charset=us-ascii` without the semicolon.
+        media_type = media_type.split(" ", 1)[0]
+    return media_type if "/" in media_type else None
+
+
+def _base64(body: bytes) -> bytes:
+    try:
+        return a2b_base64(body)
+    except Base64Error:
+        # QUIRK(truncated mails): the last group is incomplete; the groups before it are fine.
+        kept = re.sub(rb"[^A-Za-z0-9+/]", b"", body)
+        return a2b_base64(kept[: len(kept) // 4 * 4])
+
+
+def decode(data: bytes, charset: str | None) -> str:
+    """Decode by the declared charset if it fits, else UTF-8, else ISO-2022-JP where it shows, else Windows-1252."""
+    if charset and charset.lower() not in ("us-ascii", "utf-8", "ascii"):
+        try:
+            return data.decode(charset)
+        except (LookupError, ValueError):
+            if charset.lower().startswith("iso-2022") or charset.lower() in ("shift_jis", "euc-jp", "gb2312", "big5"):
+                try:
+                    return data.decode("gb18030" if charset.lower() == "gb2312" else charset, "replace")
+                except LookupError:  # pragma: no cover - a Python built without CJK codecs
+                    pass
+    if b"\x1b" in data and (b"\x1b$" in data or b"\x1b(" in data):
+        return data.decode("iso-2022-jp", "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def decode_words(value: str) -> str:
+    """Decode RFC 2047 encoded words; a broken one stays as it stands."""
+    return _ENCODED_WORD.sub(_decode_word, _BETWEEN_WORDS.sub(r"\1", value[:8192]))
+
+
+def _decode_word(match: re.Match[str]) -> str:
+    charset, encoding, text = match.groups()
+    data = text.encode("ascii", "replace")
+    data = _base64(data) if encoding in "bB" else a2b_qp(data, header=True)
+    return decode(data, charset.partition("*")[0])  # RFC 2231 5: charset*language
+
+
+def clean(text: str) -> str:
+    """Make one line of it: white space folded, control, bidi and zero-width characters out."""
+    if text.isprintable():  # then its only white space is the blank, and nothing is to be taken out
+        return " ".join(text.split()) if "  " in text else text.strip()
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def html_to_text(html: str) -> str:
+    """The words of an HTML text, a line per block; scripts, styles and comments left out."""
+    html = html[:MAX_TEXT_BYTES]
+    for opening, closing in (("<style", "</style"), ("<script", "</script"), ("<!--", "-->")):
+        html = _without(html, opening, closing)
+    text = _TAG.sub("", _CELL_END.sub(" ", _BREAKING_TAG.sub("\n", html.replace("\n", " "))))
+    return "\n".join(" ".join(line.split()) for line in unescape(text).split("\n"))
+
+
+def _without(text: str, opening: str, closing: str) -> str:
+    lower = text.lower()
+    kept, at = [], 0
+    while (found := lower.find(opening, at)) >= 0:
+        kept.append(text[at:found])
+        at = lower.find(closing, found)
+        if at < 0:
+            return "".join(kept)
+        at += len(closing)
+    return "".join([*kept, text[at:]]) if kept else text
+
+
+def addresses(text: str) -> list[str]:
+    """Every mail address in a text, in order, without repeats."""
+    return list(dict.fromkeys(a.strip(".") for a in _ADDRESS.findall(text[:MAX_TEXT_BYTES])))
+
+
+def address(text: str | None) -> str | None:
+    """The address of a From, To or Return-Path value; None for an empty one (`<>`) or none at all."""
+    if not text:
+        return None
+    text = text[:4096]
+    at = text.rfind("<")
+    last = text[at + 1 : text.find(">", at)].strip() if at >= 0 else ""
+    if "@" in last and at < text.rfind(">"):
+        return last
+    for candidate in reversed(_ANGLE.findall(text)) if at >= 0 else ():
+        if "@" in candidate:
+            return str(candidate)
+    found = _ADDRESS.search(text)
+    return found[0] if found else None
+
+
+def message_ids(text: str | None) -> list[str]:
+    """The Message-IDs in a Message-ID, In-Reply-To or References value, without angle brackets."""
+    if not text:
+        return []
+    if len(text) < 1000 and text[0] == "<" and text[-1] == ">" and text.count("<") == 1 == text.count(">"):
+        only = text[1:-1].strip()  # as nearly all are
+        return [only] if only else []
+    found = _ANGLE.findall(text[:16384]) if "<" in text else []
+    return found or ([text.strip()] if "@" in text and " " not in text.strip() else [])
+
+
+def moment(text: str | None) -> datetime | None:
+    """A Date value (RFC 5322 3.3, forgiving) as aware UTC; None where there is no date in it."""
+    found = _DATE.search(text[:256]) if text else None
+    if found is None:
+        return None
+    day, month, year, hour, minute, second, zone = found.groups()
+    number = int(year)
+    if len(year) == 2:
+        number += 2000 if number < 50 else 1900  # RFC 5322 4.3
+    try:
+        local = datetime(
+            number, _MONTHS[month.lower()], int(day), int(hour), int(minute), min(int(second or 0), 59), tzinfo=UTC
+        )
+        return local if zone is None else local - _offset(zone)
+    except (ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _offset(zone: str) -> timedelta:
+    """How far `+0900` is ahead of UTC."""
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
+    return -offset if zone[0] == "-" else offset

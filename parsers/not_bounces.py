@@ -1,0 +1,233 @@
+"""Tells mails that report no failed delivery from bounces, before anyone reads words into them.
+
+A bounce is a machine's report about a mail of ours. Vacation replies, read receipts, list mail, DMARC reports, answers
+of people who quote a bounce, and phishing that dresses as one are not. Every answer names the observation behind it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from parsers.bounce_marks import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
+from parsers.facts import NotABounce, NotKind
+from parsers.failure_text import says
+from parsers.mime import Mail, address, message_ids
+from parsers.returned_text import split_original
+
+MAX_WORDS = 6000
+"""Characters of the text in which words of failure are looked for."""
+
+_REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
+_AUTO_HEADERS = (
+    "x-autoreply",
+    "x-auto-reply",
+    "x-autorespond",
+    "x-autoresponder",
+    "x-autoreply-from",
+    "x-mail-autoreply",
+    "x-auto-reply-from",
+    "x-vacation",
+    "x-away-message",
+)
+_REPLY_OR_FORWARD = re.compile(
+    r"(?:re|aw|sv|vs|antw|fwd?|wg|tr|rv|enc|vb|i|odp|ynt|rif|回复|转发|返信)(?:\[\d+\])?\s?[:：]", re.IGNORECASE
+)
+_AWAY = re.compile("|".join(AWAY_SUBJECTS), re.IGNORECASE)
+_BOUNCE_SUBJECT = re.compile("|".join(BOUNCE_SUBJECTS), re.IGNORECASE)
+_DAEMON = re.compile(DAEMONS, re.IGNORECASE)
+_DAEMON_NAME = re.compile("|".join(DAEMON_NAMES), re.IGNORECASE)
+_RECEIPT_SUBJECT = re.compile(
+    r"(?:read|not read|gelesen|ungelesen|lu|non lu|leído|letto|lido|lida|gelezen|läst|прочитано|已读|開封済み)\s?:",
+    re.IGNORECASE,
+)
+_DMARC_SUBJECT = re.compile(r"(?:\[[^\]]*\]\s*)?report domain:|dmarc aggregate report", re.IGNORECASE)
+# RFC 7489 7.2.1.1: receiver ! policy domain ! begin ! end [! unique] . ending
+_DMARC_FILE = re.compile(r"[\w.-]+![\w.-]+!\d{6,}!\d{6,}(?:!\w+)?\.(?:xml|zip|gz|xml\.gz)", re.IGNORECASE)
+_LINK = re.compile(rb"<a\s[^<>]{0,400}href\s*=\s*[\"']?(?:3D)?[\"']?https?:", re.IGNORECASE)
+
+
+def why_no_bounce(mail: Mail) -> NotABounce | None:
+    """What the mail is, where it plainly is no bounce; None where it may be one.
+
+    Delivery reports and mails with X-Failed-Recipients always pass: many of them call themselves auto-replied.
+    """
+    headers = mail.headers
+    if any(part.media_type == "message/feedback-report" for part in mail.parts):
+        # A complaint has been read before; what is left praises a mail or tells of failed authentication.
+        return _answer(
+            mail,
+            "not-a-bounce",
+            "a report about how a mail was authenticated or liked (feedback report), not about its delivery",
+        )
+    if "x-failed-recipients" in headers or any(part.media_type in _REPORT_TYPES for part in mail.parts):
+        return None
+    machine = _machine_report(mail)
+    if machine is not None:
+        return _answer(mail, "not-a-bounce", machine)
+    sender = address(headers.raw("from")) or ""
+    subject = headers.get("subject") or ""
+    daemon = is_daemon(headers.raw("from"))
+    if not daemon:
+        away = _away(mail, subject)
+        if away is not None:
+            return _answer(mail, "auto-reply", away)
+    if daemon and not _is_outside_sender(mail, sender):
+        return None
+    dressed = _dressed_as_bounce(mail, sender)
+    if dressed is not None:
+        return _answer(mail, "not-a-bounce", dressed)
+    if daemon or has_null_sender(mail):
+        return None
+    if _REPLY_OR_FORWARD.match(subject) is not None:
+        return _answer(
+            mail, "not-a-bounce", f"an answer or a forwarded mail by {sender or 'a person'}, not by a mail system"
+        )
+    for name, what in (("list-id", "a mailing list"), ("list-unsubscribe", "a newsletter")):
+        if name in headers:
+            return _answer(
+                mail, "not-a-bounce", f"sent through {what} ({name.title()} header) by {sender or 'somebody'}"
+            )
+    return None
+
+
+def looks_like_bounce(mail: Mail) -> str | None:
+    """The observation that makes a mail without a report part look like a bounce, in plain words; None without any."""
+    headers = mail.headers
+    if "x-failed-recipients" in headers:
+        return "it names failed recipients (X-Failed-Recipients)"
+    if any(part.media_type in _REPORT_TYPES for part in mail.parts):
+        return "it holds a report for machines"
+    if is_daemon(headers.raw("from")):
+        return "it comes from a mail system (From)"
+    if has_null_sender(mail):
+        return "it has no return address (Return-Path: <>)"
+    subject = headers.get("subject") or ""
+    if _BOUNCE_SUBJECT.search(subject) is not None:
+        return "its subject speaks of a failed delivery"
+    if "x-ms-exchange-message-is-ndr" in headers:
+        return "Exchange marks it as a non-delivery report"
+    words = _words_of_failure(mail)
+    return f"it says “{words}”" if words is not None else None
+
+
+def is_daemon(sender: str | None) -> bool:
+    """Whether a From value names a mail system: an address like mailer-daemon@, or none and a name like it."""
+    if not sender:
+        return False
+    found = address(sender)
+    if found is not None:
+        return _DAEMON.match(found) is not None
+    return _DAEMON.match(sender.strip(" <>\"'") + "@") is not None or _DAEMON_NAME.search(sender) is not None
+
+
+def has_null_sender(mail: Mail) -> bool:
+    """Whether the envelope had no return address, as RFC 5321 4.5.5 wants it for every notification."""
+    value = mail.headers.raw("return-path")
+    return value is not None and (
+        value in ("<>", "", "< >") or value.lower().startswith(("<mailer-daemon", "mailer-daemon"))
+    )
+
+
+def _machine_report(mail: Mail) -> str | None:
+    """A report of a machine about something else than delivery: receipts, DMARC, TLS, calendars."""
+    kind = mail.whole.parameters.get("report-type", "").lower() if mail.media_type == "multipart/report" else ""
+    if kind == "disposition-notification" or any(
+        p.media_type == "message/disposition-notification" for p in mail.parts
+    ):
+        return "a read receipt (message/disposition-notification, RFC 8098)"
+    subject = mail.headers.get("subject") or ""
+    if kind == "tlsrpt" or "tls-report-domain" in mail.headers:
+        return "a TLS report (RFC 8460)"
+    if _DMARC_SUBJECT.match(subject) is not None:
+        return "a DMARC aggregate report (its subject)"
+    for part in mail.parts:
+        if part.media_type == "text/calendar":
+            return "an invitation, or the answer to one (text/calendar)"
+        if part.media_type in (
+            "application/zip",
+            "application/gzip",
+            "application/x-zip-compressed",
+            "application/x-gzip",
+        ):
+            name = part.parameters.get("name") or part.headers.raw("content-disposition") or ""
+            if _DMARC_FILE.search(name) is not None:
+                return "a DMARC aggregate report (the name of its attachment)"
+    if _RECEIPT_SUBJECT.match(subject) is not None and not is_daemon(mail.headers.raw("from")):
+        return "a read receipt (its subject)"
+    return None
+
+
+def _away(mail: Mail, subject: str) -> str | None:
+    """The observation that makes a mail an automatic reply (RFC 3834); None where it speaks of a failed delivery."""
+    if _AWAY.match(subject) is not None:
+        return "an automatic reply (its subject)"
+    if _BOUNCE_SUBJECT.search(subject) is not None:
+        return None
+    headers = mail.headers
+    for name in _AUTO_HEADERS:
+        if name in headers and (headers.raw(name) or "").lower() not in ("no", "false"):
+            return f"an automatic reply ({name.title()} header)"
+    if (headers.raw("precedence") or "").lower() in ("auto_reply", "auto-reply", "autoreply"):
+        return "an automatic reply (Precedence header)"
+    submitted = (headers.raw("auto-submitted") or "").lower()
+    if (
+        submitted.startswith("auto-replied")
+        and "x-ms-exchange-message-is-ndr" not in headers
+        and _words_of_failure(mail) is None
+    ):
+        return "an automatic reply (Auto-Submitted header, RFC 3834)"
+    return None
+
+
+def _words_of_failure(mail: Mail) -> str | None:
+    """The first sentence of failure in the mail's own words, a returned or quoted mail left out."""
+    part = next((p for p in mail.parts if p.media_type.startswith(("text/plain", "multipart/")) and p.size), None)
+    if part is not None:
+        opening = part.text()[:MAX_WORDS].lower()
+    else:
+        part = next((p for p in mail.parts if p.media_type == "text/html" and p.size), None)
+        if part is None:
+            return None
+        # Reducing a page to its words is slow, and most pages are newsletters: a look at the raw page comes first.
+        opening = part.body(32 * 1024).decode("utf-8", "replace").replace("\n", " ").lower()
+    if not says(opening, BOUNCE_WORDS):
+        return None
+    own = split_original(part.text())[0][:MAX_WORDS].lower()
+    return next((words for words in BOUNCE_WORDS if words in own), None)
+
+
+def _is_outside_sender(mail: Mail, sender: str) -> bool:
+    """Whether the return path is an ordinary address in another domain than that of the mail system in From."""
+    returned = address(mail.headers.raw("return-path"))
+    if returned is None or has_null_sender(mail) or _DAEMON.match(returned) is not None:
+        return False
+    ours, theirs = sender.rpartition("@")[2].lower(), returned.rpartition("@")[2].lower()
+    return not (ours == theirs or ours.endswith("." + theirs) or theirs.endswith("." + ours))
+
+
+def _dressed_as_bounce(mail: Mail, sender: str) -> str | None:
+    """Phishing: the name of a mail system in From, a return address of somebody else, a page with links."""
+    if has_null_sender(mail) or address(mail.headers.raw("return-path")) is None:
+        return None
+    name = mail.headers.get("from") or ""
+    subject = mail.headers.get("subject") or ""
+    claims = is_daemon(mail.headers.raw("from")) or _DAEMON_NAME.search(name.replace(sender, "")) is not None
+    if not claims and _BOUNCE_SUBJECT.search(subject) is None:
+        return None
+    if any(part.media_type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts):
+        return None
+    for part in mail.parts:
+        if part.media_type == "text/html" and _LINK.search(part.body(64 * 1024)) is not None:
+            return f"it claims to be a failed delivery, but has a return address, links and no report (from {sender})"
+    return None
+
+
+def _answer(mail: Mail, kind: NotKind, why: str) -> NotABounce:
+    ids = message_ids(mail.headers.raw("message-id"))
+    return NotABounce(
+        kind,
+        why,
+        message_id=ids[0] if ids else None,
+        sender=mail.sender,
+        subject=mail.headers.get("subject"),
+    )

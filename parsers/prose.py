@@ -1,0 +1,171 @@
+"""Reads bounces that are only words: qmail, Exim, sendmail, web mailers, phone carriers, and whoever else writes one.
+
+The formats are a table (prose_tables.py) that names the writer; the reading itself goes by shape and is the same for
+all, because most of the senders of tomorrow are in no table. Expects a mail that looks like a bounce (not_bounces.py).
+"""
+
+from __future__ import annotations
+
+import re
+
+from parsers.delivery_status import read_fields, with_words
+from parsers.facts import Failure, Kind, Reading
+from parsers.failure_text import Told, find_addresses, host_in, recipient_reason, says, told_failures
+from parsers.mime import Mail, address, decode_words
+from parsers.platform import reporter_of, writer_of
+from parsers.prose_tables import (
+    BY_SENDER,
+    DELAY_ROOTS,
+    DELAY_TITLES,
+    DELAY_WORDS,
+    DELAY_WORDS_ABROAD,
+    FINAL_WORDS,
+)
+from parsers.returned import returned_headers
+from parsers.returned_text import split_original
+from parsers.smtp_reply import read_reply
+from parsers.smtp_transcript import ADDRESS
+
+__all__ = ["read_prose", "recipient_reason"]
+
+MAX_WORDS = 32 * 1024
+"""Characters of a bounce's own words that are read."""
+MAX_FAILURES = 500
+
+
+# What qmail and Yahoo write behind the reply of the server.
+_AFTERWORDS = re.compile(
+    r" *(?:Giving up on [\w.:]+|\[(?:RCPT_TO|MAIL_FROM|DATA|EHLO|CONNECT)\])$|\.? Giving up on [\w.:]+$"
+)
+
+
+# How Exim, Postfix and sendmail name the address that was written to, before what they made of it.
+_WRITTEN_TO = re.compile(rf"\((?:ultimately )?(?:generated|expanded) from:? <?({ADDRESS})>?\)[: ]*")
+
+
+def read_prose(mail: Mail) -> Reading | None:
+    """Read who failed and why out of the words; None where they name no failed recipient."""
+    text = _first_text(mail)
+    words = bounce_words(mail)
+    named = _failed_recipients(mail)
+    lower = words.lower()
+    kind = kind_of(mail.headers.get("subject"), lower)
+    failures = _embedded_report(words, lower, mail) if "final-recipient" in lower else ()
+    if not failures:
+        told = told_failures(words, own_addresses(mail), named) if words else [Told(n) for n in named]
+        failures = tuple(failure_from(t, kind, words if len(told) == 1 else t.words) for t in told[:MAX_FAILURES])
+    if not failures:
+        failures = _sole_addressee(mail, words, kind)
+    if not failures:
+        return None
+    return Reading("prose", failures, _writer(mail, text[: len(words) + 200].lower()))
+
+
+def bounce_words(mail: Mail) -> str:
+    """The bounce's own words: its first part with text in it, the returned mail cut off."""
+    return split_original(_first_text(mail))[0][:MAX_WORDS]
+
+
+def own_addresses(mail: Mail) -> frozenset[str]:
+    """Addresses in the bounce's own header, lower case: the sender of the returned mail (To), the bounce's own."""
+    recipients = mail.headers.raw("to") or ""
+    found: list[str | None] = [*find_addresses(recipients[:8192])] if "," in recipients else [address(recipients)]
+    found += [
+        address(mail.headers.raw(name)) for name in ("from", "return-path", "delivered-to", "reply-to", "x-original-to")
+    ]
+    return frozenset(a.lower() for a in found if a)
+
+
+def kind_of(subject: str | None, lower_words: str) -> Kind:
+    """Whether a bounce says that it is over, or that it is still being tried."""
+    opening = lower_words[:4000]
+    title = (subject or "").lower()
+    if says(title, DELAY_TITLES) and "permanent" not in opening:
+        return "delayed"
+    abroad = () if opening.isascii() else DELAY_WORDS_ABROAD
+    if not says(opening, DELAY_ROOTS) and not says(opening, abroad):
+        return "failed"
+    delayed = says(opening, DELAY_WORDS) or says(opening, abroad)
+    return "delayed" if delayed and not says(opening, FINAL_WORDS) else "failed"
+
+
+def failure_from(told: Told, kind: Kind, prose: str | None) -> Failure:
+    """Make a failure of what a text tells of one recipient: the server's reply apart from the words around it."""
+    diagnostic, original = told.words, None
+    if diagnostic is not None and (written := _WRITTEN_TO.match(diagnostic)) is not None:
+        original, diagnostic = written[1], diagnostic[written.end() :] or None
+    reply = read_reply(diagnostic) if diagnostic else None
+    while reply is not None and reply.code is not None and reply.code[0] in "23":
+        reply = read_reply(reply.text[3:])  # a size or an address that looks like a reply
+    if reply is not None and reply.code is not None:
+        diagnostic = reply.text
+    if diagnostic:
+        diagnostic = _unwrapped(_AFTERWORDS.sub("", diagnostic).strip(" '\""))
+    failure = Failure(kind, told.recipient, original_recipient=original, remote_host=told.host)
+    return with_words(failure, diagnostic, " ".join(prose.split())[:2000] if prose else None)
+
+
+def _unwrapped(text: str) -> str:
+    """Take off brackets around a reason, and one that closes what opened before it."""
+    for opening, closing in ("()", "[]"):
+        if text.endswith(closing) and text.count(closing) > text.count(opening):
+            text = text[:-1]
+        elif text.startswith(opening) and text.endswith(closing) and text.count(opening) == 1:
+            text = text[1:-1]
+    return text.strip()
+
+
+def _first_text(mail: Mail) -> str:
+    """The first part with words in it, plain text before HTML."""
+    # QUIRK(broken MIME): `text/plain charset=...` without semicolon, a multipart without its boundary: still text.
+    parts = [part for part in mail.parts if part.media_type.startswith(("text/", "multipart/")) and part.size]
+    if len(parts) > 1:
+        parts.sort(key=lambda part: not part.media_type.startswith("text/plain"))
+    return next((text for part in parts if (text := part.text()).strip()), "")
+
+
+def _failed_recipients(mail: Mail) -> tuple[str, ...]:
+    """X-Failed-Recipients (Exim, Gmail and others): a comma list, perhaps as RFC 2047 encoded words."""
+    value = ", ".join(mail.headers.all("x-failed-recipients")) or ", ".join(mail.headers.all("x-failed-recipient"))
+    if not value:
+        return ()
+    return tuple(find_addresses(decode_words(value)))[:MAX_FAILURES]
+
+
+def _sole_addressee(mail: Mail, words: str, kind: Kind) -> tuple[Failure, ...]:
+    """The one addressee of the returned mail, where the words name nobody: a mail to one person failed for that one."""
+    if holds_a_report(mail):
+        return ()
+    returned = returned_headers(mail)
+    found = find_addresses(", ".join(returned.all("to"))) if returned is not None else []
+    if len(found) != 1 or not words.strip():
+        return ()
+    told = Told(found[0], recipient_reason(words, found[0]), host_in(words[:4000]))
+    return (failure_from(told, kind, words),)
+
+
+def holds_a_report(mail: Mail) -> bool:
+    """Whether a mail attached to this one is itself a delivery report, which says more than the words around it."""
+    return any(
+        p.media_type == "message/rfc822" and b"message/delivery-status" in p.body(65536).lower() for p in mail.parts
+    )
+
+
+def _embedded_report(words: str, lower: str, mail: Mail) -> tuple[Failure, ...]:
+    """The fields of a delivery report that stands in the text, where the MIME around it is broken."""
+    first = max(lower.find("reporting-mta"), 0) or lower.find("final-recipient")
+    start = max(lower.rfind("\n\n", 0, first), 0)
+    return read_fields(words[start:], words[:start], mail)[0]
+
+
+def _writer(mail: Mail, lower_text: str) -> str | None:
+    sender = ((mail.headers.get("from") or "") + " " + (mail.headers.raw("x-mailer") or "")).lower()
+    for name, mark in BY_SENDER:
+        if mark in sender:
+            return name
+    opening = lower_text[:4000]
+    by_words = writer_of(opening)
+    if by_words is not None:
+        return by_words
+    found = address(sender)
+    return reporter_of(None, found)
