@@ -1,0 +1,206 @@
+"""Writes the parts of README.md and docs/*.md that the program itself knows: help texts, tables, catalogue, schema.
+
+    python -m docs.generate            writes
+    python -m docs.generate --check    writes nothing, names the files that are out of date, and returns 1
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else in these files is written by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from remediation import Cause, load_causes
+from triage import store
+from triage.classify_files import judge_mails
+from triage.cli import EXIT_CODES, cli
+from triage.config import load_settings, settings_table
+from triage.database import schema_text
+from triage.display import ACTOR_WORDS, SIDE_WORDS, table_row
+from triage.judge import LABELS
+from triage.mailbox import read_mails
+from triage.report import read_report
+from triage.report_text import report_text
+from triage.rules import load_rules
+from triage.run import run_local
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+HELP_WIDTH = 90
+STORY_WIDTH = 90
+
+STORY = ROOT / "examples" / "mailbox"
+"""Mails from which the README shows real output."""
+STORY_READ_AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+STORY_LINES = 18
+
+LABEL_MEANINGS: Mapping[str, str] = {
+    "smtp-credentials": "Gmail could not hand the mail to the server behind your alias: it never left. You repair it.",
+    "ses-refused": "Amazon SES took the connection and refused the mail, or suppressed it. You repair it.",
+    "exchange-rejection": "The mail left, and the recipient's Exchange server refused it.",
+    "remote-rejection": "The mail left, and another kind of server at the recipient's side refused it.",
+    "delayed": "Not failed yet: still being tried.",
+    "gmail-refused": "Gmail itself did not send it: a limit of your account, or its filter. It never left.",
+    "unknown": "A bounce, but neither side can be named from what it says. `triage explain` shows what it says.",
+    "unverified": "Shown to be forged, or not about a mail of yours. Recorded, never acted on, never labelled.",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Bring every file up to date, or with --check say which are not."""
+    stale = []
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        fresh = filled(text)
+        if fresh != text:
+            stale.append(path.relative_to(ROOT))
+            if "--check" not in arguments:
+                path.write_text(fresh, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: {'out of date (make docs)' if '--check' in arguments else 'written'}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+def documents() -> list[Path]:
+    """The files that may have generated parts."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """The text with every generated part made anew; KeyError for a part nobody makes."""
+    return MARKED.sub(lambda found: f"{found[1]}{PARTS[found[2]]().rstrip()}\n{found[4]}", text)
+
+
+def command_table() -> str:
+    """Each command with its one-line help."""
+    rows = [
+        f"| [`triage {name}`](docs/commands.md#triage-{name}) | {command.get_short_help_str(200)} |"
+        for name, command in sorted(cli.commands.items())
+    ]
+    return _table("| command | what it does |", rows)
+
+
+def command_helps() -> str:
+    """The full help of every command, as the terminal shows it."""
+    shown = [("triage", _help(cli, "triage"))]
+    shown += [(f"triage {name}", _help(command, f"triage {name}")) for name, command in sorted(cli.commands.items())]
+    return "\n\n".join(f"## {title}\n\n```text\n{text}\n```" for title, text in shown)
+
+
+def _help(command: click.Command, name: str) -> str:
+    with click.Context(command, info_name=name, terminal_width=HELP_WIDTH, **command.context_settings) as context:
+        return command.get_help(context).rstrip()
+
+
+def exit_codes() -> str:
+    """Exit codes and what they mean."""
+    return _table("| code | meaning |", [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES])
+
+
+def labels() -> str:
+    """Category, Gmail label and meaning."""
+    rows = [
+        f"| {f'`Bounce/{LABELS[category]}`' if category in LABELS else 'none'} | `{category}` | {meaning} |"
+        for category, meaning in LABEL_MEANINGS.items()
+    ]
+    return _table("| Gmail label | category | meaning |", rows)
+
+
+def settings() -> str:
+    """The keys of triage.toml."""
+    rows = [
+        f"| `{name}` | `TRIAGE_{name.upper()}` | `{default}` | {meaning} |"
+        for name, default, meaning in settings_table()
+    ]
+    return _table("| key | environment variable | default | meaning |", rows)
+
+
+def schema() -> str:
+    """The database schema with its comments."""
+    return f"```sql\n{schema_text()}```"
+
+
+def catalogue() -> str:
+    """Every cause: what it means, whose move it is, what to do."""
+    causes = load_causes()
+    rows = [f"| [`{c.id}`](#{c.id}) | {c.title} | {c.side} | {c.actor} | {c.permanence} |" for c in causes.values()]
+    overview = _table("| cause | in plain words | side | next move | lasting |", rows)
+    return "\n".join([overview, *(line for cause in causes.values() for line in _cause(cause))])
+
+
+def _cause(cause: Cause) -> Iterator[str]:
+    yield from ("", f"## {cause.id}", "", f"**{cause.title}.** {cause.meaning}", "")
+    yield f"- Side: {SIDE_WORDS[cause.side]}"
+    yield f"- The next move is up to {ACTOR_WORDS[cause.actor]}"
+    yield f"- Lasting: {cause.permanence}. Sisimai's word: `{cause.reason}`."
+    if cause.decide:
+        yield f"- Not certain: {cause.decide}"
+    yield from ("", "What to do:", "")
+    for number, step in enumerate(cause.steps, 1):
+        condition = f"*({step.when})* " if step.when else ""
+        yield f"{number}. {condition}{step.text}"
+    if cause.links:
+        yield from ("", *(f"- <{link}>" for link in cause.links))
+
+
+def numbers() -> str:
+    """How much the program knows."""
+    rules = load_rules()
+    examples = sum(len(rule.examples) for rule in rules)
+    mails = len(list((ROOT / "tests" / "bounces").glob("*.eml")))
+    return (
+        f"At present {len(load_causes())} causes, {len(rules)} rules with {examples} example replies, and {mails}"
+        " sample mails, each with the verdict it must get."
+    )
+
+
+def story_table() -> str:
+    """What `triage classify` says about the mails of the story."""
+    text = "".join(block.text for block in judge_mails(read_mails([STORY]), _story_row))
+    return f"```text\n$ triage classify {STORY.relative_to(ROOT)}\n{text}```"
+
+
+def _story_row(record: dict[str, object]) -> str:
+    return table_row({**record, "source": Path(str(record["source"])).relative_to(ROOT)}, STORY_WIDTH)
+
+
+def story_report() -> str:
+    """The beginning of what `triage report` says about them."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = load_settings(None, {"TRIAGE_DATABASE": os.path.join(folder, "triage.db")})
+        run_local(made, lambda: STORY_READ_AT, [STORY])
+        db = store.open_readonly(made.database)
+        assert db is not None
+        report = read_report(db, since=STORY_READ_AT - timedelta(days=7), now=STORY_READ_AT)
+        db.close()
+    lines = report_text(report, STORY_WIDTH).splitlines()
+    return "\n".join(["```text", "$ triage report", *lines[:STORY_LINES], "...", "```"])
+
+
+def _table(head: str, rows: list[str]) -> str:
+    return "\n".join([head, re.sub(r"[^|]+", "---", head), *rows])
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "commands": command_table,
+    "help": command_helps,
+    "exit-codes": exit_codes,
+    "labels": labels,
+    "settings": settings,
+    "schema": schema,
+    "causes": catalogue,
+    "numbers": numbers,
+    "story-table": story_table,
+    "story-report": story_report,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

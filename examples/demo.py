@@ -1,0 +1,223 @@
+"""The main job end to end, on loopback: `make demo`.
+
+Starts a Gmail double, fills its mailbox with examples/mailbox, drives the real command line against it and shows what
+came of it. Needs no account, asks nothing, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import urllib.request
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from tests.doubles.gmail import GmailDouble
+
+ROOT = Path(__file__).parents[1]
+MAILS = tuple(sorted((ROOT / "examples" / "mailbox").glob("*.eml")))
+STORY = 3
+"""The first so many mails are the story: three bounces in one conversation."""
+ALIAS, RELAY = "admin@queenofsandiego.com", "email-smtp.us-east-1.amazonaws.com"
+FIRST_MESSAGE_ID = "<CAHq3Kx=q7TnB2mVd0RkYwz5LcUe8f1oJp4sXg6iAvNtE9hMbQw@mail.gmail.com>"
+VERDICTS = "SELECT recipient, category, cause, ses_message_id FROM verdicts WHERE cause IS NOT NULL"
+WIDTH = 100
+INDENT = "   "
+
+
+def main() -> int:
+    """Run the demo; returns the exit code: 0, or that of the first command that fails."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)
+    started = time.monotonic()
+    _close(
+        "The main job of this project, end to end. All of it happens on this machine: a stand-in for Gmail on loopback,"
+        " the real command line, a temporary folder. No account, no internet, nothing left behind."
+    )
+    with tempfile.TemporaryDirectory(prefix="triage-demo-") as folder, GmailDouble() as gmail:
+        try:
+            _show(gmail, Path(folder))
+        except subprocess.CalledProcessError as error:
+            print(f"\nThe demo stopped: `triage` ended with exit code {error.returncode}.", file=sys.stderr)
+            return error.returncode
+    print()
+    _say(f"That took {time.monotonic() - started:.1f} seconds, and the temporary folder is gone again. Go on with:")
+    for command, what in (
+        ("explain examples/mailbox/1-alias-login-refused.eml", "one bounce, and why"),
+        ("classify examples/mailbox", "verdicts on files only"),
+        ("--help", "every command"),
+    ):
+        print(f"{INDENT}.venv/bin/triage {command:<52}{what}")
+    print(f"{INDENT}README.md                                                            a real mailbox")
+    return 0
+
+
+def _show(gmail: GmailDouble, folder: Path) -> None:
+    story = _seed(gmail)
+    gmail.write_credentials(folder)
+    (folder / "triage.toml").write_text(f'gmail_url = "{gmail.url}"\n', encoding="utf-8")
+
+    _step("1. The mailbox of jadasailing@gmail.com, as Gmail shows it")
+    _say(
+        "Three bounces in one conversation (┃), and some company. Two of the three say that a login of ours is dead,"
+        " one that a customer's address is wrong. At first sight they look alike:"
+    )
+    for message in gmail.messages.values():
+        if "SENT" not in message.labels:
+            print(f"{INDENT}{'┃' if message.thread_id == story else ' '} {_inbox_line(message.raw)}")
+
+    _step("2. Read it", "triage run --verbose")
+    _say("What cron will call. It reads, judges, stores, labels. It never sends, deletes or marks anything as read.")
+    _triage(folder, "run", "--verbose")
+
+    _step("3. The verdicts", f'sqlite3 triage.db "{VERDICTS}"')
+    _say("Who refused and why, one row for each person not reached:")
+    _print_table(("RECIPIENT", "CATEGORY", "CAUSE", "SES ID BEGINS"), _query(folder / "triage.db", VERDICTS))
+    _close(
+        "The first two have no SES id because they never reached SES: that is the finding. The third left through SES,"
+        " and its id says by which region and when. The last is a forgery: recorded, and never acted on."
+    )
+
+    _step("4. The labels, read back from the mailbox", f"GET {gmail.url}/gmail/v1/users/me/threads/{story}")
+    _say("The conversation now says both: something on our side is broken, and one address is wrong.")
+    for name in _labels_by_api(gmail.url, folder, story):
+        print(INDENT + name)
+
+    _step("5. What a human reads", "triage report")
+    _say("Our own side first, because one repair heals it for everybody; then who was not reached.")
+    _triage(folder, "report")
+
+    _step("6. Once more, as cron does every quarter of an hour", "triage run")
+    gmail.reset_counters()
+    if not _triage(folder, "run"):
+        print(f"{INDENT}(no output)\n")
+    requests = f"{gmail.quota.http_requests} request{'' if gmail.quota.http_requests == 1 else 's'}"
+    _close(
+        f"Nothing new, so nothing said, and no mail judged or labelled twice. It cost {requests} to Gmail and"
+        f" {gmail.quota.units_new} of the 6,000 quota units of a minute."
+    )
+
+
+def _seed(gmail: GmailDouble) -> str:
+    """Fill the mailbox; returns the id of the story's thread. Whatever the calendar says, the newest mail just came."""
+    gmail.add_send_as(ALIAS, display_name="Queen of San Diego", host=RELAY)
+    mails = [path.read_bytes() for path in MAILS]
+    dates = [parsedate_to_datetime(str(message_from_bytes(raw)["Date"])) for raw in mails]
+    shift = datetime.now(UTC) - timedelta(minutes=20) - max(dates)
+    story = gmail.seed(_first_mail(), ("SENT",), received_at=min(dates) + shift - timedelta(days=1))
+    for number, (raw, date) in enumerate(zip(mails, dates, strict=True)):
+        folder = "SPAM" if b"dmarc=fail" in raw else "INBOX"
+        thread_id = story if number < STORY else None
+        gmail.seed(raw, (folder, "UNREAD"), thread_id=thread_id, received_at=date + shift)
+    return story
+
+
+def _first_mail() -> bytes:
+    """The mail the conversation of the story began with."""
+    mail = EmailMessage()
+    mail["From"] = f"Queen of San Diego <{ALIAS}>"
+    mail["To"] = "Dana Whitfield <dana@harborview-events.example>"
+    mail["Subject"] = "Sunset charter 28 November: final headcount"
+    mail["Date"] = "Mon, 16 Nov 2026 15:20:00 -0800"
+    mail["Message-ID"] = FIRST_MESSAGE_ID
+    mail.set_content("Hi Dana,\n\nthe 28th is yours. More tomorrow.\n\nJada\n")
+    return mail.as_bytes()
+
+
+def _inbox_line(raw: bytes) -> str:
+    mail = message_from_bytes(raw, policy=policy.default)
+    sender = str(mail["From"]).partition("<")[0].strip(' "') or str(mail["From"])
+    return f"{sender[:28]:<28}  {str(mail['Subject'])[: _width() - 35]}"
+
+
+def _triage(folder: Path, *arguments: str) -> str:
+    """Run the real command line in the temporary folder and show what it prints. Raises when it fails."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "AWS_"))}
+    env |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": str(_width() - len(INDENT))}
+    done = subprocess.run(  # noqa: S603 - our own command line, with arguments from this file
+        [sys.executable, "-m", "triage.cli", *arguments],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    print(textwrap.indent(done.stdout, INDENT), end="")
+    done.check_returncode()
+    return done.stdout
+
+
+def _query(database: Path, sql: str) -> list[tuple[str | None, ...]]:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(f"{sql} ORDER BY id").fetchall()
+
+
+def _print_table(head: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
+    shown = [head, *[[cell or "-" for cell in row] for row in rows]]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(head) - 1)]
+    for *cells, last in shown:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print(f"{INDENT}{line}  {last[:16]}")  # an SES id is long; its first 16 digits hold region and time
+    print()
+
+
+def _labels_by_api(url: str, folder: Path, thread_id: str) -> list[str]:
+    """The user's labels on a thread, asked of the API as any other program would."""
+    token = json.loads((folder / "token.json").read_text(encoding="utf-8"))["token"]
+
+    def get(path: str) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the double's own address
+            f"{url}/gmail/v1/users/me/{path}", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    names = {label["id"]: label["name"] for label in get("labels")["labels"] if label["type"] == "user"}
+    messages = get(f"threads/{thread_id}?format=minimal")["messages"]
+    carried = {label for message in messages for label in message.get("labelIds", ())}
+    return sorted(names[label] for label in carried if label in names)
+
+
+def _step(title: str, command: str | None = None) -> None:
+    print(f"\n\x1b[1m{title}\x1b[0m" if _is_coloured() else f"\n{title}")
+    if command:
+        print(f"{INDENT}$ {command}")
+    print()
+
+
+def _say(text: str) -> None:
+    _close(text)
+    print()
+
+
+def _close(text: str) -> None:
+    """Say the last thing of a step: what follows brings its own blank line."""
+    print(textwrap.fill(text, _width(), initial_indent=INDENT, subsequent_indent=INDENT))
+
+
+def _width() -> int:
+    return max(60, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+
+
+def _is_coloured() -> bool:
+    # https://no-color.org
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The least that each part of the program must be allowed at AWS, as IAM policy documents.
+
+Pure: parameters in, documents out, ready for `json.dumps`. Attaches nothing. Where AWS knows no resource for an action
+the resource is `*`: that is AWS's rule, not our wish. Source: Service Authorization Reference of each service.
+Two identities are meant: one for cron, which only reads (triage, audit), and one for rotation, used by a human.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Policy = dict[str, Any]
+
+UNKNOWN_ACCOUNT = "ACCOUNT_ID"
+"""Stands in a printed policy for the account number until the owner writes it there; IAM refuses it as it is."""
+
+
+def triage_policy(
+    *,
+    account: str = UNKNOWN_ACCOUNT,
+    queue: str | None = None,
+    queue_region: str = "*",
+    smtp_user: str | None = None,
+    secret: str | None = None,
+) -> Policy:
+    """What `triage run` needs: read what SES knows of a bounce, take events off one queue, see the state of the keys.
+
+    `queue`, `smtp_user` and `secret` are names; what is not named is not asked for. It may not read the secret itself.
+    """
+    statements = [
+        _allow(
+            "ReadBouncesFromSes",
+            ["ses:GetSuppressedDestination", "ses:ListSuppressedDestinations", "ses:GetMessageInsights"],
+            "*",  # AWS has no resources for these
+        )
+    ]
+    if queue:
+        statements.append(
+            _allow(
+                "TakeSesEvents",
+                ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+                f"arn:aws:sqs:{queue_region}:{account}:{queue}",
+            )
+        )
+    if smtp_user:
+        statements.append(
+            _allow("SeeSmtpKeys", ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"], _user_arn(account, smtp_user))
+        )
+        # Only CloudTrail remembers when a key was made inactive or deleted.
+        statements.append(_allow("SeeWhenKeysChanged", ["cloudtrail:LookupEvents"], "*"))
+    if secret:
+        statements.append(
+            _allow(
+                "SeeSecretDates",
+                ["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"],
+                _secret_arn(account, "*", secret),
+            )
+        )
+    return _policy(statements)
+
+
+def audit_policy(
+    *, account: str = UNKNOWN_ACCOUNT, smtp_user: str | None = None, secret: str | None = None, zone: str = "*"
+) -> Policy:
+    """What `triage audit` needs: read how SES, DNS and the credentials are set up. `zone` is a hosted zone id."""
+    statements = [
+        _allow(
+            "ReadSesAccount",
+            [
+                *("ses:GetAccount", "ses:ListEmailIdentities", "ses:ListConfigurationSets", "ses:ListRecommendations"),
+                *("ses:GetSuppressedDestination", "ses:ListSuppressedDestinations"),
+                *("ses:GetIdentityNotificationAttributes", "ses:BatchGetMetricData"),
+            ],
+            "*",
+        ),
+        _allow("ReadSesIdentities", ["ses:GetEmailIdentity"], f"arn:aws:ses:*:{account}:identity/*"),
+        _allow(
+            "ReadSesConfigurationSets",
+            ["ses:GetConfigurationSet", "ses:GetConfigurationSetEventDestinations"],
+            f"arn:aws:ses:*:{account}:configuration-set/*",
+        ),
+        _allow("FindZone", ["route53:ListHostedZonesByName"], "*"),
+        _allow(
+            "ReadZone",
+            ["route53:GetHostedZone", "route53:ListResourceRecordSets"],
+            f"arn:aws:route53:::hostedzone/{zone}",
+        ),
+        _allow("ReadReputation", ["cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"], "*"),
+        _allow("ReadTopicPolicy", ["sns:GetTopicAttributes"], f"arn:aws:sns:*:{account}:*"),
+    ]
+    if smtp_user:
+        statements.append(
+            _allow(
+                "SeeSmtpUser",
+                ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserPolicies", "iam:GetUserPolicy"],
+                _user_arn(account, smtp_user),
+            )
+        )
+    if secret:
+        statements.append(
+            _allow(
+                "SeeSecretDates",
+                ["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"],
+                _secret_arn(account, "*", secret),
+            )
+        )
+    return _policy(statements)
+
+
+def rotation_policy(
+    *,
+    account: str = UNKNOWN_ACCOUNT,
+    smtp_user: str = "SMTP_USER",
+    secret: str = "SECRET_NAME",  # noqa: S107 - a name, no secret
+    secret_region: str = "*",  # noqa: S107
+    kms_key_arn: str | None = None,
+) -> Policy:
+    """What `triage credentials rotate` needs: the keys of one user and the versions of one secret, nothing else.
+
+    `kms_key_arn` only where the secret is encrypted with a key of the customer's own.
+    """
+    statements = [
+        _allow(
+            "TurnKeysOfOneUser",
+            [
+                *("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:CreateAccessKey"),
+                *("iam:UpdateAccessKey", "iam:DeleteAccessKey"),
+            ],
+            _user_arn(account, smtp_user),
+        ),
+        _allow(
+            "WriteOneSecret",
+            [
+                *("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"),
+                *("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
+                "secretsmanager:UpdateSecretVersionStage",
+            ],
+            _secret_arn(account, secret_region, secret),
+        ),
+    ]
+    if kms_key_arn:
+        statements.append(_allow("UseKeyOfSecret", ["kms:Decrypt", "kms:GenerateDataKey"], kms_key_arn))
+    return _policy(statements)
+
+
+def smtp_user_policy(
+    *, account: str = UNKNOWN_ACCOUNT, region: str, domain: str, configuration_set: str | None = None
+) -> Policy:
+    """What the SMTP user itself needs: to send as one domain in one region. Set-up, never given to the worker."""
+    resources = [f"arn:aws:ses:{region}:{account}:identity/{domain}"]
+    if configuration_set:  # a default configuration set is checked as a resource of its own
+        resources.append(f"arn:aws:ses:{region}:{account}:configuration-set/{configuration_set}")
+    return _policy([_allow("SendAsOneDomain", ["ses:SendRawEmail"], resources if configuration_set else resources[0])])
+
+
+def unsuppress_policy() -> Policy:
+    """What taking an address off the suppression list needs; apart, because everything else only reads."""
+    return _policy([_allow("TakeOffSuppressionList", ["ses:DeleteSuppressedDestination"], "*")])
+
+
+POLICIES: Mapping[str, Callable[..., Policy]] = {
+    "triage": triage_policy,
+    "audit": audit_policy,
+    "rotation": rotation_policy,
+}
+"""The policies `triage doctor --iam-policy NAME` prints."""
+
+
+def actions(policy: Policy) -> list[str]:
+    """Every action a policy allows, sorted."""
+    return sorted({action for statement in policy["Statement"] for action in statement["Action"]})
+
+
+def _policy(statements: Sequence[Policy]) -> Policy:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(name: str, actions: Sequence[str], resource: str | list[str]) -> Policy:
+    return {"Sid": name, "Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def _user_arn(account: str, user: str) -> str:
+    return f"arn:aws:iam::{account}:user/{user}"
+
+
+def _secret_arn(account: str, region: str, secret: str) -> str:
+    # Secrets Manager puts a dash and six characters of its own behind the name.
+    return secret if secret.startswith("arn:") else f"arn:aws:secretsmanager:{region}:{account}:secret:{secret}-??????"

@@ -1,0 +1,29 @@
+"""Fixtures that more than one test file needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.doubles.aws import AwsDouble
+
+
+@pytest.fixture(scope="session")
+def _aws_of_process() -> Iterator[AwsDouble]:
+    from tests.doubles.aws import AwsDouble
+
+    double = AwsDouble()
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def aws(_aws_of_process: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> AwsDouble:
+    """An empty AWS on loopback that this process is pointed at; `aws.env` points a subprocess there."""
+    _aws_of_process.reset()
+    for name, value in _aws_of_process.env.items():
+        monkeypatch.setenv(name, value)
+    return _aws_of_process

@@ -1,0 +1,122 @@
+"""Judges mails in bulk: chunks of them become blocks of text, in order, in this process or in several.
+
+Opens no database and no network; keeps memory flat whatever the number of mails.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from parsers import parse
+from triage.classify import classify
+from triage.errors import TriageError
+from triage.mailbox import LocalMail, Unreadable
+
+CHUNK_MAILS = 64
+CHUNK_BYTES = 2 << 20
+"""A chunk ends with whichever comes first: small enough to show progress, large enough to make sending it cheap."""
+
+Render = Callable[[dict[str, Any]], str]
+"""One verdict record to its text, line end included. Runs in the worker processes, so it must be picklable."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
+class Block(NamedTuple):
+    """What became of one chunk of mails."""
+
+    text: str
+    """The rendered records, in the order of the mails."""
+    mails: int
+    counts: Counter[tuple[str, str | None]]
+    """(kind, category) -> how many records."""
+    unreadable: list[Unreadable]
+
+
+def judge_mails(mails: Iterable[LocalMail | Unreadable], render: Render, jobs: int = 1) -> Iterator[Block]:
+    """Judge every mail and render its records, in the order given; with `jobs` > 1 in that many processes.
+
+    A mail our own code trips over is an `Unreadable` with its reason. Raises TriageError when a worker process is
+    killed from outside, for example because memory ran out.
+    """
+    chunks = _chunks(mails)
+    if jobs <= 1:
+        yield from (_judge_chunk(chunk, render) for chunk in chunks)
+        return
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    waiting: deque[Future[Block]] = deque()
+    with ProcessPoolExecutor(jobs, mp_context=_process_context(), initializer=_leave_interrupts_to_parent) as pool:
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(_judge_chunk, chunk, render))
+                # Never more than this is held in memory, however fast the mails can be read.
+                if len(waiting) > 2 * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise TriageError("A worker process was killed from outside.", "Try again with --jobs 1.") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """A record as one line of JSON."""
+    return _encode(record) + "\n"
+
+
+def _process_context() -> Any:
+    """Fork where there is one: the workers start with rules and code already loaded. No thread runs at this point."""
+    import multiprocessing
+
+    methods = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("fork" if "fork" in methods else "spawn")
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _chunks(mails: Iterable[LocalMail | Unreadable]) -> Iterator[list[LocalMail | Unreadable]]:
+    chunk: list[LocalMail | Unreadable] = []
+    size = 0
+    for mail in mails:
+        chunk.append(mail)
+        size += len(mail.data) if isinstance(mail, LocalMail) else 0
+        if len(chunk) >= CHUNK_MAILS or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _judge_chunk(chunk: Sequence[LocalMail | Unreadable], render: Render) -> Block:
+    lines: list[str] = []
+    counts: Counter[tuple[str, str | None]] = Counter()
+    unreadable: list[Unreadable] = []
+    for mail in chunk:
+        if isinstance(mail, Unreadable):
+            unreadable.append(mail)
+            continue
+        try:
+            records = [verdict.record() for verdict in classify(parse(mail.data), mail.source)]
+        except Exception as error:  # our own mistake must not cost the user the other mails
+            unreadable.append(Unreadable(mail.source, tripped(error)))
+            continue
+        for record in records:
+            lines.append(render(record))
+            counts[record["kind"], record["category"]] += 1
+    return Block("".join(lines), len(chunk), counts, unreadable)
+
+
+def tripped(error: Exception) -> str:
+    """Where our own code failed on a mail, in one line that helps to find the place."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"triage itself failed on it: {type(error).__name__} in {frame.name}, line {frame.lineno}"

@@ -1,0 +1,404 @@
+"""The command line: reads what the user asks for, calls the module that does it, says what came of it.
+
+The only module that prints and exits. Decides nothing about mails. Whatever a single command needs is imported inside
+it, so that `triage --help` and a quiet run from cron do not pay for what they do not use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from triage.cli_credentials import credentials
+from triage.errors import ConfigError, TriageError, UsageError
+
+if TYPE_CHECKING:
+    from triage.config import Settings
+
+PROGRESS_AFTER_SECONDS = 1.0
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
+
+EXIT_CODES = (
+    (0, "done"),
+    (1, "done, but some mails could not be read; the next run asks for them again"),
+    (2, "the command line asks for something that cannot be done"),
+    (75, "try later: another run is at work, Gmail is away, or a rate limit is reached"),
+    (77, "the sign-in is dead, lacks permission, or its file is open to others: run `triage auth`"),
+    (78, "the configuration or the database cannot be used as it is"),
+)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was asked for beside the command itself."""
+
+    config: Path | None = None
+    verbose: bool = False
+
+
+def _span(text: str) -> timedelta:
+    from triage.display import parse_span
+
+    return parse_span(text)
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Global options count before the command and after it."""
+    if value:
+        setattr(ctx.ensure_object(Asked), param.name or "", value)
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        _say([f"triage {version('bounce-triage')}"])
+    except PackageNotFoundError:
+        _say(["triage, not installed"])
+    ctx.exit()
+
+
+def _global_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Settings file, instead of ./triage.toml.",
+        expose_value=False,
+        callback=_keep,
+    )
+    verbose = click.option(
+        "--verbose",
+        is_flag=True,
+        help="Say more, and show the details of an error.",
+        expose_value=False,
+        callback=_keep,
+    )
+    return config(verbose(command))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@_global_options
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """Tell why a mail bounced, whose move it is, and how to fix it.
+
+    Settings come from triage.toml, from TRIAGE_... variables and from the command line.
+
+    Exit codes: 0 done, 1 done but some mails could not be read, 2 usage, 75 try later, 77 sign in again,
+    78 configuration.
+    """
+
+
+@cli.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--jsonl", is_flag=True, help="One JSON object per failed recipient, instead of a table.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to work in.")
+@_global_options
+def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
+    """Judge mails from files, without database or network.
+
+    PATH is a mail, a folder of .eml files, an mbox, a Maildir, or - for standard input.
+    """
+    import shutil
+
+    from triage.classify_files import json_line, judge_mails
+    from triage.display import table_head, table_row, table_totals
+    from triage.mailbox import read_mails
+
+    mails = read_mails(paths, sys.stdin.buffer)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    render = json_line if jsonl else partial(table_row, width=width)
+    total, counts, unreadable = 0, Counter[tuple[str, str | None]](), 0
+    write = _write_json if jsonl else _write
+    if not jsonl:
+        _write(table_head(width))
+    with _progress("Judging mails", is_wanted=not sys.stdout.isatty()) as progress:
+        for block in judge_mails(mails, render, jobs):
+            write(block.text)
+            total += block.mails
+            counts.update(block.counts)
+            unreadable += len(block.unreadable)
+            for source, why in block.unreadable:
+                _warn(f"{source}: {why}")
+            progress(total, None)
+    if not jsonl:
+        _write(table_totals(total, counts, unreadable))
+    return 1 if unreadable else 0
+
+
+@cli.command()
+@click.argument("what", metavar="ID|FILE")
+@_global_options
+@click.pass_obj
+def explain(asked: Asked, what: str) -> int:
+    """Tell everything known about one mail, and why it was judged so.
+
+    FILE is a mail, one mail of an mbox as FILE#NUMBER, or - for standard input. ID is looked up in the database: the
+    number of a verdict (as in the report), a Gmail message id, or the Message-ID of the bounce or of the returned mail.
+    """
+    from triage.explain_lookup import explain_file, explain_stored, names_a_file
+
+    if names_a_file(what):
+        lines = explain_file(what, sys.stdin.buffer, _width())
+    else:
+        lines = explain_stored(what, _settings(asked).database, _width())
+    _say(lines, has_headings=True)
+    return 0
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded and labelled; write nothing anywhere.")
+@click.option(
+    "--mailbox", "paths", metavar="PATH", multiple=True, help="Read this file or folder instead of Gmail. Repeatable."
+)
+@click.option("--since", type=_span, metavar="SPAN", help="Look further back than the last run did: 12h, 30d, 8w.")
+@_global_options
+@click.pass_obj
+def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | None) -> int:
+    """Read the mailbox, judge what is new, record it and label its threads.
+
+    This is what cron calls. It prints nothing when nothing was new. It never deletes, never sends, never marks as read.
+    With --mailbox it reads files and labels nothing.
+    """
+    from dataclasses import asdict
+
+    from triage import run as worker
+    from triage.report_text import planned_words, totals_words
+
+    if since and paths:
+        raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
+    settings = _settings(asked)
+    start = _now() - since if since else None
+    with _progress("Reading mails") as progress:
+        if dry_run and paths:
+            plan = worker.dry_run_local(settings, paths, stdin=sys.stdin.buffer, progress=progress)
+        elif dry_run:
+            plan = worker.dry_run(settings, _now, since=start, progress=progress)
+        elif paths:
+            summary = worker.run_local(settings, _now, paths, stdin=sys.stdin.buffer, progress=progress)
+        else:
+            summary = worker.run(settings, _now, since=start, progress=progress)
+    if dry_run:
+        summary = plan.summary
+        _say(planned_words(plan))
+    for source, why in summary.failures:
+        _warn(f"{source}: {why}")
+    for line in summary.not_looked_up if asked.verbose else ():
+        _warn(f"Not looked up: {line}")
+    was_quiet = not (summary.new or summary.failed or summary.actions or summary.judged)
+    if not was_quiet or asked.verbose or sys.stdout.isatty():
+        first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
+        _say([first + totals_words(asdict(summary))])
+    return 1 if summary.failed else 0
+
+
+@cli.command()
+@click.option(
+    "--since", type=_span, metavar="SPAN", default="7d", show_default=True, help="How far back to look: 12h, 7d, 4w."
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_global_options
+@click.pass_obj
+def report(asked: Asked, since: timedelta, form: str) -> int:
+    """Say what is broken on your side, who was not reached, and what the refusals mean."""
+    from triage.report import read_report, report_json
+    from triage.report_text import report_text
+    from triage.store import open_readonly
+
+    settings, now = _settings(asked), _now()
+    db = open_readonly(settings.database)
+    if db is None:
+        raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
+    with closing(db):
+        model = read_report(db, since=now - since, now=now)
+    if form == "json":
+        _write_json(report_json(model))
+    else:
+        _say(report_text(model, _width()).splitlines(), has_headings=True)
+    return 0
+
+
+@cli.command()
+@click.option("--headless", is_flag=True, help="The browser is on another computer: show an address, take one back.")
+@click.option("--port", type=click.IntRange(1024, 65535), help="Port the browser returns to, else any free one.")
+@_global_options
+@click.pass_obj
+def auth(asked: Asked, headless: bool, port: int | None) -> int:
+    """Sign in to Google once and keep the permission in the token file.
+
+    Needs credentials.json, the OAuth client file as downloaded from Google (see "Set up" in the README). Asks for one
+    permission, gmail.modify: read, label, insert. Nothing can be deleted for good with it.
+    """
+    from triage.gmail_auth import authorize
+
+    settings = _settings(asked)
+    authorize(
+        settings.credentials,
+        settings.token,
+        headless=headless,
+        paste=lambda prompt: str(click.prompt(prompt.rstrip(": "), type=str)),
+        show=lambda line: _say([line]),
+        port=port,
+    )
+    _say([f"Signed in. The permission is kept in {settings.token}, readable by you only. Next: triage run"])
+    return 0
+
+
+cli.add_command(credentials)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every failure ends as two lines on standard error."""
+    asked = Asked()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries warn about versions; cron would mail that every quarter of an hour
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? instead of ending the command
+    try:
+        # Not cli.main, which makes exit code 1 of a closed pipe, and 1 means something else here.
+        with cli.make_context("triage", list(sys.argv[1:] if arguments is None else arguments), obj=asked) as root:
+            code = cli.invoke(root)
+        sys.stdout.flush()
+        return int(code or 0)
+    except click.exceptions.Exit as done:  # --help, --version
+        sys.stdout.flush()
+        return done.exit_code
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go; without this Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except (KeyboardInterrupt, click.Abort):
+        _fail("Stopped before the end.", "What was stored stays; run the same command again to go on.")
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        _write(f"{error.format_message()}\n")
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        _fail(error.format_message(), f"See `{context.command_path if context else 'triage'} --help`.")
+        return error.exit_code
+    except TriageError as error:
+        _fail(error.what, error.todo)
+        if asked.verbose:
+            _traceback()
+        return error.exit_code
+    except Exception as error:
+        _fail(
+            f"Something in triage itself went wrong: {type(error).__name__}: {error}",
+            "The details follow." if asked.verbose else "Run it again with --verbose to see where, and report it.",
+        )
+        if asked.verbose:
+            _traceback()
+        return 1
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _settings(asked: Asked) -> Settings:
+    from triage.config import load_settings
+
+    if asked.verbose:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    return load_settings(asked.config, os.environ)
+
+
+def _say(lines: Iterable[str], *, has_headings: bool = False) -> None:
+    """Write lines; on a terminal that wants it, those without indent are headings."""
+    is_bold = has_headings and _is_coloured()
+    _write("".join(f"{click.style(line, bold=True) if is_bold and line[:1].strip() else line}\n" for line in lines))
+
+
+def _is_coloured() -> bool:
+    # https://no-color.org
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    if sys.stdout.isatty():
+        sys.stdout.flush()
+
+
+def _write_json(text: str) -> None:
+    """JSON is UTF-8 (RFC 8259 8.1), whatever the terminal; a lone surrogate becomes the escape it has in ASCII."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    if sys.stdout.isatty():
+        sys.stdout.flush()
+
+
+def _warn(line: str) -> None:
+    from triage.display import shown
+
+    sys.stdout.flush()
+    click.echo(shown(line, 600), err=True)
+
+
+def _fail(what: str, todo: str) -> None:
+    _warn(f"triage: {what}")
+    _warn(todo)
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _width() -> int:
+    """Columns of the terminal, 80 without one; longer lines than 100 do not read well."""
+    import shutil
+
+    return min(shutil.get_terminal_size().columns, 100)
+
+
+@contextmanager
+def _progress(what: str, *, is_wanted: bool = True) -> Iterator[Callable[[int, int | None], None]]:
+    """A function to call with (done, of how many or None); shows a bar on a terminal once the work has become long."""
+    if not (is_wanted and sys.stderr.isatty()):
+        yield lambda done, total: None
+        return
+    started = time.monotonic()
+    bars: list[Any] = []
+
+    def show(done: int, total: int | None) -> None:
+        if not bars and time.monotonic() - started > PROGRESS_AFTER_SECONDS:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            bars.append(Progress(*columns, console=Console(stderr=True), transient=True))
+            bars[0].start()
+            bars[0].add_task(what, total=total)
+        if bars:
+            bars[0].update(bars[0].task_ids[0], completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What the modules of the command line beside `cli.py` share: global options, settings, printing, exit codes.
+
+Must import next to nothing: `triage --help` pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater
+
+if TYPE_CHECKING:
+    from remediation.rotation_steps import Failed
+    from triage.config import Settings
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Global options count before the command and after it."""
+    if value and ctx.obj is not None:
+        setattr(ctx.obj, param.name or "", value)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options every command has."""
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Settings file, instead of ./triage.toml.",
+        expose_value=False,
+        callback=_keep,
+    )
+    verbose = click.option(
+        "--verbose",
+        is_flag=True,
+        help="Say more, and show the details of an error.",
+        expose_value=False,
+        callback=_keep,
+    )
+    return config(verbose(command))
+
+
+def read_settings(asked: Any, **overrides: Any) -> Settings:
+    """The settings for this command; `overrides` are its options, None where not given."""
+    import os
+
+    from triage.config import load_settings
+
+    if asked is not None and asked.verbose:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    return load_settings(asked.config if asked is not None else None, os.environ, overrides)
+
+
+def now() -> datetime:
+    """The present time in whole seconds, as it is stored."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines on standard output."""
+    for line in lines:  # values come from settings, AWS and servers: nothing of them reaches the terminal's controls
+        click.echo("".join(char if char.isprintable() else " " for char in line))
+
+
+def warn(line: str) -> None:
+    """A line on standard error."""
+    from triage.display import shown
+
+    click.echo(shown(line, 600), err=True)
+
+
+def hand_out(password: str, *, copy: bool) -> None:
+    """Give a password to the one who asked for it: printed, or put on the clipboard."""
+    if not copy:
+        say([password])
+        return
+    from triage.clipboard import copy as put
+
+    warn(f"The password is on the clipboard ({put(password)}).")
+
+
+def as_error(failed: Failed) -> TriageError:
+    """What a step that could not be done ends the command with."""
+    if failed.will_pass:
+        return TryLater(failed.why, failed.todo)
+    return (CredentialsDead if failed.lacks_permission else ConfigError)(failed.why, failed.todo)

@@ -1,0 +1,164 @@
+"""Text for human eyes: one safe line of a stranger's words, wrapped paragraphs, times and counts in words.
+
+Pure. What is shown comes partly from mails anybody can send, so nothing reaches a terminal that was not made harmless
+here, even where the parsers have cleaned it before. Writes only ASCII of its own, for terminals that know no more.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from triage.errors import UsageError
+
+LONGEST_TEXT = 300
+"""Characters of one value that are shown: enough for every refusal a human reads to its end."""
+
+ACTOR_WORDS = {
+    "mailbox-owner": "you, the owner of the mailbox (mailbox-owner)",
+    "aws-admin": "whoever runs your AWS account (aws-admin)",
+    "dns-admin": "whoever runs the DNS of your domain (dns-admin)",
+    "recipient": "the recipient (recipient)",
+    "recipient-admin": "the people who run the recipient's mail server (recipient-admin)",
+    "sender": "you, the sender: another address, or another content (sender)",
+    "nobody": "nobody: wait (nobody)",
+}
+"""Ends the sentence "the next move is up to ..."."""
+
+SIDE_WORDS = {
+    "own": "yours: it was stopped before the recipient's server was asked (own)",
+    "remote": "theirs: it left you, and the other side refused it (remote)",
+    "unknown": "not clear (unknown)",
+}
+
+PATH_WORDS = {
+    "gmail": "Gmail's own servers",
+    "gmail-alias": 'the relay behind a Gmail "Send mail as" alias',
+    "ses-smtp": "Amazon SES, by SMTP",
+    "ses-api": "Amazon SES, by its API",
+}
+
+_COMMAND = re.compile(r"`[^`]*`")
+_KEPT_SPACE = "\x00"  # stands in no text that `shown` has seen
+_SPAN = re.compile(r"([0-9]{1,6})([hdw])")
+_SPAN_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+
+
+def shown(text: object, limit: int = LONGEST_TEXT) -> str:
+    """One line of printable text, at most `limit` characters; control and invisible characters become spaces."""
+    # isprintable is False for control, format (bidi, zero width), surrogate and private-use characters, and separators.
+    plain = "".join(char if char.isprintable() else " " for char in str(text)[: 8 * limit])
+    line = " ".join(plain.split())
+    return line if len(line) <= limit else line[: max(limit - 3, 0)] + "..."
+
+
+def wrapped(text: str, width: int, indent: str = "", hang: str | None = None) -> list[str]:
+    """Lines of at most `width` columns; `hang` indents all but the first.
+
+    Addresses, codes and commands between backticks are never broken, so that they can be copied, and may be longer.
+    """
+    lines = textwrap.wrap(
+        _COMMAND.sub(lambda found: found[0].replace(" ", _KEPT_SPACE), text),
+        width=max(width, len(indent) + 20),
+        initial_indent=indent,
+        subsequent_indent=indent if hang is None else hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_KEPT_SPACE, " ") for line in lines] or [indent.rstrip()]
+
+
+def parse_span(text: str) -> timedelta:
+    """A length of time such as 12h, 7d or 2w. Raises UsageError for anything else, and for nothing at all."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    hours = int(found[1]) * _SPAN_HOURS[found[2]] if found else 0
+    if not 0 < hours <= 24 * 366 * 20:
+        raise UsageError(f"{shown(text, 40)!r} is no length of time", "Write hours, days or weeks: 12h, 7d, 2w.")
+    return timedelta(hours=hours)
+
+
+def span_words(span: timedelta) -> str:
+    """A length of time in the largest unit that keeps it readable: `3 days`, `5 hours`, `less than a minute`."""
+    seconds = span.total_seconds()
+    for size, unit in ((86400 * 7, "week"), (86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size and (unit != "week" or (seconds >= 21 * 86400 and seconds % size < 86400)):
+            return counted(int(seconds // size), unit)
+    return "less than a minute"
+
+
+def span_seconds(seconds: float) -> str:
+    """A short delay: `2 s`, `5 min`, `3 h`; longer ones as `span_words`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else span_words(timedelta(seconds=seconds))
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 mail`, `2 mails`, `1,000 mails`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def when_words(at: datetime | str | None) -> str:
+    """A moment as `Mon 23 Nov 2026 14:05 UTC`; `an unknown time` for None."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    if moment is None:
+        return "an unknown time"
+    moment = moment.astimezone(UTC)
+    # Not strftime: its names of days and months are those of the user's locale.
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
+    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.month - 1]
+    return f"{day} {moment.day} {month} {moment.year} {moment:%H:%M} UTC"
+
+
+def listed(items: Iterable[str], most: int = 5) -> str:
+    """`a, b and 3 more`."""
+    every = list(items)
+    if len(every) > most:
+        return f"{', '.join(every[:most])} and {len(every) - most:,} more"
+    return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) if every else "nobody"
+
+
+# Wide enough for every category, cause and actor there is.
+_COLUMNS = (("VERDICT", 18), ("CAUSE", 29), ("ACTOR", 15), ("RECIPIENT", 30))
+_ONE_LINE_WIDTH = 120
+
+
+def table_head(width: int | None) -> str:
+    """The head of the table of verdicts; empty where each verdict takes two lines. `width` None: no terminal."""
+    if width is not None and width < _ONE_LINE_WIDTH:
+        return ""
+    return "  ".join([*(title.ljust(size) for title, size in _COLUMNS), "MAIL"]) + "\n"
+
+
+def table_row(record: Mapping[str, Any], width: int | None) -> str:
+    """A verdict record as one line, two on a narrow terminal; what is unknown is `-`."""
+    verdict = record["category"] or record["kind"]
+    recipient, source = shown(record["recipient"] or "-", 254), shown(record["source"])
+    why = f": {shown(record['why'])}" if record.get("why") else ""
+    # A forged bounce moves nobody, whatever it says.
+    actor = record["actor"] if record["actor"] and verdict != "unverified" else "-"
+    cells = (verdict, record["cause"] or "-", actor, recipient)
+    if width is None or width >= _ONE_LINE_WIDTH:
+        line = "  ".join([*(cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)), source + why])
+        return shown_to(line, width)
+    who = f"  {recipient}  in {source}" if record["recipient"] else f"  {source}{why}"
+    first = f"{verdict}  {record['cause']}  (move: {actor})" if record["cause"] else verdict
+    return shown_to(first, width) + shown_to(who, width)
+
+
+def table_totals(mails: int, counts: Mapping[tuple[str, str | None], int], unreadable: int) -> str:
+    """The line under the table; `counts` by (kind, category)."""
+    words = Counter[str]()
+    for (kind, category), number in counts.items():
+        words[category or kind] += number
+    line = f"{counted(mails, 'mail')}: " + ", ".join(f"{number:,} {word}" for word, number in words.most_common())
+    return line + (f", {unreadable:,} unreadable" if unreadable else "") + "\n"
+
+
+def shown_to(line: str, width: int | None) -> str:
+    """The line with its end, cut to the width of the terminal."""
+    return (line if width is None or len(line) <= width else line[: max(width - 3, 10)] + "...") + "\n"

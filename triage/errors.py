@@ -1,0 +1,51 @@
+"""The failures a command ends with; each says what is wrong and what to do, and carries the exit code.
+
+    TriageError              1   base; raised as such only for what fits nowhere below
+    +-- UsageError           2   the command line asks for something that cannot be done
+    +-- TryLater            75   locked, Gmail or AWS away, rate limit: the next run will do (EX_TEMPFAIL)
+    +-- CredentialsDead     77   token revoked or expired for good, missing scope, file open to others (EX_NOPERM)
+    +-- ConfigError         78   configuration or database that cannot be used as it is (EX_CONFIG)
+
+The numbers from 75 on are those of sysexits.h. What goes wrong with a single mail is never one of these: it is a
+value with a reason, stored beside the mail. Prints nothing and exits nothing; that is the command line's work.
+"""
+
+from __future__ import annotations
+
+
+class TriageError(Exception):
+    """A failure the user is told in two lines: `what` is wrong, then `todo`, what to do about it.
+
+    Both are one line each, whatever they were made from (an answer of a server may hold line ends).
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, todo: str) -> None:
+        self.what = " ".join(what.split())
+        self.todo = " ".join(todo.split())
+        super().__init__(self.what)
+
+
+class UsageError(TriageError):
+    """The command line asks for something that cannot be done, for example a path that is not there."""
+
+    exit_code = 2
+
+
+class TryLater(TriageError):  # noqa: N818 - named for what the user should do
+    """Nothing is wrong that time will not heal; the next run takes up where this one stopped."""
+
+    exit_code = 75
+
+
+class CredentialsDead(TriageError):  # noqa: N818 - named for what is the matter
+    """No later run will get further before a human signs in again or mends the credentials."""
+
+    exit_code = 77
+
+
+class ConfigError(TriageError):
+    """The configuration or the database cannot be used as it is."""
+
+    exit_code = 78

@@ -1,0 +1,97 @@
+"""Finds the mail a user names, in files or in the database, and gathers what is known of it for `triage explain`.
+
+Reads only. What is said about the mail is written by `explain.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from parsers import Bounce, NotABounce, parse
+from parsers.mime import open_mail
+from parsers.trail import Hop, received_trail
+from remediation import load_causes
+from triage import store, store_events
+from triage.classify import classify
+from triage.errors import UsageError
+from triage.events import read_again
+from triage.explain import explain
+from triage.mailbox import LocalMail, read_mails
+
+MOST_MAILS = 10
+"""Mails with the same Message-ID that are explained, the newest first."""
+
+_RETURNED_TYPES = ("message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers")
+
+
+def names_a_file(name: str) -> bool:
+    """Whether the user means a file: a path that is there, `-`, or `PATH#NUMBER` for one mail of an mbox."""
+    return name == "-" or Path(name).exists() or ("#" in name and Path(name.rpartition("#")[0]).exists())
+
+
+def explain_file(name: str, stdin: BinaryIO, width: int) -> list[str]:
+    """Lines about the one mail `name` stands for. Raises UsageError where it stands for none, or for several."""
+    mail = _one_mail(name, stdin)
+    found = parse(mail.data)
+    records = [verdict.record() for verdict in classify(found, mail.source)]
+    return _lines(found, records, mail.data, width)
+
+
+def explain_stored(ident: str, database: Path, width: int) -> list[str]:
+    """Lines about the mails of the database with this verdict number, Gmail id or Message-ID.
+
+    Raises UsageError where there is none, also for want of a database.
+    """
+    lines: list[str] = []
+    db = store.open_readonly(database)
+    if db is not None:
+        with closing(db):
+            for row in store.find_mails(db, ident)[:MOST_MAILS]:
+                raw = store.read_raw(db, row["id"])
+                found = None if raw is None else read_again(row["source"], raw)
+                records = store.verdicts_of(db, row["id"])
+                evidence = store_events.evidence_of(db, [record["id"] for record in records])
+                lines += ["", ""] if lines else []
+                lines += _lines(found, records, raw, width, row, evidence)
+    if not lines:
+        raise UsageError(
+            f"There is no file {ident!r}, and no such mail in {database}.",
+            "Give a file, or a number from `triage report`, a Gmail message id or a Message-ID.",
+        )
+    return lines
+
+
+def _one_mail(name: str, stdin: BinaryIO) -> LocalMail:
+    is_whole = name == "-" or Path(name).exists()
+    path = name if is_whole else name.rpartition("#")[0]
+    mails = (mail for mail in read_mails([path], stdin) if is_whole or mail.source == name)
+    mail = next(mails, None)
+    if mail is None:
+        raise UsageError(f"{name}: there is no mail with this number.", f"`triage classify {path}` lists them.")
+    if not isinstance(mail, LocalMail):
+        raise UsageError(f"{mail.source}: {mail.why}", "Name a file that can be read.")
+    if is_whole and next(mails, None) is not None:
+        raise UsageError(f"{name} holds more than one mail.", f"Name one of them: triage explain '{mail.source}'")
+    return mail
+
+
+def _lines(
+    found: Bounce | NotABounce | None,
+    records: Sequence[Mapping[str, Any]],
+    raw: bytes | None,
+    width: int,
+    stored: Mapping[str, Any] | None = None,
+    evidence: Mapping[int, Sequence[Mapping[str, Any]]] | None = None,
+) -> list[str]:
+    hops: list[Hop] = []
+    is_returned = True
+    if raw is not None and isinstance(found, Bounce):
+        hops = received_trail(raw)
+        # Without a returned part the trail is that of the bounce itself.
+        is_returned = any(part.media_type in _RETURNED_TYPES for part in open_mail(raw).parts)
+    return explain(
+        found, records, hops, load_causes(), is_returned=is_returned, stored=stored, evidence=evidence, width=width
+    )

@@ -1,0 +1,393 @@
+"""Speaks to Gmail: lists, fetches, labels and inserts, and says what it cost. Its door is `connect`.
+
+Never deletes, never sends, never marks read, and judges no mail. The `gmail_*` modules beside it are its parts (the
+sign-in, the connection, what answers mean); but for `authorize`, other modules import this one only.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import random
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from triage.errors import ConfigError, TriageError
+from triage.gmail_answers import OutcomeUnknown as OutcomeUnknown  # part of this module's promise
+from triage.gmail_answers import Pace, Passing, is_invalid_label_name
+from triage.gmail_answers import Quota as Quota
+from triage.gmail_answers import Refused as Refused
+from triage.gmail_wire import Wire, half_answer
+
+BATCH_SIZE = 10
+"""Ten at once take away most of the waiting; 25 already draw 429 "Too many concurrent requests for user"."""
+PAGE_SIZE = 500
+TIMEOUT_SECONDS = 30.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Whole words, not substrings: Gmail splits addresses at their symbols, so from:postmaster finds every domain's.
+BOUNCE_SENDERS = ("mailer-daemon", "postmaster", "mail delivery", "amazonses.com", "no-reply@sns.amazonaws.com")
+BOUNCE_SUBJECTS = (
+    "undeliverable",
+    "undelivered",
+    "delivery status notification",
+    "returned mail",
+    "failure notice",
+    "mail delivery failed",
+)
+
+
+class Ref(NamedTuple):
+    """A message in the mailbox: Gmail's own ids, which are no Message-IDs."""
+
+    id: str
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as it arrived, byte by byte. `internal_at` is when Gmail took it in: aware, UTC."""
+
+    id: str
+    thread_id: str
+    raw: bytes = field(repr=False)
+    internal_at: datetime
+    label_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A message or thread that could not be had. `gone`: it is no longer there; else asking another time may help."""
+
+    id: str
+    why: str
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendAs:
+    """An address the account sends from. `host`, `port`, `security` are those of an outside relay, None without one."""
+
+    address: str
+    display_name: str | None
+    is_primary: bool
+    host: str | None
+    port: int | None
+    security: str | None
+    """none | ssl | starttls, as Gmail spells them."""
+    verification: str | None
+    """accepted | pending; None for the primary address."""
+
+
+def bounce_query(after_epoch: int, extra_subjects: Iterable[str] = (), *, not_from: str | None = None) -> str:
+    """The one search that finds bounces that arrived after a moment (epoch seconds): known senders or known subjects.
+
+    One query, so that a poll which finds nothing costs one request and 5 units. `extra_subjects` are phrases in other
+    languages; `not_from` is the sender of our own notes. Seconds, because Gmail reads a date as midnight Pacific.
+    """
+    # https://support.google.com/mail/answer/7190: braces are OR. Spam comes in by includeSpamTrash, not by a word here.
+    words = [f"from:{_phrase(sender)}" for sender in BOUNCE_SENDERS]
+    subjects = dict.fromkeys(phrase for s in (*BOUNCE_SUBJECTS, *extra_subjects) if (phrase := _phrase(s)))
+    words += [f"subject:{subject}" for subject in subjects]
+    without = f" -from:{_phrase(not_from)}" if not_from else ""
+    return f"{{{' '.join(words)}}} after:{after_epoch} -in:chats{without}"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def connect(
+    token: Path,
+    *,
+    url: str | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = _utc_now,
+    rand: Callable[[], float] = random.random,
+) -> Gmail:
+    """Open the mailbox the token file belongs to; sends nothing yet.
+
+    `url` is the root of the API where it is not Google's own (a test's double), used for batches too. Raises
+    CredentialsDead when nobody is signed in or others can read the token file.
+    """
+    return Gmail(Wire(token, url, timeout_seconds, Pace(sleep, now, rand)))
+
+
+class _Label(NamedTuple):
+    id: str
+    name: str
+
+
+class Gmail:
+    """One mailbox, for one thread. Every method may raise TryLater, CredentialsDead, ConfigError, or `Refused`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.quota = wire.quota
+        self._wire = wire
+        # Kept, because building a resource object costs thirty times as much as building a request from it.
+        self._users = wire.service.users()
+        self._messages = self._users.messages()
+        self._threads = self._users.threads()
+        self._labels = self._users.labels()
+        self._send_as = self._users.settings().sendAs()
+        # By case-folded name; None until the list was read.
+        self._known_labels: dict[str, _Label] | None = None
+        self._asked_names: dict[str, str] = {}
+        # Happens by itself at the latest when the object goes, so that no caller leaves a socket open.
+        self.close: Callable[[], object] = weakref.finalize(self, wire.close)
+
+    def profile_address(self) -> str:
+        """The address of the signed-in account (1 unit)."""
+        return str(self._wire.call(self._users.getProfile(userId="me"))["emailAddress"])
+
+    def list_refs(self, query: str) -> Iterator[Ref]:
+        """All messages a search finds, Spam and Trash included, page by page (5 units each), in no promised order."""
+        seen: set[str] = set()
+        page: str | None = None
+        while True:
+            answer = self._wire.call(
+                self._messages.list(userId="me", q=query, includeSpamTrash=True, maxResults=PAGE_SIZE, pageToken=page)
+            )
+            # Gmail leaves `messages` out when there are none; a mail that arrives meanwhile shifts the pages.
+            for entry in answer.get("messages", ()):
+                if entry["id"] not in seen:
+                    seen.add(entry["id"])
+                    yield Ref(entry["id"], entry["threadId"])
+            page = answer.get("nextPageToken")
+            if not page:
+                return
+
+    def get_raw(self, ids: Iterable[str]) -> Iterator[RawMessage | Unavailable]:
+        """Fetch messages, ten by one HTTP request (20 units each), in the order asked for, one answer for each.
+
+        What Gmail puts off is asked for again; what it still does not give then is `Unavailable`.
+        """
+        waiting = iter(dict.fromkeys(ids))
+        while chunk := list(itertools.islice(waiting, BATCH_SIZE)):
+            yield from self._get_batch(chunk)
+
+    def find_message_id(self, rfc822_message_id: str) -> list[Ref]:
+        """The messages with this Message-ID, given with or without angle brackets, in Trash and Spam too (5 units).
+
+        Search can lag behind an insert by seconds. An id that cannot be searched for finds nothing.
+        """
+        wanted = rfc822_message_id.strip().removeprefix("<").removesuffix(">")
+        # It may come from a stranger's mail: it must stay one word of our search and not become a search of its own.
+        if not wanted or not wanted.isprintable() or set(wanted) & set(' "(){}'):
+            return []
+        return list(self.list_refs(f"rfc822msgid:{wanted}"))
+
+    def label_names(self) -> dict[str, str]:
+        """The name of each label by its id, Gmail's own included (1 unit)."""
+        return {label["id"]: label["name"] for label in self._read_labels()}
+
+    def label_id(self, name: str) -> str:
+        """The id of a label, found without regard to case or made, with its parents (`Bounce/Ours` is in `Bounce`).
+
+        Kept for the life of this object. Where Gmail does not allow the name (reserved names are localized), the part
+        it objects to becomes `triage-<part>`. Raises ConfigError for an empty name.
+        """
+        if self._known_labels is None:
+            self._read_labels()
+        assert self._known_labels is not None
+        label = self._known_labels.get(name.casefold())
+        if label is None:
+            parts = [part.strip() for part in name.split("/") if part.strip()]
+            for part in parts:
+                label = self._find_or_create_label(label, part)
+            if label is None:
+                raise ConfigError("A label has no name.", "Set `label_prefix` to a name such as Bounce.")
+            self._known_labels[name.casefold()] = label
+        self._asked_names[label.id] = name
+        return label.id
+
+    def add_thread_labels(self, thread_id: str, label_ids: Iterable[str]) -> Unavailable | None:
+        """Put labels on every message of a thread (10 units); may be repeated. None when done, else why it was not.
+
+        A label of `label_id` that the user has deleted meanwhile is made again.
+        """
+        return self._modify_thread(thread_id, "addLabelIds", list(dict.fromkeys(label_ids)))
+
+    def remove_thread_labels(self, thread_id: str, label_ids: Iterable[str]) -> Unavailable | None:
+        """Take labels off every message of a thread (10 units); may be repeated. None when done, else why not."""
+        return self._modify_thread(thread_id, "removeLabelIds", list(dict.fromkeys(label_ids)))
+
+    def thread_labels(self, thread_id: str) -> set[str]:
+        """The ids of all labels on any message of a thread (40 units); a thread that is gone has none."""
+        try:
+            thread = self._wire.call(
+                self._threads.get(userId="me", id=thread_id, format="minimal", fields="messages(labelIds)")
+            )
+        except Refused as refusal:
+            if refusal.status == 404:
+                return set()
+            raise
+        return {label_id for message in thread.get("messages", ()) for label_id in message.get("labelIds", ())}
+
+    def insert(self, raw: bytes, thread_id: str | None, label_ids: Iterable[str] = ()) -> Ref:
+        """Put a message into the mailbox without sending it (25 units), into a thread if given.
+
+        To join the thread it also needs In-Reply-To or References into it and the same Subject; compare the thread_id
+        that comes back. Never handed to Gmail twice: raises `OutcomeUnknown` when no clear answer came, and then
+        `find_message_id` must be asked first. `Refused` (404) when the thread is gone.
+        """
+        body: dict[str, Any] = {"raw": base64.urlsafe_b64encode(raw).decode("ascii"), "labelIds": list(label_ids)}
+        if thread_id is not None:
+            body["threadId"] = thread_id
+        request = self._messages.insert(userId="me", body=body)
+        answer = self._wire.call_once(request)
+        return Ref(answer["id"], answer["threadId"])
+
+    def send_as(self) -> list[SendAs]:
+        """The addresses the account sends from, with the outside relay of each alias that has one (1 unit)."""
+        answer = self._wire.call(self._send_as.list(userId="me"))
+        return [
+            SendAs(
+                address=entry["sendAsEmail"],
+                display_name=entry.get("displayName") or None,
+                is_primary=bool(entry.get("isPrimary")),
+                host=(relay := entry.get("smtpMsa") or {}).get("host") or None,
+                port=relay.get("port"),
+                security=relay.get("securityMode") or None,
+                verification=entry.get("verificationStatus") or None,
+            )
+            for entry in answer.get("sendAs", ())
+        ]
+
+    def _get_batch(self, ids: list[str]) -> list[RawMessage | Unavailable]:
+        answers: dict[str, RawMessage | Unavailable] = {}
+        put_off: dict[str, Passing] = {}
+
+        def send() -> None:
+            put_off.clear()
+            fatal: list[TriageError] = []
+
+            def answered(message_id: str, answer: Any, error: Any) -> None:
+                failure = self._wire.understood(error) if error is not None else half_answer(answer)
+                if failure is None:
+                    answers[message_id] = _raw_message(message_id, answer)
+                elif isinstance(failure, Passing):
+                    put_off[message_id] = failure
+                elif isinstance(failure, Refused):
+                    answers[message_id] = Unavailable(message_id, failure.what, gone=failure.status == 404)
+                else:
+                    fatal.append(failure)
+
+            batch = self._wire.service.new_batch_http_request(callback=answered)
+            for message_id in ids:
+                if message_id not in answers:
+                    request = self._messages.get(
+                        userId="me", id=message_id, format="raw", fields="id,threadId,labelIds,internalDate,raw"
+                    )
+                    self.quota.charge(request.methodId)
+                    batch.add(request, request_id=message_id)
+            batch.execute()
+            if fatal:
+                raise fatal[0]
+            if put_off:
+                raise max(put_off.values(), key=lambda failure: failure.wait_seconds or 0.0)
+
+        try:
+            self._wire.repeat(send)
+        except Passing:
+            # Gmail away, or nothing but "slower": not a matter of single mails.
+            if not put_off or (not answers and all(failure.limited for failure in put_off.values())):
+                raise
+        return [answers.get(i) or Unavailable(i, put_off[i].what, gone=False) for i in ids]
+
+    def _read_labels(self) -> list[dict[str, Any]]:
+        labels: list[dict[str, Any]] = self._wire.call(self._labels.list(userId="me")).get("labels", [])
+        # Gmail's own labels are left out: SENT cannot be put on a thread, so a label named Sent must not find it.
+        self._known_labels = {
+            entry["name"].casefold(): _Label(entry["id"], entry["name"])
+            for entry in labels
+            if entry.get("type") != "system"
+        }
+        return labels
+
+    def _find_or_create_label(self, parent: _Label | None, part: str) -> _Label:
+        """One step of a label's path, below the parent as the user spells it."""
+        names = [f"{parent.name}/{name}" if parent else name for name in (part, f"triage-{part}")]
+        for name in names:
+            if found := (self._known_labels or {}).get(name.casefold()):
+                return found
+        for name in names:
+            try:
+                made = self._wire.call(
+                    self._labels.create(
+                        userId="me",
+                        body={"name": name, "labelListVisibility": "labelShow", "messageListVisibility": "show"},
+                    )
+                )
+            except Refused as refusal:
+                if refusal.status == 409:
+                    # Made a moment ago by somebody else, or by a try of ours whose answer was lost.
+                    self._read_labels()
+                    if found := (self._known_labels or {}).get(name.casefold()):
+                        return found
+                elif not is_invalid_label_name(refusal):
+                    raise
+                last_refusal = refusal
+            else:
+                label = _Label(made["id"], made["name"])
+                assert self._known_labels is not None
+                self._known_labels[name.casefold()] = label
+                return label
+        raise last_refusal
+
+    def _modify_thread(self, thread_id: str, change: str, label_ids: list[str]) -> Unavailable | None:
+        def modify(ids: list[str]) -> None:
+            if ids:
+                self._wire.call(self._threads.modify(userId="me", id=thread_id, body={change: ids}, fields="id"))
+
+        try:
+            modify(label_ids)
+        except Refused as refusal:
+            if refusal.status not in (400, 404):
+                raise
+            # Gmail does not say whether the thread or a label is missing, so look at the labels.
+            there = self.label_names()
+            if all(label_id in there for label_id in label_ids):
+                return self._thread_refused(thread_id, refusal)
+            if change == "removeLabelIds":
+                label_ids = [label_id for label_id in label_ids if label_id in there]
+            elif unknown := [i for i in label_ids if i not in there and i not in self._asked_names]:
+                return Unavailable(thread_id, f"there is no label {unknown[0]} any more", gone=False)
+            else:
+                label_ids = [i if i in there else self.label_id(self._asked_names[i]) for i in label_ids]
+            try:
+                modify(label_ids)
+            except Refused as second:
+                return self._thread_refused(thread_id, second)
+        return None
+
+    def _thread_refused(self, thread_id: str, refusal: Refused) -> Unavailable:
+        return Unavailable(thread_id, refusal.what, gone=refusal.status == 404)
+
+
+def _raw_message(message_id: str, answer: dict[str, Any]) -> RawMessage | Unavailable:
+    try:
+        encoded = answer["raw"]
+        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        internal_at = EPOCH + timedelta(milliseconds=int(answer["internalDate"]))
+    except (KeyError, ValueError, OverflowError, TypeError) as error:
+        return Unavailable(message_id, f"Gmail's answer cannot be read ({type(error).__name__})", gone=False)
+    return RawMessage(
+        id=message_id,
+        thread_id=answer.get("threadId", message_id),
+        raw=raw,
+        internal_at=internal_at,
+        label_ids=tuple(answer.get("labelIds", ())),
+    )
+
+
+def _phrase(text: str) -> str:
+    """One operand of a search: quoted where it is more than a word; quotes and brackets would change the search."""
+    words = "".join(" " if char in '"(){}' or not char.isprintable() else char for char in text).split()
+    return f'"{" ".join(words)}"' if len(words) > 1 else "".join(words)

@@ -1,0 +1,210 @@
+"""Mails from local sources: one .eml, a folder of them, an mbox of any size, a Maildir, or standard input.
+
+Yields each mail's bytes with a name to find it by again; a file that cannot be read is a value with its reason. Opens
+files for reading only, and parses no mail.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from triage.errors import UsageError
+
+BLOCK = 1 << 20
+"""Bytes read at a time from an mbox."""
+
+MAX_MAIL = 16 << 20
+"""No more of a mail than this is looked at: what a bounce says stands before what it returns. Bounds the memory."""
+
+_FOLDER_SUFFIXES = (".eml", ".mbox")  # what a folder is searched for; Google Takeout packs .mbox files into folders
+_LOOKAHEAD = 2048  # a separator line and the start of the next, which tell it from a sentence that begins with "From"
+# RFC 4155: the separator ends in a time of day. Where it does not, a header must follow.
+_TIME_OF_DAY = re.compile(rb"\d\d:\d\d")
+_HEADER = re.compile(rb"[!-9;-~]{1,200}:|>From ")
+# mboxrd quotes "From " and ">From " alike by one more ">"; mboxo, which quotes only the first, reads the same way.
+_QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+class LocalMail(NamedTuple):
+    """A mail and where it lies: `bounces/a.eml`, `takeout.mbox#17` (counted from 1), `-` for standard input."""
+
+    source: str
+    data: bytes
+
+
+class Unreadable(NamedTuple):
+    """A file that could not be read, and why."""
+
+    source: str
+    why: str
+
+
+def read_mails(paths: Iterable[str | Path], stdin: BinaryIO | None = None) -> Iterator[LocalMail | Unreadable]:
+    """Yield every mail of every path, in the order given, files of a folder sorted by name.
+
+    A path is a file (one mail, or an mbox when it starts with `From `), a folder (searched below for .eml and .mbox),
+    a Maildir, or `-` for `stdin`. Raises UsageError at once, before the first mail, for a path that is not there, may
+    not be read, or is a folder without mails.
+    """
+    return _chain([_opened(str(path), stdin) for path in paths])
+
+
+def split_mbox(stream: BinaryIO, source: str, start: bytes = b"") -> Iterator[LocalMail]:
+    """Yield the mails of an mbox while reading it, with `>From ` unquoted; holds one block or one mail, never the file.
+
+    A separator is a line `From ...` after an empty line (or at the start) that ends in a time or is followed by a
+    header; line ends may be LF or CRLF. Of a mail beyond MAX_MAIL only the first part is given. `start` holds the bytes
+    that were read of the stream already.
+    """
+    for number, data in enumerate(_between_separators(stream, start), start=1):
+        yield LocalMail(f"{source}#{number}", data)
+
+
+def _chain(readers: list[Iterator[LocalMail | Unreadable]]) -> Iterator[LocalMail | Unreadable]:
+    for reader in readers:
+        yield from reader
+
+
+def _opened(path: str, stdin: BinaryIO | None) -> Iterator[LocalMail | Unreadable]:
+    """The reader for one path, chosen by looking at it now, so that a wrong path is told before any work."""
+    if path == "-":
+        if stdin is None:
+            raise UsageError("-: there is no standard input to read", "Name a file or a folder instead.")
+        return _read_stream(stdin, "-")
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            return _open_folder(path)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return _read_file(path)
+    except OSError as error:
+        raise UsageError(f"{_name(path)}: {error.strerror}", "Name a file, a folder, a Maildir, or - .") from error
+
+
+def _open_folder(path: str) -> Iterator[LocalMail | Unreadable]:
+    os.scandir(path).close()  # raises now what os.walk would pass over in silence
+    if (Path(path) / "cur").is_dir() and (Path(path) / "new").is_dir():
+        return _read_files(_maildir_files(path))
+    files = _files_below(path)
+    if not files:
+        raise UsageError(
+            f"{_name(path)}: no mails in this folder", "Name a folder with .eml or .mbox files, or a Maildir."
+        )
+    return _read_files(files)
+
+
+def _maildir_files(path: str) -> list[Path | Unreadable]:
+    """The files of a Maildir; delivery order within each part, because the names start with the time."""
+    return [file for part in ("new", "cur") for file in sorted((Path(path) / part).iterdir()) if file.name[0] != "."]
+
+
+def _files_below(path: str) -> list[Path | Unreadable]:
+    found: list[Path | Unreadable] = []
+
+    def refused(error: OSError) -> None:
+        found.append(Unreadable(_name(error.filename), f"{error.strerror}"))
+
+    for folder, subfolders, names in os.walk(path, onerror=refused):
+        subfolders.sort()
+        found += [Path(folder) / name for name in sorted(names) if name.lower().endswith(_FOLDER_SUFFIXES)]
+    return found
+
+
+def _read_files(files: Iterable[Path | Unreadable]) -> Iterator[LocalMail | Unreadable]:
+    for file in files:
+        if isinstance(file, Path) and file.exists() and not file.is_file():
+            yield Unreadable(_name(file), "not a regular file")  # opening a pipe or a device could wait for ever
+        elif isinstance(file, Path):
+            yield from _read_file(file)
+        else:
+            yield file
+
+
+def _read_file(path: str | Path) -> Iterator[LocalMail | Unreadable]:
+    """The mails of one file; what was readable a moment ago may be gone, as files of a Maildir are moved."""
+    try:
+        with open(path, "rb") as stream:
+            yield from _read_stream(stream, _name(path))
+    except OSError as error:
+        yield Unreadable(_name(path), f"{error.strerror}")
+
+
+def _read_stream(stream: BinaryIO, source: str) -> Iterator[LocalMail]:
+    """One mail, or the mails of an mbox. An .eml that someone saved with its `From ` line is still one mail."""
+    start = stream.read(len(b"From "))
+    if start == b"From " and not source.lower().endswith(".eml"):
+        yield from split_mbox(stream, source, start)
+    else:
+        data = start + stream.read(MAX_MAIL - len(start))
+        yield LocalMail(source, data[_end_of_line(data) :] if start == b"From " else data)
+
+
+def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
+    """The mails between separator lines, each cut out once, each at most MAX_MAIL long."""
+    while len(buffer) < _LOOKAHEAD and (block := stream.read(BLOCK)):
+        buffer += block
+    start = searched = _end_of_line(buffer) if buffer.startswith(b"From ") else 0
+    in_excess = is_quoted = False
+    while True:
+        # A long mail is read in longer steps, so that it is not copied for every block of it.
+        block = stream.read(max(BLOCK, min(len(buffer), 4 * BLOCK)))
+        buffer = buffer[start:] + block
+        searched, start = searched - start, 0
+        end = max(searched, len(buffer) - _LOOKAHEAD) if block else len(buffer)
+        # One search finds separators and quoted lines alike; a second pass over every byte would double the cost.
+        while (found := buffer.find(b"From ", searched, end)) >= 0:
+            searched = found + 1
+            if buffer.endswith(b">", 0, found):
+                is_quoted = True
+            elif (mail_end := _mail_end(buffer, found)) is not None:
+                if not in_excess:
+                    yield _unquoted(buffer[start : min(mail_end, start + MAX_MAIL)], is_quoted)
+                start, in_excess, is_quoted = _end_of_line(buffer, found), False, False
+                searched = max(searched, start)
+        if not block:
+            if not in_excess:
+                yield _unquoted(_without_empty_line(buffer[start : start + MAX_MAIL]), is_quoted)
+            return
+        if end - start > MAX_MAIL and not in_excess:
+            yield _unquoted(buffer[start : start + MAX_MAIL], is_quoted)
+            in_excess = True
+        if in_excess:
+            start = max(start, end - _LOOKAHEAD)
+        searched = max(searched, start, end - len(b"From ") + 1)
+
+
+def _mail_end(buffer: bytes, found: int) -> int | None:
+    """Where the mail before the separator at `found` ends; None when what stands there is only a word in a line."""
+    for line_end in (b"\n", b"\r\n"):
+        if buffer.endswith(b"\n" + line_end, max(0, found - 3), found):
+            line, _, following = buffer[found : found + _LOOKAHEAD].partition(b"\n")
+            is_separator = _TIME_OF_DAY.search(line) or _HEADER.match(following)
+            return found - len(line_end) if is_separator else None
+    return None
+
+
+def _end_of_line(buffer: bytes, position: int = 0) -> int:
+    return buffer.find(b"\n", position) + 1 or len(buffer)
+
+
+def _without_empty_line(data: bytes) -> bytes:
+    """The last mail of an mbox without the empty line that ends it."""
+    for line_end in (b"\r\n", b"\n"):
+        if data.endswith(line_end * 2):
+            return data[: -len(line_end)]
+    return data
+
+
+def _unquoted(data: bytes, is_quoted: bool) -> bytes:
+    return _QUOTED_FROM.sub(rb"\1", data) if is_quoted else data
+
+
+def _name(path: str | Path) -> str:
+    """The path as printable text; a file name may be any bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")

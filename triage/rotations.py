@@ -1,0 +1,356 @@
+"""Rotations as commands: the lock, the settings, the database and AWS brought together for one step of the owner's.
+
+What to do is decided in `remediation.rotation_next`, done in `remediation.rotation_steps`; here the world around that
+is set up. Prints nothing: what came of it comes back as a value. No secret is stored or logged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from remediation.aws import NotLookedUp
+from remediation.credentials import Login, LoginCheck, Relay, check_login, relay_host, usual_security
+from remediation.rotation import Facts, Plan, Rotation, Stop, Wait, aborted, begin, confirmed, finished, removable
+from remediation.rotation_aws import Account, Held
+from remediation.rotation_steps import End, Failed, Surroundings, carry_on, could_not
+from triage import store_rotations
+from triage.config import Settings
+from triage.database import open_readonly
+from triage.errors import ConfigError, TryLater
+from triage.rotation_evidence import gather, weigh
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from triage.gmail import Gmail
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a rotation stands after a command, and why it went no further. `rotation` None: there is none."""
+
+    rotation: Rotation | None
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the owner says to `rotate start`."""
+
+    create_secret: bool = False
+    """There is no secret yet: make one that names the key in use."""
+    old_key_is_gone: bool = False
+    older_than: timedelta | None = None
+    """Do nothing where the key is younger."""
+
+
+def plan_of(settings: Settings) -> Plan:
+    """What the settings say a rotation is about. Raises ConfigError where they do not."""
+    missing = [name for name in ("smtp_user", "smtp_secret", "smtp_region") if getattr(settings, name) is None]
+    if missing:
+        raise ConfigError(
+            f"The settings do not say {', '.join(missing)}.",
+            "Write into triage.toml: smtp_user (the IAM user), smtp_secret (its secret), smtp_region (of the server).",
+        )
+    user, secret, region = settings.smtp_user, settings.smtp_secret, settings.smtp_region
+    assert user is not None
+    assert secret is not None
+    assert region is not None
+    relay = relay_of(settings)
+    return Plan(user, secret, region, relay.host, relay.port, relay.security, settings.smtp_alias)
+
+
+def relay_of(settings: Settings) -> Relay:
+    """The SMTP server the settings name, or the one of their region. Raises ConfigError where neither is given."""
+    host = settings.smtp_host or (relay_host(settings.smtp_region) if settings.smtp_region else None)
+    if host is None:
+        raise ConfigError("The settings name no SMTP server.", "Set smtp_region (or smtp_host) in triage.toml.")
+    security = settings.smtp_security or usual_security(settings.smtp_port)
+    if security not in ("starttls", "ssl"):
+        raise ConfigError(f"smtp_security = {security!r} is neither starttls nor ssl.", "Write one of the two.")
+    return Relay(host, settings.smtp_port, "ssl" if security == "ssl" else "starttls", settings.smtp_ca_file)
+
+
+def account_of(plan: Plan | Rotation) -> Account:
+    """The AWS side of a rotation."""
+    return Account(plan.iam_user, plan.secret_id, plan.region)
+
+
+def start(settings: Settings, clock: Clock, wishes: Wishes, tell: Callable[[str], None]) -> Outcome:
+    """Begin a rotation, or take up the one under way, and go as far as it goes without the owner."""
+    with _at_work(settings) as db:
+        rotation = store_rotations.rotation_under_way(db)
+        if rotation is None:
+            begun = _begun(settings, clock, wishes)
+            if not isinstance(begun, Rotation):
+                return Outcome(store_rotations.last_rotation(db), begun)
+            rotation = begun
+            store_rotations.keep_rotation(db, rotation)
+        return _carried_on(db, rotation, settings, clock, tell)
+
+
+def confirm(
+    settings: Settings,
+    clock: Clock,
+    tell: Callable[[str], None],
+    *,
+    owner_tested: bool,
+    connect: Callable[[], Gmail] | None,
+) -> Outcome:
+    """The owner says that Gmail uses the new login; where the evidence agrees, the old key becomes Inactive."""
+    with _at_work(settings) as db:
+        rotation = store_rotations.rotation_under_way(db)
+        if rotation is None:
+            return _nothing_under_way(db)
+        if rotation.keeps == "old":
+            return Outcome(rotation, _ABORTING)
+        outcome = _carried_on(db, rotation, settings, clock, tell)
+        assert outcome.rotation is not None
+        if outcome.rotation.state != "waiting" or isinstance(outcome.end, Failed):
+            return outcome
+        rests_on = weigh(gather(db, outcome.rotation, connect), owner_tested=owner_tested)
+        if isinstance(rests_on, Stop):
+            return Outcome(outcome.rotation, rests_on)
+        return _told(db, confirmed(outcome.rotation, clock(), rests_on), outcome.rotation, settings, clock, tell)
+
+
+def abort(settings: Settings, clock: Clock, tell: Callable[[str], None], *, gmail_has_old: bool) -> Outcome:
+    """Turn back: the old login is restored at once. `gmail_has_old`: the owner says Gmail uses it; the new key goes."""
+    with _at_work(settings) as db:
+        rotation = store_rotations.rotation_under_way(db)
+        if rotation is None:
+            return _nothing_under_way(db)
+        outcome = _told(db, aborted(rotation, "the owner aborted it"), rotation, settings, clock, tell)
+        turned = outcome.rotation
+        if not gmail_has_old or turned is None or turned.keeps != "old" or turned.state != "waiting":
+            return outcome
+        if isinstance(outcome.end, Failed):
+            return outcome
+        back = confirmed(turned, clock(), "the owner says that Gmail has the old login (--gmail-has-old)")
+        return _told(db, back, turned, settings, clock, tell)
+
+
+def finish(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> Outcome:
+    """Delete the key that was made Inactive, once the grace period is over and no mail failed in it."""
+    with _at_work(settings) as db:
+        rotation = store_rotations.rotation_under_way(db)
+        if rotation is None:
+            return _nothing_under_way(db)
+        outcome = _carried_on(db, rotation, settings, clock, tell)
+        rotation = outcome.rotation
+        if rotation is None or rotation.state not in ("grace", "waiting") or isinstance(outcome.end, Failed):
+            return outcome
+        ending = finished(rotation, clock(), _grace(settings))
+        if isinstance(ending, Wait):
+            return Outcome(rotation, ending)
+        if rotation.inactive_at and isinstance(ending, Rotation):
+            failures = store_rotations.alias_failures(db, rotation.alias, rotation.inactive_at)
+            if failures:
+                return Outcome(
+                    rotation,
+                    Stop(
+                        f"{len(failures)} alias failures came since key {rotation.retired_key_id} is Inactive, the last"
+                        f" at {failures[-1]['received_at']}: Gmail may still be using it. It is not deleted.",
+                        "Run `triage credentials rotate abort`, which makes it Active again; then see what Gmail has.",
+                    ),
+                )
+        return _told(db, ending, rotation, settings, clock, tell)
+
+
+def remove_key(settings: Settings, clock: Clock, key_id: str) -> End:
+    """Make room for a rotation: an Active key becomes Inactive, an Inactive one is deleted a grace period later."""
+    with _at_work(settings) as db:
+        rotation = store_rotations.rotation_under_way(db)
+        if rotation and key_id in (rotation.old_key_id, rotation.new_key_id):
+            return Stop(f"Key {key_id} belongs to the rotation under way.", "See `triage credentials rotate status`.")
+        account = account_of(rotation or plan_of(settings))
+        facts = account.observe()
+        if isinstance(facts, NotLookedUp):
+            return could_not(facts)
+        may = removable(key_id, facts, clock(), _grace(settings), store_rotations.inactive_since(db, key_id))
+        if isinstance(may, Wait | Stop):
+            return may
+        if may == "deactivate":
+            store_rotations.note_inactive(db, key_id, clock())
+            problem = account.set_key(key_id, active=False)
+            done = f"Key {key_id} is Inactive now. If nothing fails, the same command deletes it later."
+        else:
+            problem = account.delete_key(key_id)
+            done = f"Key {key_id} is deleted."
+        if problem is not None:
+            return could_not(problem)
+        if may == "delete":
+            store_rotations.forget_key(db, key_id)
+        return Wait(done, clock() + _grace(settings) if may == "deactivate" else None)
+
+
+def kept_login(settings: Settings, rotation: Rotation) -> Login | Failed | None:
+    """The login to be kept, for the eyes of the owner; None: no one has its password but Gmail."""
+    stage = "AWSCURRENT" if rotation.state not in ("creating", "staging", "verifying") else "AWSPENDING"
+    held = account_of(rotation).read(rotation.kept_version_id, stage)
+    if isinstance(held, NotLookedUp):
+        return could_not(held)
+    return held.login if isinstance(held, Held) else None
+
+
+def make_active_again(settings: Settings, clock: Clock, rotation: Rotation, why: str) -> Outcome:
+    """Make both keys Active, because mail failed while one was not. For the worker, where the owner opted in."""
+    from remediation.rotation import needed_again
+
+    with _at_work(settings) as db:
+        stored = store_rotations.rotation_under_way(db)
+        if stored is None or stored.id != rotation.id:
+            return _nothing_under_way(db)
+        turned = needed_again(stored, why)
+        if turned is None:
+            return Outcome(stored, Wait("Both keys are Active."))
+        return _told(db, turned, stored, settings, clock, lambda line: None)
+
+
+_ABORTING = Stop(
+    "The rotation was aborted; there is no new login to confirm.",
+    "When Gmail has the old login: triage credentials rotate abort --gmail-has-old",
+)
+
+
+def _begun(settings: Settings, clock: Clock, wishes: Wishes) -> Rotation | End:
+    plan = plan_of(settings)
+    account = account_of(plan)
+    facts = account.observe()
+    if isinstance(facts, Facts) and facts.current is None and wishes.create_secret:
+        active = [key.id for key in facts.keys if key.is_active]
+        if len(active) != 1:
+            return Stop(
+                f"{plan.iam_user} has {len(active)} Active keys, so which one Gmail uses is not known.",
+                "Make the secret by hand, as docs/rotation.md says.",
+            )
+        # Its password is known to Gmail alone: IAM shows a secret once. The version says so by not having one.
+        values = {"username": active[0], "iam_user": plan.iam_user, "region": plan.region, "host": plan.host}
+        problem = account.create_secret(str(uuid4()), values)
+        if problem is not None:
+            return could_not(problem)
+        facts = account.observe()
+    if isinstance(facts, NotLookedUp):
+        return could_not(facts)
+    if facts is None:
+        return Stop(f"There is no IAM user {plan.iam_user}.", "Check `smtp_user`; this program makes no users.")
+    if wishes.older_than and facts.current and (key := facts.key(facts.current.username)):
+        age = clock() - key.created_at
+        if age < wishes.older_than:
+            return Wait(f"Key {key.id} is {age.days} days old; it is not due yet.", key.created_at + wishes.older_than)
+    return begin(
+        plan,
+        facts,
+        clock(),
+        rotation_id=str(uuid4()),
+        version_id=str(uuid4()),
+        old_key_is_gone=wishes.old_key_is_gone,
+    )
+
+
+def _told(
+    db: Database,
+    wish: Rotation | Wait | Stop,
+    before: Rotation,
+    settings: Settings,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """Store what the owner's word makes of a rotation, then do what follows from it."""
+    if not isinstance(wish, Rotation):
+        return Outcome(before, wish)
+    store_rotations.keep_rotation(db, wish)
+    return _carried_on(db, wish, settings, clock, tell)
+
+
+def _carried_on(
+    db: Database, rotation: Rotation, settings: Settings, clock: Clock, tell: Callable[[str], None]
+) -> Outcome:
+    relay = Relay(
+        rotation.host, rotation.port, "ssl" if rotation.security == "ssl" else "starttls", settings.smtp_ca_file
+    )
+
+    def log_in(login: Login) -> LoginCheck:
+        return check_login(login, relay)
+
+    around = Surroundings(
+        aws=account_of(rotation),
+        log_in=log_in,
+        keep=lambda changed: store_rotations.keep_rotation(db, changed),
+        clock=clock,
+        sleep=time.sleep,
+        grace=_grace(settings),
+        patience=timedelta(seconds=settings.smtp_patience_seconds),
+        tell=tell,
+    )
+    return Outcome(*carry_on(rotation, around))
+
+
+def stored(settings: Settings) -> tuple[Rotation | None, list[dict[str, Any]]]:
+    """The newest rotation and the alias failures that came since it began, for showing; changes nothing."""
+    db = open_readonly(settings.database)
+    if db is None:
+        return None, []
+    try:
+        rotation = store_rotations.last_rotation(db)
+        return rotation, store_rotations.alias_failures(db, rotation.alias, rotation.started_at) if rotation else []
+    finally:
+        db.close()
+
+
+def record(rotation: Rotation | None, failures: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """A rotation as JSON takes it, with the failures that came since it began."""
+    if rotation is None:
+        return None
+    values = {name: at.isoformat() if isinstance(at, datetime) else at for name, at in asdict(rotation).items()}
+    return values | {"alias_failures": [row["id"] for row in failures]}
+
+
+def change(settings: Settings, rotation: Rotation, **values: Any) -> None:
+    """Note something about a rotation that does not move it: a reminder, what Gmail said."""
+    with _at_work(settings) as db:
+        kept = store_rotations.rotation_under_way(db)
+        if kept and kept.id == rotation.id and kept.state == rotation.state:
+            store_rotations.keep_rotation(db, replace(kept, **values))
+
+
+def _nothing_under_way(db: Database) -> Outcome:
+    nothing = Stop("No rotation is under way.", "Begin one: triage credentials rotate start")
+    return Outcome(store_rotations.last_rotation(db), nothing)
+
+
+def _grace(settings: Settings) -> timedelta:
+    return timedelta(days=settings.rotation_grace_days)
+
+
+@contextmanager
+def _at_work(settings: Settings) -> Iterator[Database]:
+    """The database, and the only rotation command at work on it. The lock goes with the process, however it ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(settings.database.with_name(f"{settings.database.name}.rotation.lock"), timeout=0, mode=0o600)
+    try:
+        settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise TryLater("Another rotation command is at work.", "Wait until it is done.") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{lock.lock_file}: {error.strerror}", "Make the folder writable, or set `database`."
+        ) from error
+    try:
+        db = store_rotations.open_durable(settings.database)
+        try:
+            yield db
+        finally:
+            db.close()
+    finally:
+        lock.release()

@@ -1,0 +1,337 @@
+"""One run of the worker: list, fetch, parse, classify, store, correlate, act, and the cursor last.
+
+The reading half (what is new, what it is, what should be done about it) writes nothing and is shared with the dry run;
+the writing half stores each mail in one transaction and then carries out what was planned. Killed anywhere, the next
+run ends in the same state. Never deletes, never marks read, never sends mail, never acts on an unverified bounce.
+Prints nothing: what happened comes back as a value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from itertools import chain, groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from triage import store
+from triage.config import Settings
+from triage.correlate import correlate, take_events
+from triage.errors import ConfigError, TriageError, TryLater
+from triage.gmail import Gmail, RawMessage, bounce_query, connect
+from triage.gmail_answers import Refused
+from triage.judge import Failed, Judged, judge, why_failed
+from triage.mailbox import LocalMail, Unreadable, read_mails
+from triage.store import Mail
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Clock = Callable[[], datetime]
+"""Gives the present time, aware."""
+
+Progress = Callable[[int, int | None], None]
+"""Told after each mail how many are done, and of how many (None: not known)."""
+
+Outcome = Judged | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The totals of a run. The counts have the names of the columns of `runs`."""
+
+    new: int = 0
+    """Mails looked at: not seen before, or asked for again."""
+    judged: int = 0
+    """Verdicts on recipients."""
+    not_bounces: int = 0
+    """Mails that are no bounce."""
+    failed: int = 0
+    """Mails that could not be read or judged and will be asked for again."""
+    actions: int = 0
+    """Labels set; in a dry run, labels that would be set."""
+    units_new: int = 0
+    """Gmail quota used, by the table for projects made since May 2026."""
+    units_old: int = 0
+    requests: int = 0
+    """HTTP requests to Gmail, sign-in included."""
+    events: int = 0
+    """SES events not known before."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """(source, why) of each mail counted in `failed`."""
+    not_looked_up: tuple[str, ...] = ()
+    """What AWS did not answer and why; asked again next run."""
+
+    def counts(self) -> dict[str, int]:
+        """The counts by name."""
+        return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would do now."""
+
+    outcomes: tuple[Outcome, ...]
+    """The bounces and the failures, without their bytes. Mails that are no bounce are only counted."""
+    summary: RunSummary
+
+
+def run(
+    settings: Settings, clock: Clock, *, since: datetime | None = None, progress: Progress | None = None
+) -> RunSummary:
+    """Read the mailbox and the queue of SES events, judge what is new, tie it to SES, label its threads.
+
+    `since` looks further back than the last run did. Raises TryLater (another run is at work, Gmail is away),
+    CredentialsDead, ConfigError; what was stored by then stays, and the cursor has not moved.
+    """
+    with _at_work(settings, clock, "gmail") as (db, run_id), _signed_in(settings) as gmail:
+        started_at = clock()
+        drained = take_events(db, settings, started_at)
+        totals = _store_all(db, _judge_mailbox(gmail, db, settings, started_at, since, progress), started_at)
+        known = correlate(db, settings, gmail, started_at, drained)
+        actions = carry_out(gmail, db, clock)
+        store.move_cursor(db, started_at)
+        totals = replace(totals, judged=totals.judged + known.from_events, actions=actions)
+        summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
+        store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=summary.not_looked_up)
+        return summary
+
+
+def run_local(
+    settings: Settings,
+    clock: Clock,
+    paths: Sequence[str | Path],
+    *,
+    stdin: BinaryIO | None = None,
+    progress: Progress | None = None,
+) -> RunSummary:
+    """Judge and store the mails of files and folders (see `mailbox.read_mails`); touches neither Gmail nor the cursor.
+
+    Raises UsageError for a path that cannot be read, TryLater and ConfigError as `run` does.
+    """
+    mails = read_mails(paths, stdin)
+    with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
+        summary = _store_all(db, _judge_files(mails, db, settings, progress), clock())
+        store.finish_run(db, run_id, clock(), summary.counts())
+        return summary
+
+
+def dry_run(
+    settings: Settings, clock: Clock, *, since: datetime | None = None, progress: Progress | None = None
+) -> DryRun:
+    """List, fetch and judge like `run`, and give back what that would store and do. Writes nothing anywhere."""
+    with _for_reading(settings) as db, _signed_in(settings) as gmail:
+        plan = _planned(_judge_mailbox(gmail, db, settings, clock(), since, progress))
+        return replace(plan, summary=_with_quota(plan.summary, gmail))
+
+
+def dry_run_local(
+    settings: Settings,
+    paths: Sequence[str | Path],
+    *,
+    stdin: BinaryIO | None = None,
+    progress: Progress | None = None,
+) -> DryRun:
+    """Judge like `run_local`, and give back what that would store. Writes nothing anywhere."""
+    mails = read_mails(paths, stdin)
+    with _for_reading(settings) as db:
+        return _planned(_judge_files(mails, db, settings, progress))
+
+
+def carry_out(gmail: Gmail, db: Database, clock: Clock) -> int:
+    """Set the planned labels, one call for each thread, each recorded as done once Gmail has said so.
+
+    Returns how many. Setting a label twice changes nothing, so a run that was killed in between simply repeats it.
+    """
+    done = 0
+    labels = [action for action in store.pending_actions(db) if action["kind"] == "label"]
+    labels.sort(key=itemgetter("target"))
+    for thread_id, group in groupby(labels, itemgetter("target")):
+        actions = list(group)
+        action_ids = [action["id"] for action in actions]
+        try:
+            label_ids = dict.fromkeys(gmail.label_id(action["payload"]["label"]) for action in actions)
+            problem = gmail.add_thread_labels(thread_id, label_ids)
+        except Refused as refusal:
+            store.fail_actions(db, action_ids, refusal.what, for_good=False)
+            continue
+        if problem:
+            store.fail_actions(db, action_ids, problem.why, for_good=problem.gone)
+        else:
+            store.finish_actions(db, action_ids, clock())
+            done += len(actions)
+    return done
+
+
+def _judge_mailbox(
+    gmail: Gmail,
+    db: Database | None,
+    settings: Settings,
+    started_at: datetime,
+    since: datetime | None,
+    progress: Progress | None,
+) -> Iterator[Outcome]:
+    """The reading half for Gmail: every mail not judged yet, the oldest first. `db` None: nothing is known yet."""
+    again = store.failed_mails(db) if db else []
+    after = _look_back(store.read_cursor(db) if db else None, settings, started_at, since)
+    refs = list(gmail.list_refs(bounce_query(int(after.timestamp()), settings.subjects)))
+    known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
+    # Gmail lists the newest first, more or less.
+    new = [Mail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
+    at_hand = [mail for mail in again if mail.raw is not None]  # only our own code failed: no need to fetch it again
+    to_fetch = {mail.gmail_id: mail for mail in (*again, *new) if mail.raw is None and mail.gmail_id}
+    total = len(at_hand) + len(to_fetch)
+    for count, mail in enumerate(chain(at_hand, _fetch(gmail, to_fetch)), start=1):
+        yield mail if isinstance(mail, Failed) else judge(mail, settings, gmail if mail.gmail_id else None)
+        if progress:
+            progress(count, total)
+
+
+def _look_back(cursor: datetime | None, settings: Settings, started_at: datetime, since: datetime | None) -> datetime:
+    """From when on to list. The overlap is free, because ids that are known are not fetched again."""
+    if cursor is None:
+        return since or started_at - timedelta(days=settings.since_days)
+    # A clock that was ahead for a while must not hide the mails of that while.
+    after = min(cursor, started_at) - timedelta(hours=settings.overlap_hours)
+    return min(after, since) if since else after
+
+
+def _fetch(gmail: Gmail, wanted: Mapping[str, Mail]) -> Iterator[Mail | Failed]:
+    for answer in gmail.get_raw(wanted):
+        mail = wanted[answer.id]
+        if isinstance(answer, RawMessage):
+            yield replace(mail, thread_id=answer.thread_id, received_at=answer.internal_at, raw=answer.raw)
+        else:
+            yield Failed(mail, answer.why, answer.gone)
+
+
+def _judge_files(
+    mails: Iterable[LocalMail | Unreadable], db: Database | None, settings: Settings, progress: Progress | None
+) -> Iterator[Outcome]:
+    """The reading half for files: every mail whose bytes were not judged before."""
+    for count, mail in enumerate(mails, start=1):
+        if isinstance(mail, Unreadable):
+            yield Failed(Mail(mail.source), mail.why)
+        elif not (db and store.has_judged_file(db, mail.data)):
+            yield judge(Mail(mail.source, raw=mail.data), settings, None)
+        if progress:
+            progress(count, None)
+
+
+def _store_all(db: Database, outcomes: Iterable[Outcome], at: datetime) -> RunSummary:
+    """The writing half: store each outcome as it comes, one transaction each, and count."""
+    return _summed_up(_stored(db, outcome, at) for outcome in outcomes)
+
+
+def _stored(db: Database, outcome: Outcome, at: datetime) -> Outcome:
+    """Write one outcome; comes back as `Failed` where the database did not take what we made of the mail."""
+    if isinstance(outcome, Judged):
+        try:
+            store.store_judged(db, outcome.mail, outcome.records, outcome.actions, at)
+            return outcome
+        except TriageError:
+            raise
+        except Exception as error:
+            outcome = Failed(outcome.mail, why_failed(error))
+    if outcome.gone:
+        store.record_gone(db, outcome.mail, outcome.why, at)
+    elif outcome.mail.gmail_id or outcome.mail.raw is not None:  # a file that cannot be opened leaves nothing to keep
+        store.record_failed(db, outcome.mail, outcome.why, at)
+    return outcome
+
+
+def _summed_up(outcomes: Iterable[Outcome]) -> RunSummary:
+    """The totals of outcomes, without holding on to them."""
+    totals: Counter[str] = Counter()
+    failures = []
+    for outcome in outcomes:
+        totals["new"] += 1
+        if isinstance(outcome, Failed):
+            if not outcome.gone:
+                totals["failed"] += 1
+                failures.append((outcome.mail.source, outcome.why))
+        elif outcome.is_bounce:
+            totals["judged"] += len(outcome.records)
+            totals["actions"] += len(outcome.actions)
+        else:
+            totals["not_bounces"] += 1
+    return RunSummary(
+        new=totals["new"],
+        judged=totals["judged"],
+        not_bounces=totals["not_bounces"],
+        failed=totals["failed"],
+        actions=totals["actions"],
+        failures=tuple(failures),
+    )
+
+
+def _planned(outcomes: Iterable[Outcome]) -> DryRun:
+    """Collect what is worth telling; an mbox may hold a million mails that are no bounce."""
+    told: list[Outcome] = []
+
+    def telling() -> Iterator[Outcome]:
+        for outcome in outcomes:
+            if isinstance(outcome, Failed) or outcome.is_bounce:
+                told.append(replace(outcome, mail=replace(outcome.mail, raw=None)))
+            yield outcome
+
+    summary = _summed_up(telling())
+    return DryRun(tuple(told), summary)
+
+
+def _with_quota(summary: RunSummary, gmail: Gmail) -> RunSummary:
+    quota = gmail.quota
+    return replace(summary, units_new=quota.units_new, units_old=quota.units_old, requests=quota.requests)
+
+
+def _signed_in(settings: Settings) -> closing[Gmail]:
+    return closing(connect(settings.token, url=settings.gmail_url))
+
+
+@contextmanager
+def _for_reading(settings: Settings) -> Iterator[Database | None]:
+    """The database as it is, never written to; None when there is none yet."""
+    db = store.open_readonly(settings.database)
+    try:
+        yield db
+    finally:
+        if db:
+            db.close()
+
+
+@contextmanager
+def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Database, int]]:
+    """Hold the lock and the open database, and record that a run began and what stopped it, if something did."""
+    with _locked(settings.database), closing(store.open_store(settings.database)) as db:
+        run_id = store.start_run(db, source, clock())
+        try:
+            yield db, run_id
+        except Exception as error:
+            what = error.what if isinstance(error, TriageError) else why_failed(error)
+            store.finish_run(db, run_id, clock(), {}, error=what)
+            raise
+
+
+@contextmanager
+def _locked(database: Path) -> Iterator[None]:
+    """One run at a time for each database. The lock goes with the process, however it ends; its file stays."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(database.with_name(f"{database.name}.lock"), timeout=0, mode=0o600)
+    try:
+        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise TryLater("Another run is at work on this database.", "Nothing: it does what this one would.") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{lock.lock_file}: {error.strerror}", "Make the folder writable, or set `database`."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

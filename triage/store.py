@@ -1,0 +1,383 @@
+"""The database: every mail seen, every verdict, every planned and done action; the only module that says SQL.
+
+A mail, its verdicts and its planned actions are written in one transaction or not at all. Times go in and come out as
+aware datetimes or as text `2026-11-24T09:00:00Z`, always UTC. Judges nothing and knows nothing of Gmail; the schema
+is in `migrations.py`, how a database is opened in `database.py`. Imports SQLite only when one is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from triage.database import open_readonly as open_readonly
+from triage.database import open_store as open_store
+from triage.database import schema_text as schema_text
+from triage.database import transaction
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+MAX_TRIES = 5
+"""A mail or an action that failed so often is not asked for again: it is kept for study, or dropped."""
+
+RECORD_KEYS = (
+    *("source", "kind", "recipient", "original_recipient", "category", "cause", "side", "actor", "permanent"),
+    *("reason", "status", "reply_code", "diagnostic", "platform", "remote_host", "reported_by", "original"),
+    *("genuine", "rule", "evidence", "fix", "links"),
+)
+"""The keys of a verdict record in the order of `triage classify --jsonl`; each but `original` is a column."""
+
+ORIGINAL_KEYS = (
+    *("message_id", "gmail_message_id", "ses_message_id", "ses_region", "ses_id_source"),
+    *("sent_at", "from", "subject", "path"),
+)
+"""The keys inside `original`, which are columns of the same name."""
+
+_COLUMNS = (*(key for key in RECORD_KEYS if key != "original"), *ORIGINAL_KEYS, "why")
+_VERDICT_COLUMNS = ", ".join(f'"{column}"' for column in ("mail_id", "position", "received_at", *_COLUMNS))
+_MAIL_COLUMNS = (
+    "id, gmail_id, thread_id, source, message_id, received_at, seen_at, state, tries, error, original_in_sent"
+)
+_SAME_MAIL = (
+    "recipient = :recipient AND (message_id = :message_id OR gmail_message_id = :gmail_message_id"
+    " OR ((message_id IS NULL OR :message_id IS NULL)"
+    " AND mail_id IN (SELECT id FROM mails WHERE thread_id = :thread_id)))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail as it is written to the database."""
+
+    source: str
+    gmail_id: str | None = None
+    """None for a mail from a file."""
+    thread_id: str | None = None
+    message_id: str | None = None
+    received_at: datetime | None = None
+    raw: bytes | None = None
+    """The bytes as they came; None when they could not be had."""
+    keep_raw: bool = True
+    """False: the database keeps only the hash of the bytes, because the user's file still holds them."""
+    original_in_sent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do outside the database: what kind, to what, with what."""
+
+    kind: str
+    target: str
+    payload: Mapping[str, Any]
+
+
+def store_judged(
+    db: Database, mail: Mail, records: Sequence[Mapping[str, Any]], actions: Sequence[Action], at: datetime
+) -> int:
+    """Write mail, verdicts and planned actions in one transaction; returns the mail's row id.
+
+    `records` are verdict records (see RECORD_KEYS). A mail that has been judged before is left exactly as it is.
+    """
+    with transaction(db):
+        known = _row_of(db, mail)
+        if known and known["state"] == "judged":
+            return int(known["id"])
+        mail_id = _write_mail(db, mail, known, "judged", None, at)
+        received_at = _text(mail.received_at or at)
+        for position, record in enumerate(records):
+            flat = {**record, **(record.get("original") or {})}
+            flat |= {column: json.dumps([*map(_storable, flat.get(column) or ())]) for column in ("fix", "links")}
+            flat = dict.fromkeys(_COLUMNS) | {key: _storable(value) for key, value in flat.items()}
+            verdict_id = db.execute(
+                f"INSERT INTO verdicts ({_VERDICT_COLUMNS}) VALUES (?, ?, ?{', ?' * len(_COLUMNS)})",  # noqa: S608
+                [mail_id, position, received_at, *(flat[column] for column in _COLUMNS)],
+            ).lastrowid
+            _note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
+        for action in actions:
+            db.execute(
+                "INSERT OR IGNORE INTO actions (mail_id, kind, target, payload, state, planned_at)"
+                " VALUES (?, ?, ?, ?, 'planned', ?)",
+                [mail_id, action.kind, action.target, json.dumps(action.payload, sort_keys=True), _text(at)],
+            )
+        return mail_id
+
+
+def record_failed(db: Database, mail: Mail, error: str, at: datetime) -> str:
+    """Keep a mail that could not be fetched or judged; returns `failed`, or `kept` once it is not asked for again."""
+    with transaction(db):
+        known = _row_of(db, mail)
+        if known and known["state"] != "failed":
+            return str(known["state"])
+        state = "kept" if known and known["tries"] + 1 >= MAX_TRIES else "failed"
+        _write_mail(db, mail, known, state, error, at)
+        return state
+
+
+def record_gone(db: Database, mail: Mail, error: str, at: datetime) -> None:
+    """Remember that Gmail no longer has this mail, so that it is not asked for again."""
+    with transaction(db):
+        known = _row_of(db, mail)
+        if not known or known["state"] == "failed":
+            _write_mail(db, mail, known, "gone", error, at)
+
+
+def _row_of(db: Database, mail: Mail) -> dict[str, Any] | None:
+    """The row that is this mail: the same Gmail id, or for files the same bytes."""
+    if mail.gmail_id is not None:
+        return _one(db, "SELECT id, state, tries FROM mails WHERE gmail_id = ?", mail.gmail_id)
+    return _one(db, "SELECT id, state, tries FROM mails WHERE gmail_id IS NULL AND raw_sha256 = ?", _hash(mail.raw))
+
+
+def _write_mail(
+    db: Database, mail: Mail, known: Mapping[str, Any] | None, state: str, error: str | None, at: datetime
+) -> int:
+    values: dict[str, Any] = {
+        "gmail_id": mail.gmail_id,
+        "thread_id": mail.thread_id,
+        "source": mail.source,
+        "message_id": mail.message_id,
+        "received_at": _text(mail.received_at),
+        "state": state,
+        "error": error,
+        "original_in_sent": mail.original_in_sent,
+        "raw": zlib.compress(mail.raw) if mail.raw is not None and mail.keep_raw else None,
+        "raw_sha256": _hash(mail.raw),
+    }
+    values = {column: _storable(value) for column, value in values.items()}
+    if known:  # what an earlier try found stays where this one found nothing
+        assignments = ", ".join(f"{column} = :{column}" for column in values if values[column] is not None)
+        assignments += "" if error else ", error = NULL"
+        db.execute(f"UPDATE mails SET {assignments}, tries = tries + 1 WHERE id = :id", {**values, "id": known["id"]})  # noqa: S608
+        return int(known["id"])
+    values |= {"seen_at": _text(at), "tries": 1}
+    columns, marks = ", ".join(values), ", ".join(f":{column}" for column in values)
+    return int(db.execute(f"INSERT INTO mails ({columns}) VALUES ({marks})", values).lastrowid or 0)  # noqa: S608
+
+
+def _note_superseded(db: Database, verdict: dict[str, Any]) -> None:
+    """Tie a delayed verdict to the one that says how it ended, whichever of the two arrives first.
+
+    The same mail is meant when recipient and Message-ID agree, or the thread where one of them has no Message-ID. A
+    forged report ends nothing.
+    """
+    if verdict["recipient"] is None or verdict["genuine"] == "fail":
+        return
+    if verdict["kind"] in ("failed", "delivered"):
+        db.execute(
+            f"UPDATE verdicts SET superseded_by = :id"  # noqa: S608
+            f" WHERE kind = 'delayed' AND superseded_by IS NULL AND {_SAME_MAIL}",
+            verdict,
+        )
+    elif verdict["kind"] == "delayed":
+        db.execute(
+            "UPDATE verdicts SET superseded_by = (SELECT id FROM verdicts"  # noqa: S608
+            f" WHERE kind IN ('failed', 'delivered') AND genuine IS NOT 'fail' AND {_SAME_MAIL} ORDER BY id LIMIT 1)"
+            " WHERE id = :id",
+            verdict,
+        )
+
+
+def pending_actions(db: Database) -> list[dict[str, Any]]:
+    """Actions planned and not yet done, oldest first: id, mail_id, kind, target, payload (a dict), tries."""
+    rows = db.query("SELECT id, mail_id, kind, target, payload, tries FROM actions WHERE state = 'planned' ORDER BY id")
+    return [{**row, "payload": json.loads(row["payload"])} for row in rows]
+
+
+def finish_actions(db: Database, action_ids: Sequence[int], at: datetime) -> None:
+    """Record that these actions were carried out."""
+    with transaction(db):
+        db.execute(
+            "UPDATE actions SET state = 'done', tries = tries + 1, error = NULL, done_at = ?"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            [_text(at), json.dumps(action_ids)],
+        )
+
+
+def fail_actions(db: Database, action_ids: Sequence[int], error: str, *, for_good: bool) -> None:
+    """Record why these actions could not be carried out; they stay planned up to MAX_TRIES, unless `for_good`."""
+    with transaction(db):
+        db.execute(
+            "UPDATE actions SET tries = tries + 1, error = ?, state = iif(? OR tries + 1 >= ?, 'dropped', 'planned')"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            [_storable(error), for_good, MAX_TRIES, json.dumps(action_ids)],
+        )
+
+
+def start_run(db: Database, source: str, at: datetime) -> int:
+    """Record that a run began; returns its id."""
+    with transaction(db):
+        return int(
+            db.execute("INSERT INTO runs (source, started_at) VALUES (?, ?)", [_storable(source), _text(at)]).lastrowid
+            or 0
+        )
+
+
+def finish_run(
+    db: Database,
+    run_id: int,
+    at: datetime,
+    totals: Mapping[str, int],
+    *,
+    error: str | None = None,
+    not_looked_up: Iterable[str] = (),
+) -> None:
+    """Record how a run ended; the keys of `totals` are the count columns of `runs`."""
+    away = _storable("; ".join(not_looked_up)) or None
+    values = {"finished_at": _text(at), "error": _storable(error), "not_looked_up": away, **totals}
+    with transaction(db):
+        db.execute(
+            f"UPDATE runs SET {', '.join(f'{column} = :{column}' for column in values)} WHERE id = :id",  # noqa: S608
+            {**values, "id": run_id},
+        )
+
+
+def read_cursor(db: Database) -> datetime | None:
+    """Start of the last run that stored all it had listed; None before the first."""
+    row = _one(db, "SELECT value FROM state WHERE key = 'cursor'")
+    return datetime.fromisoformat(row["value"]) if row else None
+
+
+def move_cursor(db: Database, at: datetime) -> None:
+    """Let the next run look for mails from here on."""
+    with transaction(db):
+        db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [_text(at)])
+
+
+def known_gmail_ids(db: Database, gmail_ids: Iterable[str]) -> set[str]:
+    """Those of the given Gmail ids that have a row, whatever its state."""
+    sql = "SELECT gmail_id FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?))"
+    return {gmail_id for (gmail_id,) in db.execute(sql, [json.dumps(list(gmail_ids))])}
+
+
+def has_judged_file(db: Database, raw: bytes) -> bool:
+    """Whether these very bytes came from a file before and were judged then."""
+    row = _one(db, "SELECT state FROM mails WHERE gmail_id IS NULL AND raw_sha256 = ?", _hash(raw))
+    return row is not None and row["state"] == "judged"
+
+
+def failed_mails(db: Database) -> list[Mail]:
+    """The mails to ask for again; `raw` is there when only our own code failed."""
+    # The term that looks needless is the condition of the index, word for word; SQLite does not conclude it.
+    rows = db.query("SELECT * FROM mails WHERE state != 'judged' AND state = 'failed' ORDER BY id")
+    return [
+        Mail(row["source"], row["gmail_id"], row["thread_id"], row["message_id"], _when(row), _unpacked(row["raw"]))
+        for row in rows
+    ]
+
+
+def unreadable_mails(db: Database) -> list[dict[str, Any]]:
+    """Mails without a verdict because of a failure (states failed and kept), newest first, without their bytes."""
+    return list(
+        db.query(
+            f"SELECT {_MAIL_COLUMNS} FROM mails"  # noqa: S608
+            " WHERE state != 'judged' AND state IN ('failed', 'kept') ORDER BY id DESC"
+        )
+    )
+
+
+def find_mails(db: Database, ident: str) -> list[dict[str, Any]]:
+    """Mails by Gmail id, verdict id, or Message-ID (of the bounce or of the returned mail), newest first."""
+    message_id = ident.strip().removeprefix("<").removesuffix(">")
+    return list(
+        db.query(
+            f"SELECT {_MAIL_COLUMNS} FROM mails WHERE gmail_id = :id OR message_id = :id OR id IN"  # noqa: S608
+            " (SELECT mail_id FROM verdicts WHERE message_id = :id OR gmail_message_id = :id OR id = :number)"
+            " ORDER BY id DESC",
+            {"id": message_id, "number": int(message_id) if message_id.isdecimal() and len(message_id) < 15 else None},
+        )
+    )
+
+
+def read_raw(db: Database, mail_id: int) -> bytes | None:
+    """The bytes of a mail; None when they were never had, or are still only in the user's file."""
+    row = _one(db, "SELECT raw FROM mails WHERE id = ?", mail_id)
+    return _unpacked(row["raw"]) if row else None
+
+
+def verdicts_of(db: Database, mail_id: int) -> list[dict[str, Any]]:
+    """The verdicts on one mail, in the order of its recipients; shape as `verdicts_since`."""
+    return [_record(row) for row in _verdict_rows(db, "v.mail_id = ? ORDER BY v.position", [mail_id])]
+
+
+def verdicts_since(db: Database, since: datetime | None, limit: int = -1) -> Iterator[dict[str, Any]]:
+    """Verdicts on mails received from `since` on, newest first.
+
+    Each is a verdict record with id, mail_id, received_at, superseded_by, gmail_id and thread_id beside it.
+    """
+    where = "v.received_at >= ? ORDER BY v.received_at DESC, v.id DESC LIMIT ?"
+    return map(_record, _verdict_rows(db, where, [_text(since) or "", limit]))
+
+
+def verdict_counts(db: Database, since: datetime | None) -> list[dict[str, Any]]:
+    """How many verdicts of each sort were received from `since` on; answers from one index, without reading rows.
+
+    Keys: kind, category, cause, side, actor, genuine, permanent, verdicts, superseded (how many of them), first_at,
+    last_at.
+    """
+    return list(
+        db.query(
+            "SELECT kind, category, cause, side, actor, genuine, permanent, count(*) AS verdicts,"
+            " count(superseded_by) AS superseded, min(received_at) AS first_at, max(received_at) AS last_at"
+            " FROM verdicts INDEXED BY verdicts_for_report WHERE received_at >= ?"
+            # In the order of the index: grouping by anything else would sort a million rows.
+            " GROUP BY kind, category, cause, side, actor, genuine, permanent",
+            [_text(since) or ""],
+        )
+    )
+
+
+def last_runs(db: Database, limit: int = 1) -> list[dict[str, Any]]:
+    """The newest runs first, each with every column of `runs`."""
+    return list(db.query("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit]))
+
+
+def _verdict_rows(db: Database, where: str, values: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    return iter(
+        db.query(
+            f"SELECT v.*, m.gmail_id, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id WHERE {where}",  # noqa: S608
+            values,
+        )
+    )
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in the shape of a verdict record, with our own columns after it."""
+    permanent = None if row["permanent"] is None else bool(row["permanent"])
+    original = {key: row[key] for key in ORIGINAL_KEYS}
+    flat = {**row, "permanent": permanent, "fix": json.loads(row["fix"]), "links": json.loads(row["links"])}
+    flat["original"] = original if any(original.values()) else None
+    record = {key: flat[key] for key in RECORD_KEYS} | ({} if row["why"] is None else {"why": row["why"]})
+    return record | {
+        key: row[key] for key in ("id", "mail_id", "received_at", "superseded_by", "gmail_id", "thread_id")
+    }
+
+
+def _when(row: Mapping[str, Any]) -> datetime | None:
+    return datetime.fromisoformat(row["received_at"]) if row["received_at"] else None
+
+
+def _unpacked(raw: bytes | None) -> bytes | None:
+    return None if raw is None else zlib.decompress(raw)
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _storable(value: Any) -> Any:
+    """Text as SQLite can hold it: undecodable bytes of a mail or a file name become question marks."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _hash(raw: bytes | None) -> str | None:
+    return None if raw is None else hashlib.sha256(raw).hexdigest()
+
+
+def _one(db: Database, sql: str, *values: Any) -> dict[str, Any] | None:
+    return next(db.query(sql, list(values)), None)

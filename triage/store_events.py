@@ -1,0 +1,284 @@
+"""The part of the store that keeps SES events and evidence, and ties them to verdicts.
+
+Like `store.py` it says SQL and judges nothing. Every function that writes does so in one transaction, and doing it
+twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from triage.database import transaction
+from triage.events import FAILURE_KINDS, SOURCE, Event
+from triage.evidence import Evidence
+from triage.store import Mail
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Row = dict[str, Any]
+
+_EVENT_COLUMNS = (
+    *("kind", "recipient", "ses_message_id", "event_id", "at", "ses_region", "sent_at", "client_id", "sender"),
+    *("subject", "words", "notification", "seen_at"),
+)
+_ABOUT_VERDICT = """SELECT v.id, v.kind, v.recipient, v.original_recipient, v.category, v.cause, v.received_at,
+ v.message_id, v.gmail_message_id, v.ses_message_id, v.ses_region, v.ses_id_source, v.sent_at, v."from" AS sender,
+ v.subject, v.path, v.genuine, v.reply_code, v.reported_by, v.source FROM verdicts v"""
+_OPEN = "v.kind IN ('failed', 'delayed', 'feedback') AND v.genuine IS NOT 'fail'"
+
+
+def store_events(db: Database, events: Sequence[Event], unreadable: Iterable[tuple[Mail, str]], at: datetime) -> int:
+    """Write events, and messages that are none with the reason; returns how many events were not known before."""
+    before = db.conn.total_changes
+    with transaction(db):
+        db.conn.executemany(
+            f"INSERT OR IGNORE INTO events ({', '.join(_EVENT_COLUMNS)})"  # noqa: S608
+            f" VALUES ({', '.join('?' * len(_EVENT_COLUMNS))})",
+            [_event_row(event, at) for event in events],
+        )
+        new = db.conn.total_changes - before
+        for mail, why in unreadable:
+            raw = mail.raw or b""
+            # The same rubbish twice is kept once: the index on the hash sees to it.
+            db.execute(
+                "INSERT OR IGNORE INTO mails (source, seen_at, state, tries, error, raw, raw_sha256)"
+                " VALUES (?, ?, 'kept', 1, ?, ?, ?)",
+                [mail.source, _text(at), _clean(why), zlib.compress(raw), hashlib.sha256(raw).hexdigest()],
+            )
+    return int(new)
+
+
+def count_events(db: Database) -> int:
+    """How many events were ever taken from the queue; 0 says nothing about what SES did."""
+    return int(next(iter(db.execute("SELECT count(*) FROM events")))[0])
+
+
+def events_of_message(db: Database, ses_message_id: str, recipients: Sequence[str]) -> list[Row]:
+    """The events of one message that concern one of these addresses, in the order they happened."""
+    return list(
+        db.query(
+            "SELECT * FROM events WHERE ses_message_id = ?"
+            " AND recipient IN (SELECT value FROM json_each(?)) ORDER BY at",
+            [ses_message_id, json.dumps([address.lower() for address in recipients])],
+        )
+    )
+
+
+def events_by_client_id(db: Database, client_ids: Sequence[str], recipients: Sequence[str]) -> list[Row]:
+    """The events of the mail whose own Message-ID is one of these, for these addresses, in order."""
+    return list(
+        db.query(
+            "SELECT * FROM events WHERE client_id IN (SELECT value FROM json_each(?))"
+            " AND recipient IN (SELECT value FROM json_each(?)) ORDER BY at",
+            [json.dumps(list(client_ids)), json.dumps([address.lower() for address in recipients])],
+        )
+    )
+
+
+def events_to_recipient(
+    db: Database, recipients: Sequence[str], subject: str, since: datetime, until: datetime
+) -> list[Row]:
+    """The events of mails to these addresses with this subject that SES took in this span of time, in order."""
+    return list(
+        db.query(
+            "SELECT * FROM events WHERE recipient IN (SELECT value FROM json_each(?)) AND sent_at BETWEEN ? AND ?"
+            " AND subject = ? ORDER BY at",
+            [json.dumps([address.lower() for address in recipients]), _text(since), _text(until), _clean(subject)],
+        )
+    )
+
+
+def untied_failures(db: Database) -> Iterator[Row]:
+    """The events that tell of a failure and belong to no verdict yet, the oldest first; they may be tied in between."""
+    last = 0
+    while rows := list(
+        db.query(
+            "SELECT * FROM events WHERE verdict_id IS NULL AND notification IS NOT NULL AND id > ?"
+            " ORDER BY id LIMIT 500",
+            [last],
+        )
+    ):
+        yield from rows
+        last = rows[-1]["id"]
+
+
+def drop_notification(db: Database, event_id: int) -> None:
+    """Let an event be a mere remark: what it says of a failure leads to no verdict."""
+    with transaction(db):
+        db.execute("UPDATE events SET notification = NULL WHERE id = ?", [event_id])
+
+
+def retired_keys(db: Database, user: str) -> list[tuple[str, datetime]]:
+    """The access keys that rotations of ours made inactive, and when."""
+    rows = db.execute(
+        "SELECT iif(keeps = 'new', old_key_id, new_key_id) AS key_id, inactive_at FROM rotations"
+        " WHERE iam_user = ? AND inactive_at IS NOT NULL AND key_id IS NOT NULL",
+        [user],
+    )
+    return [(key_id, datetime.fromisoformat(at)) for key_id, at in rows]
+
+
+def verdicts_for_event(db: Database, event: Mapping[str, Any], minutes: int) -> list[Row]:
+    """The verdicts an event may be about: by SES id, by the mail's own id, by time, recipient and subject.
+
+    Each with `rank` 0, 1 or 2 in that order of trust, the best first. `minutes` is how far the times may be apart.
+    """
+    return list(
+        db.query(
+            f"SELECT *, CASE WHEN ses_message_id = :ses_message_id THEN 0"  # noqa: S608
+            "  WHEN :client_id IN (gmail_message_id, message_id) THEN 1 ELSE 2 END AS rank"
+            f" FROM ({_ABOUT_VERDICT} WHERE {_OPEN}"
+            "  AND (lower(v.recipient) = :recipient OR lower(v.original_recipient) = :recipient)"
+            "  AND v.kind = :verdict_kind AND v.category IS NOT 'smtp-credentials')"
+            " WHERE ses_message_id = :ses_message_id OR (ses_message_id IS NULL AND ("
+            "  :client_id IN (gmail_message_id, message_id)"
+            "  OR (subject = :subject AND abs(julianday(sent_at) - julianday(:sent_at)) * 1440 <= :minutes)))"
+            " ORDER BY rank, id",
+            {
+                **{key: event[key] for key in ("ses_message_id", "client_id", "recipient", "subject", "sent_at")},
+                "verdict_kind": FAILURE_KINDS[event["kind"]],
+                "minutes": minutes,
+            },
+        )
+    )
+
+
+def verdicts_to_correlate(db: Database, since: datetime, limit: int) -> list[Row]:
+    """Verdicts received since then without any evidence, or with a piece that could not be looked up; oldest first."""
+    return list(
+        db.query(
+            f"{_ABOUT_VERDICT} WHERE {_OPEN} AND v.superseded_by IS NULL AND v.received_at >= ? AND (NOT EXISTS"  # noqa: S608
+            " (SELECT 1 FROM evidence e WHERE e.verdict_id = v.id) OR EXISTS"
+            " (SELECT 1 FROM evidence e WHERE e.verdict_id = v.id AND e.not_looked_up_why IS NOT NULL))"
+            " ORDER BY v.received_at, v.id LIMIT ?",
+            [_text(since), limit],
+        )
+    )
+
+
+def verdict_row(db: Database, verdict_id: int) -> Row | None:
+    """One verdict with what correlation needs of it."""
+    return next(iter(db.query(f"{_ABOUT_VERDICT} WHERE v.id = ?", [verdict_id])), None)
+
+
+def alias_failures(db: Database, alias: str, since: datetime) -> list[datetime]:
+    """When mail from this alias did not get past its relay, in order."""
+    rows = db.execute(
+        "SELECT received_at FROM verdicts WHERE category = 'smtp-credentials' AND received_at >= ?"
+        ' AND lower("from") = ? ORDER BY received_at LIMIT 10000',
+        [_text(since), alias.lower()],
+    )
+    return [datetime.fromisoformat(at) for (at,) in rows]
+
+
+def record_evidence(
+    db: Database,
+    verdict_id: int,
+    pieces: Iterable[Evidence],
+    at: datetime,
+    *,
+    event_ids: Sequence[int] = (),
+    ses: Mapping[str, str | None] | None = None,
+) -> int:
+    """Write what was found about a verdict, tie these events to it, and give it its SES id if one was found.
+
+    `ses` has the columns ses_message_id, ses_region, ses_id_source and gmail_message_id; what the verdict has already
+    stays. A verdict that was made from one of these events alone becomes this one: it keeps its id, takes over what the
+    mail says, and its stand-in goes. Returns the id of the verdict from now on.
+    """
+    with transaction(db):
+        verdict_id = _adopt(db, verdict_id, event_ids)
+        for piece in pieces:
+            _write_piece(db, verdict_id, piece, at)
+        db.execute(
+            "UPDATE events SET verdict_id = ? WHERE id IN (SELECT value FROM json_each(?))",
+            [verdict_id, json.dumps(list(event_ids))],
+        )
+        if ses:
+            assignments = ", ".join(f"{column} = ifnull({column}, :{column})" for column in ses)
+            db.execute(f"UPDATE verdicts SET {assignments} WHERE id = :id", {**ses, "id": verdict_id})  # noqa: S608
+    return verdict_id
+
+
+def evidence_of(db: Database, verdict_ids: Iterable[int]) -> dict[int, list[Row]]:
+    """The rows of `evidence` by verdict: kind, place, found (bool or None), detail, result, looked_up_at, ..."""
+    found: dict[int, list[Row]] = {}
+    rows = db.query(
+        "SELECT * FROM evidence WHERE verdict_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        [json.dumps(list(verdict_ids))],
+    )
+    for row in rows:
+        row["found"] = None if row["found"] is None else bool(row["found"])
+        found.setdefault(row["verdict_id"], []).append(row)
+    return found
+
+
+def _write_piece(db: Database, verdict_id: int, piece: Evidence, at: datetime) -> None:
+    """Write or renew one piece. What was found once is not lost because it could not be looked up later."""
+    db.execute(
+        "INSERT INTO evidence (verdict_id, kind, place, found, detail, result, looked_up_at, not_looked_up_why)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (verdict_id, kind, ifnull(place, '')) DO UPDATE SET"
+        " found = excluded.found, detail = excluded.detail, result = excluded.result, tries = tries + 1,"
+        " looked_up_at = excluded.looked_up_at, not_looked_up_why = excluded.not_looked_up_why"
+        " WHERE excluded.not_looked_up_why IS NULL OR found IS NULL",
+        [
+            *(verdict_id, piece.kind, _clean(piece.place), piece.found, _clean(piece.detail), piece.result),
+            *(_text(at), _clean(piece.not_looked_up_why)),
+        ],
+    )
+
+
+def _adopt(db: Database, verdict_id: int, event_ids: Sequence[int]) -> int:
+    """Let the verdict made from an event alone take over the mail's verdict; returns the id that stays."""
+    row = next(
+        iter(
+            db.query(
+                "SELECT v.id, v.mail_id FROM events e JOIN verdicts v ON v.id = e.verdict_id"
+                " JOIN mails m ON m.id = v.mail_id WHERE e.id IN (SELECT value FROM json_each(?)) AND v.id != ?"
+                " AND m.source LIKE ? ORDER BY v.id LIMIT 1",
+                [json.dumps(list(event_ids)), verdict_id, f"{SOURCE}%"],
+            )
+        ),
+        None,
+    )
+    if row is None:
+        return verdict_id
+    columns = [name for (name,) in db.execute("SELECT name FROM pragma_table_info('verdicts') WHERE name != 'id'")]
+    assignments = ", ".join(f'"{name}" = mail."{name}"' for name in columns)
+    values = {"old": row["id"], "new": verdict_id, "mail": row["mail_id"]}
+    db.execute("UPDATE verdicts SET superseded_by = :old WHERE superseded_by = :new", values)
+    db.execute(
+        f"UPDATE verdicts SET {assignments} FROM (SELECT * FROM verdicts WHERE id = :new) AS mail"  # noqa: S608
+        " WHERE verdicts.id = :old",
+        values,
+    )
+    db.execute("UPDATE OR REPLACE evidence SET verdict_id = :old WHERE verdict_id = :new", values)
+    db.execute("UPDATE events SET verdict_id = :old WHERE verdict_id = :new", values)
+    db.execute("DELETE FROM verdicts WHERE id = :new", values)
+    db.execute(
+        "DELETE FROM mails WHERE id = :mail AND NOT EXISTS (SELECT 1 FROM verdicts WHERE mail_id = :mail)", values
+    )
+    return int(row["id"])
+
+
+def _event_row(event: Event, at: datetime) -> list[Any]:
+    return [
+        *(event.kind, _clean(event.recipient), _clean(event.ses_message_id), _clean(event.event_id), _text(event.at)),
+        *(event.ses_region, _text(event.sent_at), _clean(event.client_id), _clean(event.sender)),
+        *(_clean(event.subject), _clean(event.words), event.notification, _text(at)),
+    ]
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _clean(text: str | None) -> str | None:
+    """Text as SQLite can hold it."""
+    return None if text is None else text.encode("utf-8", "replace").decode().replace("\x00", " ")
