@@ -15,6 +15,7 @@ from parsers.mime import Headers, Mail, address, clean, open_headers
 from parsers.platform import platform_of, reporter_of, writer_of
 from parsers.returned_text import split_original
 from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command
+from parsers.smtp_transcript import ADDRESS
 from parsers.speaker import host_in
 
 REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
@@ -28,6 +29,9 @@ _UNFOLDED = re.compile(r"\n(?![A-Za-z][A-Za-z-]{2,40}[ \t]*:|[ \t\n])")
 _NAMES_RECIPIENT = re.compile(r"(?:^|\n)(?:final|original)-recipient[ \t]*:")
 _SEVERAL = re.compile(r"\n(?=final-recipient[ \t]*:)", re.IGNORECASE)
 _TYPE = re.compile(r"[ \t]*[\w-]+[ \t]*")
+_GENERATED_FROM = re.compile(
+    rf"^[ \t]*({ADDRESS})[ \t]*\n[ \t]*\((?:ultimately )?generated from ({ADDRESS})\)", re.MULTILINE
+)
 _COMMENT = re.compile(r"\([^()]*\)")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]?")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
@@ -63,7 +67,8 @@ def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...],
     # Exchange names no remote server where it refused itself; others may only not know whom they talked to.
     refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
     only = len(blocks) == 1
-    found = (_failure(block, prose, refuser, only) for block in blocks)
+    forwarded = _forwarded(prose)
+    found = (_failure(block, prose, refuser, only, forwarded) for block in blocks)
     return tuple(refused_by_reporter(f, reporter, refuser) for f in found if f is not None), reporter
 
 
@@ -119,12 +124,29 @@ def _blocks(text: str) -> tuple[Headers | None, list[Headers]]:
     return per_message, [open_headers(block) for block in recipients]
 
 
-def _failure(block: Headers, prose: str, reporting_mta: str | None, only: bool) -> Failure | None:
+def _forwarded(prose: str) -> dict[str, list[str]]:
+    """What became of addresses that are passed on: the address written to, lower case -> the addresses that failed.
+
+    QUIRK(exim): its Final-Recipient is the address before aliasing, contrary to RFC 3464 2.3.2; only its words name the
+    one that failed.
+    """
+    forwarded: dict[str, list[str]] = {}
+    if "generated from" in prose:
+        for failed, written_to in _GENERATED_FROM.findall(prose):
+            forwarded.setdefault(written_to.lower(), []).append(failed)
+    return forwarded
+
+
+def _failure(
+    block: Headers, prose: str, reporting_mta: str | None, only: bool, forwarded: dict[str, list[str]]
+) -> Failure | None:
     final = _address(block.raw("final-recipient"))
     original = _address(block.raw("original-recipient"))
     recipient = final or original or _address(block.raw("x-actual-recipient"))
     if recipient is None:
         return None
+    if failed := forwarded.get(recipient.lower()):
+        recipient, original = failed.pop(0), recipient
     status = _status(block.raw("status"))
     kind = _kind(block.raw("action"), status)
     diagnostic = _diagnostic(block)

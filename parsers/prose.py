@@ -15,7 +15,6 @@ from parsers.mime import Mail, address, decode_words
 from parsers.platform import reporter_of, writer_of
 from parsers.prose_tables import (
     BY_SENDER,
-    DELAY_ROOTS,
     DELAY_TITLES,
     DELAY_WORDS,
     DELAY_WORDS_ABROAD,
@@ -82,10 +81,9 @@ def kind_of(subject: str | None, lower_words: str) -> Kind:
     title = (subject or "").lower()
     if says(title, DELAY_TITLES) and "permanent" not in opening:
         return "delayed"
-    abroad = () if opening.isascii() else DELAY_WORDS_ABROAD
-    if not says(opening, DELAY_ROOTS) and not says(opening, abroad):
-        return "failed"
-    delayed = says(opening, DELAY_WORDS) or says(opening, abroad)
+    delayed = any(root in opening and says(opening, words) for root, words in DELAY_WORDS) or (
+        not opening.isascii() and says(opening, DELAY_WORDS_ABROAD)
+    )
     return "delayed" if delayed and not says(opening, FINAL_WORDS) else "failed"
 
 
@@ -100,7 +98,9 @@ def failure_from(told: Told, kind: Kind, prose: str | None) -> Failure:
     if reply is not None and reply.code is not None:
         diagnostic = reply.text
     if diagnostic:
-        diagnostic = _unwrapped(_AFTERWORDS.sub("", diagnostic).strip(" '\""))
+        if diagnostic.endswith("]") or "Giving up on" in diagnostic:
+            diagnostic = _AFTERWORDS.sub("", diagnostic)
+        diagnostic = _unwrapped(diagnostic.strip(" '\""))
     failure = Failure(kind, told.recipient, original_recipient=original, remote_host=told.host)
     return with_words(failure, diagnostic, " ".join(prose.split())[:2000] if prose else None)
 
@@ -126,10 +126,8 @@ def _first_text(mail: Mail) -> str:
 
 def _failed_recipients(mail: Mail) -> tuple[str, ...]:
     """X-Failed-Recipients (Exim, Gmail and others): a comma list, perhaps as RFC 2047 encoded words."""
-    value = ", ".join(mail.headers.all("x-failed-recipients")) or ", ".join(mail.headers.all("x-failed-recipient"))
-    if not value:
-        return ()
-    return tuple(find_addresses(decode_words(value)))[:MAX_FAILURES]
+    values = mail.headers.all("x-failed-recipients") or mail.headers.all("x-failed-recipient")
+    return tuple(find_addresses(decode_words(", ".join(values))))[:MAX_FAILURES] if values else ()
 
 
 def _sole_addressee(mail: Mail, words: str, kind: Kind) -> tuple[Failure, ...]:

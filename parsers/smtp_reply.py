@@ -125,7 +125,7 @@ _COMMANDS = (
     re.compile(r"in reply to (?:end of )?(mail|rcpt|data|ehlo|helo|bdat|initial)"),
     re.compile(r"after (?:end of )?(mail|rcpt|data|ehlo|helo|initial connection|pipelined (?:mail|rcpt|data))\b"),
     re.compile(r"\[(mail_from|rcpt_to|data|ehlo|connect)\]"),
-    re.compile(r">>> (mail|rcpt|data|ehlo|helo|bdat)[^\n]{0,1000}\n[> ]{0,8}<<< [45]\d\d"),
+    re.compile(r">>> (mail|rcpt|data|ehlo|helo|bdat)[^>]{0,1000}>?[> ]{0,9}<<< [45]\d\d"),
 )
 _COMMAND_NAMES = {"bdat": "DATA", "helo": "EHLO", "initial": "CONNECT", "connect": "CONNECT"}
 
@@ -136,8 +136,9 @@ def refused_command(text: str) -> str | None:
     A mailbox "unknown" to DATA was known to RCPT: the same words mean something else there (RFC 5321 3.3).
     """
     lower = text[:MAX_TEXT].lower()
-    if "after" not in lower and "in reply" not in lower and ">>>" not in lower and "[" not in lower:
+    if "after" not in lower and "reply" not in lower and ">>>" not in lower and "[" not in lower:
         return None
+    lower = " ".join(lower.split())  # programs fold their sentences
     for pattern in _COMMANDS:
         found = pattern.search(lower)
         if found is not None:

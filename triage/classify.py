@@ -187,7 +187,9 @@ def _finer_reason(rule: Rule, failure: Failure) -> str | None:
         # A server that took the address at RCPT and refuses the user later has filtered.
         command, prose = failure.command, failure.prose
         at_rcpt = command == "RCPT" or (command is None and prose is not None and _AT_RCPT.search(prose[:MAX_TEXT]))
-        return None if at_rcpt else "filtered"
+        # A report with neither reply nor host tells of no session at all: its writer does not know the user.
+        without_session = failure.status is not None and failure.reply_code is None and failure.remote_host is None
+        return None if at_rcpt or without_session else "filtered"
     return None
 
 
