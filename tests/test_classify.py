@@ -265,11 +265,10 @@ def test_the_innermost_reply_is_trusted_most() -> None:
     assert _judge(replace(failure, inner=None, diagnostic=None)).cause == "virus-detected"
 
 
-def test_words_of_the_report_count_before_codes() -> None:
-    failure = _failure("550 5.1.1", prose="The mailbox is full")
-    assert _judge(failure).cause == "mailbox-full"
-    verdict = _judge(replace(failure, prose=None))
+def test_a_telling_code_counts_before_the_words_of_the_reporter() -> None:
+    verdict = _judge(_failure("550 5.1.1", prose="The mailbox is full"))
     assert (verdict.cause, verdict.evidence) == ("recipient-unknown", "5.1.1")
+    assert _judge(_failure("550 5.0.0", prose="The mailbox is full")).cause == "mailbox-full"
 
 
 def test_evidence_is_quoted_as_it_was_written() -> None:

@@ -33,6 +33,8 @@ MAX_FIELD = 1000
 
 _AT_RCPT = re.compile(r">>> RCPT|did not like our RCPT|does not like recipient")
 """Signs that a recipient was refused at RCPT, of reports whose reader does not tell the command."""
+_TELLING = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"})
+"""Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
 _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
 _GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
 
@@ -168,9 +170,17 @@ def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdi
 
 
 def _find(table: Table, bounce: Bounce, failure: Failure) -> tuple[Rule, str | None]:
-    """The first rule that fits, reading the most trusted words first: the inner reply, the diagnostic, the prose."""
-    for text in (failure.inner, failure.diagnostic, failure.prose):
+    """The first rule that fits, reading the most trusted words first: the inner reply, the diagnostic, the prose.
+
+    What a reporter writes around a reply counts for less than a reply's own status code, if that code says anything.
+    """
+    for text in (failure.inner, failure.diagnostic):
         if text and (found := by_words(table, text, failure, bounce.notice, bounce.reported_by)):
+            return found
+    telling = failure.diagnostic is not None and (failure.status or "")[2:] in _TELLING
+    if not telling and failure.prose:
+        found = by_words(table, failure.prose, failure, bounce.notice, bounce.reported_by)
+        if found:
             return found
     return by_codes(table, failure, bounce.notice, bounce.reported_by)
 
@@ -249,8 +259,8 @@ def _time(moment: datetime | None) -> str | None:
     """`2026-05-12T18:45:00Z`, with milliseconds where there are any."""
     if moment is None:
         return None
-    timespec = "milliseconds" if moment.microsecond else "seconds"
-    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").removesuffix("+00:00") + "Z"
 
 
 def _harmless(text: str | None, limit: int = MAX_FIELD) -> str | None:

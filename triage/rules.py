@@ -27,6 +27,9 @@ MAX_TEXT = 4096
 _T = TypeVar("_T")
 
 _WORD = re.compile(r"\w+")
+# Japanese, Chinese and Korean put no space between words: there each character counts as one.
+_UNSPACED = re.compile(r"[\u3040-\u9fff\uac00-\ud7a3]")
+_BEGINNING = re.compile(r"(\w{1,4}+)\w*+")
 _KEYS = {
     **dict.fromkeys(("id", "cause", "reason", "regex", "source"), str),
     **dict.fromkeys(("permanent", "relay", "names_recipient"), bool),
@@ -226,14 +229,13 @@ def beginnings(text: str) -> set[str]:
     A phrase can stand in a text only if its words do. One look-up for each of the few words of a text takes the place
     of a search for each of the two thousand phrases of the table.
     """
-    words = [word[:4] for word in _WORD.findall(text)]
-    found = {a + " " + b for a, b in pairwise(words)}
-    found.update(words)
-    return found
+    words = _BEGINNING.findall(text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text))
+    return {*words, *map(" ".join, pairwise(words))}
 
 
 def _sure_beginnings(phrase: str) -> list[str]:
     """The beginnings a text must have to hold a phrase, pairs where there are; its last word may end later there."""
+    phrase = _UNSPACED.sub(r" \g<0> ", phrase)
     words = [m[0][:4] for m in _WORD.finditer(phrase) if m.end() < len(phrase) or m.end() - m.start() >= 4]
     return [a + " " + b for a, b in pairwise(words)] or words
 
@@ -273,6 +275,8 @@ def _find(phrase: str, text: str) -> int:
 
 
 def _is_inside_word(text: str, at: int) -> bool:
+    if text[at] >= "\u3040" or text[at - 1] >= "\u3040":
+        return False  # no spaces between words there, see _UNSPACED
     return (text[at].isalnum() or text[at] == "_") and (text[at - 1].isalnum() or text[at - 1] == "_")
 
 
