@@ -151,7 +151,7 @@ def _failure(
     kind = _kind(block.raw("action"), status)
     diagnostic = _diagnostic(block)
     reason = None
-    if kind != "delivered" and (diagnostic is None or read_reply(diagnostic) is None):
+    if kind != "delivered" and (diagnostic is None or not (only or read_reply(diagnostic))):
         # The report gives no reply of a server; the words written for a human often quote it.
         reason = recipient_reason(prose, recipient)
     failure = Failure(

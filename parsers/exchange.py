@@ -12,7 +12,7 @@ import re
 
 from parsers.delivery_status import refused_by_reporter
 from parsers.facts import Reading
-from parsers.failure_text import Told, told_failures
+from parsers.failure_text import Told, says, told_failures
 from parsers.mime import Mail
 from parsers.prose import bounce_words, failure_from, kind_of, own_addresses
 
@@ -99,7 +99,7 @@ def read_exchange(mail: Mail) -> Reading | None:
     """Read an Exchange report made of words only; None where the mail bears none of its marks."""
     words = bounce_words(mail)
     # QUIRK(hMailServer): opens with Exchange's own sentence; its answers stand in the transcript below.
-    if not any(mark in words for mark in _MARKS) or "hMailServer" in words:
+    if not says(words, _MARKS) or "hMailServer" in words:
         return None
     told = exchange_text(words, own_addresses(mail))
     if not told:

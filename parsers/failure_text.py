@@ -8,7 +8,10 @@ looks at a line without an address or a reply twice.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 from parsers.failure_words import ADVICE, FAILURE_WORDS, HELP_BEFORE, REASON_LABELS
 from parsers.smtp_reply import join_lines, read_reply
@@ -62,34 +65,11 @@ def told_failures(text: str, own: frozenset[str] = frozenset(), named: tuple[str
     they are taken only where nobody else is found. `named` are recipients known from elsewhere (X-Failed-Recipients):
     then only these are looked for.
     """
-    lines = _lines(text)
-    entries = _entries(lines)
-    transcript = read_transcript(lines) if is_transcript(lines) else {}
-    wanted = list(named or _choose(lines, entries, transcript, own))[:MAX_RECIPIENTS]
-    if not wanted:
-        return []
-    starts = sorted(index for index, _, _ in entries)
-    by_address: dict[str, list[tuple[int, str]]] = {}
-    for index, recipient, rest in entries:
-        by_address.setdefault(recipient.lower(), []).append((index, rest))
+    shape = _shape_of(text)
+    wanted = list(named or _choose(shape.lines, shape.entries, shape.transcript, own))[:MAX_RECIPIENTS]
     told = []
-    common: str | None = None
     for recipient in wanted:
-        key = recipient.lower()
-        words = None
-        for index, rest in by_address.get(key, ())[:3]:
-            words = _words_behind(lines, index, rest, starts)
-            if words is not None:
-                break
-        spoken = transcript.get(key)
-        if spoken is not None and (words is None or read_reply(words) is None):
-            words = spoken.words
-        if words is None and key not in by_address:
-            words = _words_around(lines, recipient)
-        if words is None:
-            if common is None:
-                common = _common_words(lines, starts) or ""
-            words = common or _words_above(lines, by_address.get(key, []))
+        words, spoken = _words_about(shape, recipient)
         host = host_in(words) if words else None
         if host is None and spoken is not None:
             host = spoken.host
@@ -101,16 +81,67 @@ def told_failures(text: str, own: frozenset[str] = frozenset(), named: tuple[str
 
 def recipient_reason(text: str, recipient: str) -> str | None:
     """The words about one recipient out of a text for humans, as one line; None where it says nothing of it."""
-    if recipient.lower() not in text.lower():
-        return _reply_for_anybody(text, recipient)
-    found = told_failures(text, named=(recipient,))
-    return found[0].words if found else None
+    shape = _shape_of(text)
+    if recipient.lower() not in shape.lower:
+        return _reply_for_anybody(shape.lines, recipient)
+    return _words_about(shape, recipient)[0]
 
 
-def _reply_for_anybody(text: str, recipient: str) -> str | None:
+class _Shape(NamedTuple):
+    """A text taken apart once, whoever is looked for in it."""
+
+    text: str
+    lower: str
+    lines: list[str]
+    entries: list[tuple[int, str, str]]
+    starts: list[int]
+    """Lines that begin with an address, in order."""
+    by_address: dict[str, list[tuple[int, str]]]
+    """Lower-case address -> the lines it begins, and what stands behind it there."""
+    transcript: dict[str, Told]
+
+
+# A report with a thousand recipients asks for each of them in the same words.
+@lru_cache(maxsize=2)
+def _shape_of(text: str) -> _Shape:
+    lines = _lines(text)
+    entries = _entries(lines)
+    by_address: dict[str, list[tuple[int, str]]] = {}
+    for index, recipient, rest in entries:
+        by_address.setdefault(recipient.lower(), []).append((index, rest))
+    transcript = read_transcript(lines) if is_transcript(lines) else {}
+    starts = sorted(index for index, _, _ in entries)
+    return _Shape(text, text.lower(), lines, entries, starts, by_address, transcript)
+
+
+@lru_cache(maxsize=2)
+def _words_for_all(text: str) -> str | None:
+    shape = _shape_of(text)
+    return _common_words(shape.lines, shape.starts)
+
+
+def _words_about(shape: _Shape, recipient: str) -> tuple[str | None, Told | None]:
+    """What a text says about one recipient, as one line, and what its transcript tells of it."""
+    key = recipient.lower()
+    entries = shape.by_address.get(key, [])
+    words = None
+    for index, rest in entries[:3]:
+        words = _words_behind(shape.lines, index, rest, shape.starts)
+        if words is not None:
+            break
+    spoken = shape.transcript.get(key)
+    if spoken is not None and (words is None or read_reply(words) is None):
+        words = spoken.words
+    if words is None and not entries:
+        words = _words_around(shape.lines, recipient)
+    if words is None:
+        words = _words_for_all(shape.text) or _words_above(shape.lines, entries)
+    return words, spoken
+
+
+def _reply_for_anybody(lines: list[str], recipient: str) -> str | None:
     """A quoted reply in a text that does not name the recipient: sendmail calls local users by their bare names."""
     local = recipient.partition("@")[0].lower() + "..."
-    lines = _lines(text)
     for index, line in enumerate(lines):
         if line.lower().startswith(local):
             return _words_behind(lines, index, line[len(local) :], [])
@@ -237,9 +268,9 @@ def _in_sentences(lines: list[str]) -> list[str]:
 
 def _words_behind(lines: list[str], index: int, rest: str, starts: list[int]) -> str | None:
     """What stands behind an address that begins a line, up to a blank line or the next such address."""
-    words = [rest.lstrip(" \t:;>,.") if rest.strip(" \t:;>,.") else ""]
-    later = next((start for start in starts if start > index), len(lines))
-    for line in lines[index + 1 : later]:
+    words = [rest.lstrip(" \t:;>,.")]
+    after = bisect_right(starts, index)
+    for line in lines[index + 1 : starts[after] if after < len(starts) else len(lines)]:
         if not line.strip() or _DIVIDING_LINE.match(line) is not None:
             break
         words.append(line)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from parsers.delivery_status import REPORT_TYPES, read_delivery_status, with_words
 from parsers.facts import Failure, Kind, Reading
+from parsers.failure_text import says
 from parsers.mime import Mail, addresses, decode_words, message_ids
 from parsers.returned import returned_headers
 from parsers.returned_text import split_original
@@ -80,9 +81,11 @@ def read_gmail_notice(mail: Mail) -> Reading | None:
 
     The form alone decides, so that a forged notice is read as what it pretends to be and then fails as not genuine.
     """
-    sender = mail.sender or ""
+    is_gmail = (mail.sender or "").lower() in GMAIL_SENDERS
+    if not is_gmail and not _is_mail_system(mail):
+        return None
     text = next((t for part in mail.texts() if (t := part.text()).strip()), "")
-    if sender.lower() not in GMAIL_SENDERS and not _is_imitation(mail, text):
+    if not is_gmail and not says(text, _ALIAS_WORDS):
         return None
     old = _OLD_OPENING.search(text[:2000])
     if old is not None:
@@ -120,17 +123,15 @@ def read_gmail_notice(mail: Mail) -> Reading | None:
     return Reading("gmail-notice", failures, "gmail", notice, _references(mail))
 
 
-def _is_imitation(mail: Mail, text: str) -> bool:
-    """A mail that is not from Gmail's daemon but dresses as its alias notice; no human who quotes one."""
-    if not any(words in text for words in _ALIAS_WORDS):
-        return False
+def _is_mail_system(mail: Mail) -> bool:
+    """Whether From calls itself a mail system: such a mail may imitate an alias notice, a human only quotes one."""
     display = (mail.headers.get("from") or "").lower()
     return "mail delivery" in display or "mailer-daemon" in display or "postmaster" in display
 
 
 def _notice_of(own_words: str, text: str) -> str | None:
     """The kind of a notice. That it is about an alias only Gmail can say, so only its own words are asked for that."""
-    if any(words in own_words for words in _ALIAS_WORDS):
+    if says(own_words, _ALIAS_WORDS):
         return "gmail-alias"
     return next((notice for notice, pattern in _NOTICES if pattern.search(text)), None)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, a2b_qp
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from html import unescape
@@ -92,23 +92,14 @@ class Headers:
 class Part:
     """One leaf of a mail: its headers and the span of its body in the mail's bytes."""
 
-    __slots__ = ("_data", "_end", "_parameters", "_start", "_text", "headers", "media_type")
+    __slots__ = ("_data", "_end", "_start", "_text", "headers", "media_type", "parameters")
 
     def __init__(self, data: bytes, start: int, end: int, headers: Headers, default: str = "text/plain") -> None:
         self._data, self._start, self._end = data, start, end
         self._text: str | None = None
-        media_type = _media_type(headers.raw("content-type"))
-        self._parameters: dict[str, str] | None = None if media_type else {}
         self.headers = headers
+        media_type, self.parameters = _content_type((headers.raw("content-type") or "")[:4096])
         self.media_type = media_type or default
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """What Content-Type says behind the type, by lower-case name; nothing behind a broken type."""
-        if self._parameters is None:
-            found = _PARAMETER.findall((self.headers.raw("content-type") or "")[:4096])
-            self._parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(found)}
-        return self._parameters
 
     @property
     def size(self) -> int:
@@ -138,15 +129,13 @@ class Part:
 class Mail:
     """A mail opened: its own headers, and its leaves as one flat list in the order they stand."""
 
-    __slots__ = ("data", "headers", "media_type", "parts", "sender", "whole")
+    __slots__ = ("data", "headers", "media_type", "parameters", "parts", "sender")
 
     def __init__(self, data: bytes, whole: Part, parts: list[Part]) -> None:
         self.data = data
         self.headers = whole.headers
         self.parts = parts
-        self.whole = whole
-        """The mail as one part; the only one, unless it is a multipart."""
-        self.media_type = whole.media_type
+        self.media_type, self.parameters = whole.media_type, whole.parameters
         self.sender = address(self.headers.raw("from"))
         """The address in From; None for none."""
 
@@ -201,7 +190,13 @@ def _headers_at(data: bytes, start: int, end: int) -> tuple[Headers, int]:
     if stop < 0:
         stop = body = end
     block = data[start : min(stop, start + MAX_HEADER_BYTES)]
-    return Headers(decode(block, None)), body
+    return (_short_headers(block) if len(block) < 200 else Headers(decode(block, None))), body
+
+
+# Most parts begin with one of a few blocks, which their programs never change.
+@lru_cache(maxsize=256)
+def _short_headers(block: bytes) -> Headers:
+    return Headers(decode(block, None))
 
 
 def _collect(data: bytes, start: int, end: int, headers: Headers, default: str, parts: list[Part], depth: int) -> Part:
@@ -246,15 +241,17 @@ def _spans(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple
         yield opened, end
 
 
-def _media_type(value: str | None) -> str | None:
-    """The type in a Content-Type, lower case; None where there is none."""
-    if not value:
-        return None
+@lru_cache(maxsize=256)
+def _content_type(value: str) -> tuple[str | None, Mapping[str, str]]:
+    """The type in a Content-Type, lower case, and its parameters; None and nothing where there is no type."""
     media_type = value.partition(";")[0].strip().lower()
     if " " in media_type:
         # QUIRK(old mailers): `text/plain charset=us-ascii` without the semicolon.
         media_type = media_type.split(" ", 1)[0]
-    return media_type if "/" in media_type else None
+    if "/" not in media_type:
+        return None, {}
+    found = _PARAMETER.findall(value)
+    return media_type, {name.lower(): quoted or bare for name, quoted, bare in reversed(found)}
 
 
 def _base64(body: bytes) -> bytes:

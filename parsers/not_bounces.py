@@ -130,11 +130,13 @@ def has_null_sender(mail: Mail) -> bool:
 
 def _machine_report(mail: Mail) -> str | None:
     """A report of a machine about something else than delivery: receipts, DMARC, TLS, calendars."""
-    kind = mail.whole.parameters.get("report-type", "").lower() if mail.media_type == "multipart/report" else ""
+    kind = mail.parameters.get("report-type", "").lower() if mail.media_type == "multipart/report" else ""
     if kind == "disposition-notification" or any(
         p.media_type == "message/disposition-notification" for p in mail.parts
     ):
         return "a read receipt (message/disposition-notification, RFC 8098)"
+    if "x-triage" in mail.headers and (address(mail.headers.raw("from")) or "").endswith("@bounce-triage.invalid"):
+        return "written by this program, to explain a bounce (X-Triage)"
     subject = mail.headers.get("subject") or ""
     if kind == "tlsrpt" or "tls-report-domain" in mail.headers:
         return "a TLS report (RFC 8460)"

@@ -13,81 +13,80 @@ MAX_TEXT = 4096
 """Characters of a reply in which marks are looked for."""
 
 # Host suffixes, each with the service that answers there. Sources: the vendors' own MX documentation, and the hosts
-# named in replies collected in public sets. Longer names first where one is the end of another.
-_HOSTS: tuple[tuple[str, str], ...] = (
-    ("olc.protection.outlook.com", "outlook"),
-    ("mx.hotmail.com", "outlook"),
-    (".hotmail.com", "outlook"),
-    ("protection.outlook.com", "exchange-online"),
-    ("prod.outlook.com", "exchange-online"),
-    ("protection.office365.us", "exchange-online"),
-    ("mx.microsoft", "exchange-online"),
-    ("outlook.com", "outlook"),
-    ("smtp.office365.com", "exchange-online"),
-    ("amazonses.com", "amazon-ses"),
-    ("awsapps.com", "amazon-workmail"),
-    ("google.com", "google"),
-    ("googlemail.com", "google"),
-    ("yahoodns.net", "yahoo"),
-    ("yahoo.com", "yahoo"),
-    ("yahoo.co.jp", "yahoo-japan"),
-    ("aol.com", "yahoo"),
-    ("mail.icloud.com", "icloud"),
-    ("icloud.com", "icloud"),
-    ("me.com", "icloud"),
-    ("apple.com", "icloud"),
-    ("pphosted.com", "proofpoint"),
-    ("ppe-hosted.com", "proofpoint"),
-    ("mimecast.com", "mimecast"),
-    ("mimecast.co.za", "mimecast"),
-    ("barracudanetworks.com", "barracuda"),
-    ("messagelabs.com", "messagelabs"),
-    ("iphmx.com", "cisco"),
-    ("trendmicro.com", "trend-micro"),
-    ("trendmicro.eu", "trend-micro"),
-    ("cloudflare.net", "cloudflare"),
-    ("zoho.com", "zoho"),
-    ("zoho.eu", "zoho"),
-    ("zohomail.com", "zoho"),
-    ("mail.ru", "mail-ru"),
-    ("yandex.net", "yandex"),
-    ("yandex.ru", "yandex"),
-    ("protonmail.ch", "proton"),
-    ("comcast.net", "comcast"),
-    ("secureserver.net", "godaddy"),
-    ("charter.net", "spectrum"),
-    ("rr.com", "spectrum"),
-    ("spectrum.net", "spectrum"),
-    ("cox.net", "cox"),
-    ("facebook.com", "facebook"),
-    ("qq.com", "tencent"),
-    ("docomo.ne.jp", "docomo"),
-    ("ezweb.ne.jp", "kddi"),
-    ("au.com", "kddi"),
-    ("dion.ne.jp", "kddi"),
-    ("softbank.jp", "softbank"),
-    ("softbank.ne.jp", "softbank"),
-    ("orange.fr", "orange"),
-    ("wanadoo.fr", "orange"),
-    ("free.fr", "free"),
-    ("laposte.net", "laposte"),
-    ("sfr.fr", "sfr"),
-    ("gmx.net", "gmx"),
-    ("gmx.com", "gmx"),
-    ("web.de", "gmx"),
-    ("kundenserver.de", "ionos"),
-    ("1and1.com", "ionos"),
-    ("ionos.com", "ionos"),
-    ("t-online.de", "t-online"),
-    ("fastmail.com", "fastmail"),
-    ("messagingengine.com", "fastmail"),
-    ("emailsrvr.com", "rackspace"),
-    ("sendgrid.net", "sendgrid"),
-    ("ovh.net", "ovh"),
-    ("mailspamprotection.com", "spamexperts"),
-    ("antispamcloud.com", "spamexperts"),
-)
-_BY_LABELS = {suffix.lstrip("."): platform for suffix, platform in _HOSTS}
+# named in replies collected in public sets.
+_HOSTS = {
+    "olc.protection.outlook.com": "outlook",
+    "mx.hotmail.com": "outlook",
+    "hotmail.com": "outlook",
+    "protection.outlook.com": "exchange-online",
+    "prod.outlook.com": "exchange-online",
+    "protection.office365.us": "exchange-online",
+    "mx.microsoft": "exchange-online",
+    "outlook.com": "outlook",
+    "smtp.office365.com": "exchange-online",
+    "amazonses.com": "amazon-ses",
+    "awsapps.com": "amazon-workmail",
+    "google.com": "google",
+    "googlemail.com": "google",
+    "yahoodns.net": "yahoo",
+    "yahoo.com": "yahoo",
+    "yahoo.co.jp": "yahoo-japan",
+    "aol.com": "yahoo",
+    "mail.icloud.com": "icloud",
+    "icloud.com": "icloud",
+    "me.com": "icloud",
+    "apple.com": "icloud",
+    "pphosted.com": "proofpoint",
+    "ppe-hosted.com": "proofpoint",
+    "mimecast.com": "mimecast",
+    "mimecast.co.za": "mimecast",
+    "barracudanetworks.com": "barracuda",
+    "messagelabs.com": "messagelabs",
+    "iphmx.com": "cisco",
+    "trendmicro.com": "trend-micro",
+    "trendmicro.eu": "trend-micro",
+    "cloudflare.net": "cloudflare",
+    "zoho.com": "zoho",
+    "zoho.eu": "zoho",
+    "zohomail.com": "zoho",
+    "mail.ru": "mail-ru",
+    "yandex.net": "yandex",
+    "yandex.ru": "yandex",
+    "protonmail.ch": "proton",
+    "comcast.net": "comcast",
+    "secureserver.net": "godaddy",
+    "charter.net": "spectrum",
+    "rr.com": "spectrum",
+    "spectrum.net": "spectrum",
+    "cox.net": "cox",
+    "facebook.com": "facebook",
+    "qq.com": "tencent",
+    "docomo.ne.jp": "docomo",
+    "ezweb.ne.jp": "kddi",
+    "au.com": "kddi",
+    "dion.ne.jp": "kddi",
+    "softbank.jp": "softbank",
+    "softbank.ne.jp": "softbank",
+    "orange.fr": "orange",
+    "wanadoo.fr": "orange",
+    "free.fr": "free",
+    "laposte.net": "laposte",
+    "sfr.fr": "sfr",
+    "gmx.net": "gmx",
+    "gmx.com": "gmx",
+    "web.de": "gmx",
+    "kundenserver.de": "ionos",
+    "1and1.com": "ionos",
+    "ionos.com": "ionos",
+    "t-online.de": "t-online",
+    "fastmail.com": "fastmail",
+    "messagingengine.com": "fastmail",
+    "emailsrvr.com": "rackspace",
+    "sendgrid.net": "sendgrid",
+    "ovh.net": "ovh",
+    "mailspamprotection.com": "spamexperts",
+    "antispamcloud.com": "spamexperts",
+}
 
 # What a reply betrays whatever the host is called: phrases that only that system writes, in lower case, the most
 # telling first. Plain substrings, because a search for forty of them costs less than one pattern of forty branches.
@@ -188,27 +187,33 @@ def _by_marks(text: str) -> str | None:
 
 
 def _by_host(host: str) -> str | None:
-    if host.startswith("email-smtp"):
+    if host[:10].lower() == "email-smtp":
         return "amazon-ses"  # email-smtp.REGION.amazonaws.com, and the same with -fips
-    labels = host.lower().rstrip(".").split(".")
-    for start in range(len(labels)):
-        platform = _BY_LABELS.get(".".join(labels[start:]))
-        if platform is not None:
-            return platform
+    return _by_suffix(host, _HOSTS)
+
+
+def _by_suffix(host: str, table: dict[str, str]) -> str | None:
+    """What a table of hosts and domains says of a host, or else of the domains above it."""
+    rest = host[-255:].lower().rstrip(".")  # RFC 1035 2.3.4
+    while rest:
+        found = table.get(rest)
+        if found is not None:
+            return found
+        rest = rest.partition(".")[2]
     return None
 
 
 # Who wrote the report, from the host in Reporting-MTA or in the From address.
-_REPORTERS: tuple[tuple[str, str], ...] = (
-    ("amazon-ses", "amazonses.com"),
-    ("exchange-online", "outlook.com"),
-    ("exchange-online", "onmicrosoft.com"),
-    ("outlook", "hotmail.com"),
-    ("gmail", "googlemail.com"),
-    ("gmail", "google.com"),
-    ("yahoo", "yahoo.com"),
-    ("icloud", "icloud.com"),
-)
+_REPORTERS = {
+    "amazonses.com": "amazon-ses",
+    "outlook.com": "exchange-online",
+    "onmicrosoft.com": "exchange-online",
+    "hotmail.com": "outlook",
+    "googlemail.com": "gmail",
+    "google.com": "gmail",
+    "yahoo.com": "yahoo",
+    "icloud.com": "icloud",
+}
 # Programs that write reports, by what only they leave in a header: (program, header, lower-case words in it).
 _PROGRAMS: tuple[tuple[str, str, str], ...] = (
     ("exchange", "x-ms-exchange-message-is-ndr", ""),
@@ -232,16 +237,13 @@ def reporter_of(reporting_mta: str | None, sender: str | None, *headers: Headers
     per-message fields of its report).
     """
     for host in (reporting_mta, sender and sender.rpartition("@")[2]):
-        if host:
-            lower = host.lower()
-            for name, suffix in _REPORTERS:
-                if lower.endswith(suffix) and (len(lower) == len(suffix) or lower[-len(suffix) - 1] == "."):
-                    return name
-    if reporting_mta is not None and (service := _by_host(reporting_mta.lower())) is not None:
+        if host and (reporter := _by_suffix(host, _REPORTERS)) is not None:
+            return reporter
+    if reporting_mta is not None and (service := _by_host(reporting_mta)) is not None:
         return service
     for fields in headers:
         for program, name, words in _PROGRAMS:
-            value = fields.raw(name) if name in fields else None
+            value = fields.raw(name)
             if value is not None and words in value.lower():
                 return program
     return None

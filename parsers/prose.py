@@ -67,12 +67,11 @@ def bounce_words(mail: Mail) -> str:
 
 def own_addresses(mail: Mail) -> frozenset[str]:
     """Addresses in the bounce's own header, lower case: the sender of the returned mail (To), the bounce's own."""
-    recipients = mail.headers.raw("to") or ""
+    raw = mail.headers.raw
+    recipients = raw("to") or ""
     found: list[str | None] = [*find_addresses(recipients[:8192])] if "," in recipients else [address(recipients)]
-    found += [
-        address(mail.headers.raw(name)) for name in ("from", "return-path", "delivered-to", "reply-to", "x-original-to")
-    ]
-    return frozenset(a.lower() for a in found if a)
+    found += [mail.sender, *(address(raw(name)) for name in ("return-path", "delivered-to", "reply-to", "x-original-to"))]
+    return frozenset([a.lower() for a in found if a])
 
 
 def kind_of(subject: str | None, lower_words: str) -> Kind:
@@ -121,7 +120,11 @@ def _first_text(mail: Mail) -> str:
     parts = [part for part in mail.parts if part.media_type.startswith(("text/", "multipart/")) and part.size]
     if len(parts) > 1:
         parts.sort(key=lambda part: not part.media_type.startswith("text/plain"))
-    return next((text for part in parts if (text := part.text()).strip()), "")
+    for part in parts:
+        text = part.text()
+        if text and not text.isspace():
+            return text
+    return ""
 
 
 def _failed_recipients(mail: Mail) -> tuple[str, ...]:

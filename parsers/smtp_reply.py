@@ -17,6 +17,7 @@ MAX_TEXT = 8192
 # RFC 3463 2: class.subject.detail, 1-3 digits, no leading zero. Not inside an IP address, a version or a host name.
 _SUBJECT_AND_DETAIL = r"\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})"
 _STATUS = rf"[245]{_SUBJECT_AND_DETAIL}"
+_ONLY_STATUS = re.compile(_STATUS)
 _ENHANCED = re.compile(rf"([245](?<![\w.@-].){_SUBJECT_AND_DETAIL})(?![\d@-]|\.\d)")
 # Three digits that could be a reply code; whether they are is told by what stands before, see `_introduced`.
 _CODE = re.compile(
@@ -120,12 +121,18 @@ def innermost_reply(text: str) -> Reply | None:
     return Reply(last[1], status, text[last.start(1) :].rstrip(">)'\" "))
 
 
-# How programs say which command was refused: Postfix, Exim, Yahoo and qmail's kin, sendmail's transcript.
+# How programs say which command was refused: Postfix, Exim, Yahoo and qmail's kin, sendmail's transcript; each with a
+# word it cannot do without. Programs fold their sentences, so any white space may stand between the words.
 _COMMANDS = (
-    re.compile(r"in reply to (?:end of )?(mail|rcpt|data|ehlo|helo|bdat|initial)"),
-    re.compile(r"after (?:end of )?(mail|rcpt|data|ehlo|helo|initial connection|pipelined (?:mail|rcpt|data))\b"),
-    re.compile(r"\[(mail_from|rcpt_to|data|ehlo|connect)\]"),
-    re.compile(r">>> (mail|rcpt|data|ehlo|helo|bdat)[^>]{0,1000}>?[> ]{0,9}<<< [45]\d\d"),
+    ("reply", re.compile(r"in\s+reply\s+to\s+(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|bdat|initial)")),
+    (
+        "after",
+        re.compile(
+            r"after\s+(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|initial\s+connection|pipelined\s+(?:mail|rcpt|data))\b"
+        ),
+    ),
+    ("[", re.compile(r"\[(mail_from|rcpt_to|data|ehlo|connect)\]")),
+    (">>>", re.compile(r">>>\s(mail|rcpt|data|ehlo|helo|bdat)[^>]{0,1000}>?[>\s]{0,20}<<<\s[45]\d\d")),
 )
 _COMMAND_NAMES = {"bdat": "DATA", "helo": "EHLO", "initial": "CONNECT", "connect": "CONNECT"}
 
@@ -136,13 +143,10 @@ def refused_command(text: str) -> str | None:
     A mailbox "unknown" to DATA was known to RCPT: the same words mean something else there (RFC 5321 3.3).
     """
     lower = text[:MAX_TEXT].lower()
-    if "after" not in lower and "reply" not in lower and ">>>" not in lower and "[" not in lower:
-        return None
-    lower = " ".join(lower.split())  # programs fold their sentences
-    for pattern in _COMMANDS:
-        found = pattern.search(lower)
+    for needed, pattern in _COMMANDS:
+        found = pattern.search(lower) if needed in lower else None
         if found is not None:
-            word = found[1].removeprefix("pipelined ").partition("_")[0].partition(" ")[0]
+            word = found[1].removeprefix("pipelined").split("_")[0].split()[0]
             return _COMMAND_NAMES.get(word, word.upper())
     return None
 
@@ -154,4 +158,4 @@ def statuses(text: str) -> list[str]:
 
 def is_status(text: str) -> bool:
     """Whether the whole text is an enhanced status code (RFC 3463)."""
-    return re.fullmatch(_STATUS, text) is not None
+    return _ONLY_STATUS.fullmatch(text) is not None

@@ -47,7 +47,7 @@ _SPEECH = (
     " did not like",
     " failed after",
 )
-_LAST_WORD = re.compile(rf"(?:^|[\s<(]){_PEER}[.:]?\Z")
+_WORD_BEFORE = re.compile(rf"{_PEER}[.:]?\Z")
 
 
 def host_in(words: str) -> str | None:
@@ -60,6 +60,8 @@ def host_in(words: str) -> str | None:
                 return found[1].rstrip(".")
     for speech in _SPEECH:
         at = lower.find(speech)
-        if at > 0 and (before := _LAST_WORD.search(lower[max(0, at - 100) : at])) is not None:
-            return before[1].rstrip(".")
+        if at > 0:
+            words_before = lower[max(0, at - 100) : at].replace("<", " ").replace("(", " ").rsplit(maxsplit=1)
+            if words_before and (before := _WORD_BEFORE.match(words_before[-1])) is not None:
+                return before[1].rstrip(".")
     return None

@@ -22,7 +22,10 @@ from remediation.audit_facts import Audit, DomainFacts, Facts, Finding, Scope
 from remediation.audit_gather import gather
 from remediation.aws_ses_setup import SesIdentity
 
-DNS_CHECKS = frozenset(check for check in CHECKS if check.startswith(("domain-", "spf-", "dmarc-")))
+DNS_CHECKS = frozenset(check for check in CHECKS if check.startswith(("domain-", "spf-", "dmarc-", "recipient-")))
+"""What is judged without AWS."""
+UNKNOWN_ONLY = frozenset({"aws-credentials", "ses-region", "ses-account", "route53", "gmail-aliases"})
+"""What is only ever told when it could not be looked up."""
 
 
 def audit(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> Audit:
@@ -47,6 +50,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
     """Every finding the facts give. Pure."""
     if facts.aws_away is not None:
         open_ = [check for check in CHECKS if check not in DNS_CHECKS and not check.startswith(("alias-", "smtp-end"))]
+        open_ = [check for check in open_ if check not in UNKNOWN_ONLY]
         yield unanswered(
             *("aws-credentials", "AWS", facts.aws_away),
             by_hand="aws sts get-caller-identity",

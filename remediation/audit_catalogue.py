@@ -6,6 +6,7 @@ Also the few words and commands that all checks share. Judges nothing.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -150,6 +151,15 @@ CHECKS: Mapping[str, Check] = {
     ),
     "smtp-endpoint": Check("SMTP server", "medium", "The server must answer, encrypt and offer a login."),
     "smtp-login": Check("SMTP login", "high", "If this login fails, so does every mail from the alias."),
+    # before sending
+    "recipient-syntax": Check("Address well-formed", "high", "No server takes mail to something that is no address."),
+    "recipient-domain": Check(
+        "Domain takes mail", "high", "Without a mail server at the domain every mail to it bounces."
+    ),
+    "recipient-suppressed": Check(
+        "Not suppressed", "high", "SES takes mail to a suppressed address and does not deliver it."
+    ),
+    "recipient-history": Check("No bounces on record", "medium", "An address that bounced for good will do so again."),
 }
 
 _ORDER: Mapping[State, int] = {"fail": 0, "warn": 1, "unknown": 2, "ok": 3}
@@ -214,6 +224,7 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 def record_steps(name: str, type_: str, value: str, zone: Zone | None = None) -> list[str]:
     """How to publish one record: as text for any provider, and as a command where Route 53 has the zone in use."""
+    value = value.replace("`", "'")  # it stands between backticks
     shown = f'"{value}"' if type_ == "TXT" else f"{value}." if type_ in ("CNAME", "MX") else value
     steps = [f"Publish exactly this record, and no other {type_} at this name: `{name}. 300 IN {type_} {shown}`"]
     if zone is not None:
@@ -232,11 +243,11 @@ def record_steps(name: str, type_: str, value: str, zone: Zone | None = None) ->
         }
         steps.append(
             f"In Route 53: `aws route53 change-resource-record-sets --hosted-zone-id {zone.id}"
-            f" --change-batch '{json.dumps(change)}'`"
+            f" --change-batch {shlex.quote(json.dumps(change))}`"
         )
     return steps
 
 
 def dig(type_: str, name: str) -> str:
     """The command that asks public DNS the same."""
-    return f"dig +noall +answer {type_} {name}"
+    return f"dig +noall +answer {type_} {shlex.quote(name)}"

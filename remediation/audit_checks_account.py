@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 
 from remediation.audit_catalogue import finding, unanswered
@@ -193,7 +194,7 @@ def check_suppression_list(region: str, count: SuppressionCount | NotLookedUp, e
 
 def check_suppressed_address(region: str, address: str, entry: Suppressed | NotLookedUp | None) -> Finding:
     """One address: why it is on the list, since when, through which message, and whether taking it off is safe."""
-    by_hand = f"aws sesv2 get-suppressed-destination --email-address {address} --region {region}"
+    by_hand = f"aws sesv2 get-suppressed-destination --email-address {shlex.quote(address)} --region {region}"
     subject, asked = f"{address} in {region}", f"the suppression list entry of {address} in {region}"
     if isinstance(entry, NotLookedUp):
         return unanswered("suppressed-address", subject, entry, by_hand=by_hand)
@@ -210,13 +211,14 @@ def check_suppressed_address(region: str, address: str, entry: Suppressed | NotL
 
 def removal_steps(region: str, entry: Suppressed) -> list[str]:
     """Whether taking an address off the list is safe, and the command."""
-    command = f"`aws sesv2 delete-suppressed-destination --email-address {entry.address} --region {region}`"
+    address = shlex.quote(entry.address)
+    command = f"`aws sesv2 delete-suppressed-destination --email-address {address} --region {region}`"
     if entry.reason == "COMPLAINT":
         return [
             "Not safe: this person reported a mail of yours as spam. Take the address off only when they ask you to,"
             f" in writing: {command}"
         ]
-    look = f"`triage explain {entry.message_id}`" if entry.message_id else f"`triage check-address {entry.address}`"
+    look = f"`triage explain {entry.message_id}`" if entry.message_id else f"`triage check-address {address}`"
     return [
         f"Safe only when the address works again, for it bounced for good: see what was said ({look}) and ask the"
         " person by another way.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -156,8 +157,8 @@ def check_end(mailbox: str, aliases: tuple[Alias, ...], now: datetime) -> Findin
         words = f"{named}: {(ALIASES_END - now).days} days left"
     plan = [
         "Choose one of three ways out before then: (1) Google Workspace for the domain, which keeps aliases with"
-        " outside servers; (2) a mail program that reads Gmail by IMAP and sends through SES by SMTP; (3) sending through"
-        " the SES API.",
+        " outside servers; (2) a mail program that reads Gmail by IMAP and sends through SES by SMTP; (3) sending"
+        " through the SES API.",
         "Until then keep the alias working: do not let its login lapse, and test the new way with a mail to yourself.",
         "Google's word on it: https://support.google.com/mail/answer/17101213",
     ]
@@ -169,11 +170,12 @@ def check_endpoint(endpoint: Endpoint) -> Finding:
     """A server that answers and offers a login; one that cannot be reached from here is not known to be at fault."""
     states: dict[str, State] = {"offers-login": "ok", "unreachable": "unknown"}
     port = endpoint.port
-    how = f"openssl s_client -connect {endpoint.host}:{port}" + ("" if port in TLS_PORTS else " -starttls smtp")
+    host = shlex.quote(endpoint.host)
+    how = f"openssl s_client -connect {host}:{port}" + ("" if port in TLS_PORTS else " -starttls smtp")
     fix = {
         "offers-login": [],
         "unreachable": [
-            f"From here it cannot be reached; Gmail may reach it all the same. Try: `nc -vz {endpoint.host} {port}`"
+            f"From here it cannot be reached; Gmail may reach it all the same. Try: `nc -vz {host} {port}`"
         ],
         "no-login": ["Use port 587 or 465: SES offers logins there once the connection is encrypted."],
         "no-encryption": ["Use 587 with STARTTLS or 465 with TLS from the start; the other way round neither works."],

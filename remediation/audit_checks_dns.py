@@ -183,12 +183,10 @@ def _policy(found: Dmarc, record: DmarcRecord, asked: str, by_hand: str, zone: Z
         part for part in (p.strip() for p in record.text.split(";")) if part and part.split("=")[0].strip() not in _SOFT
     )
     wanted = text.replace("v=DMARC1", f"v=DMARC1; p={stronger}", 1)
+    steps = record_steps(f"_dmarc.{record.domain}", "TXT", wanted, zone)
     return finding(
         *("dmarc-policy", found.domain, "warn" if problem else "ok", asked, problem or f"p={policy}"),
-        fix=[
-            "When the reports of some weeks show that all your own mail passes:",
-            *record_steps(f"_dmarc.{record.domain}", "TXT", wanted, zone),
-        ]
+        fix=[f"Wait until the reports of some weeks show that all your own mail passes. Then: {steps[0]}", *steps[1:]]
         if problem
         else [],
         by_hand=by_hand,

@@ -101,12 +101,16 @@ def _ask_domain(facts: Facts, domain: str, dns: Dns, meter: Meter) -> DomainFact
     if (record := made.dmarc[domain].record) is not None:
         made.reports = {name: dns.ask(name, "TXT") for _, name in dmarc.strangers(record)}
     if facts.aws_away is None:
-        made.zone = _ask_zone(domain, dns, meter)
+        names = [name for region in facts.regions.values() for name in region.known_names]
+        made.zone = _ask_zone(domain, covering(domain, names) or domain, dns, meter)
     return made
 
 
-def _ask_zone(domain: str, dns: Dns, meter: Meter) -> ZoneFacts | NotLookedUp | None:
-    """The Route 53 zone a domain lies in: of its own name, else of the nearest name above it."""
+def _ask_zone(domain: str, identity: str, dns: Dns, meter: Meter) -> ZoneFacts | NotLookedUp | None:
+    """The Route 53 zone a domain lies in: of its own name, else of the nearest name above it.
+
+    `identity` is the name whose DKIM records count: the domain itself, or the one above that covers it.
+    """
     for name in domains_above(domain):
         meter.count("Route 53")
         ids = zone_ids(name)
@@ -123,7 +127,7 @@ def _ask_zone(domain: str, dns: Dns, meter: Meter) -> ZoneFacts | NotLookedUp | 
             made = ZoneFacts(zones, dns.ask(name, "NS"))
             if (used := made.in_use) is not None:
                 meter.count("Route 53")
-                made.cnames = cnames_below(used.id, f"_domainkey.{domain}")
+                made.cnames = cnames_below(used.id, f"_domainkey.{identity}")
             return made
     return None
 

@@ -33,8 +33,8 @@ class Answer:
     """TXT, CNAME, MX, NS, A, AAAA."""
     state: State
     records: tuple[str, ...] = ()
-    """Sorted, except for TXT; names in lower case without the last dot. TXT: the strings of a record joined. MX:
-    `10 mx.example.org`."""
+    """Sorted (MX by preference), for DNS keeps no order; names in lower case without the last dot. TXT: the strings of
+    a record joined. MX: `10 mx.example.org`."""
     why: str | None = None
     """Why it could not be found out; None otherwise."""
 
@@ -125,8 +125,7 @@ class Dns:
             return Answer(name, type_, "unknown", why="this computer has no DNS server configured")
         except (dns.exception.DNSException, OSError, ValueError) as error:
             return Answer(name, type_, "unknown", why=f"the DNS server could not be asked ({type(error).__name__})")
-        records = records if type_ == "TXT" else sorted(records, key=_by_preference if type_ == "MX" else None)
-        return Answer(name, type_, "found", tuple(records))
+        return Answer(name, type_, "found", tuple(sorted(records, key=_by_preference if type_ == "MX" else None)))
 
 
 def plain_name(name: str) -> str:

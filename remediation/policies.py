@@ -23,10 +23,12 @@ def triage_policy(
     queue_region: str = "*",
     smtp_user: str | None = None,
     secret: str | None = None,
+    probe: bool = False,
 ) -> Policy:
     """What `triage run` needs: read what SES knows of a bounce, take events off one queue, see the state of the keys.
 
-    `queue`, `smtp_user` and `secret` are names; what is not named is not asked for. It may not read the secret itself.
+    `queue`, `smtp_user` and `secret` are names; what is not named is not asked for. Only with
+    `probe`, the live login, it may read the secret itself.
     """
     statements = [
         _allow(
@@ -50,12 +52,10 @@ def triage_policy(
         # Only CloudTrail remembers when a key was made inactive or deleted.
         statements.append(_allow("SeeWhenKeysChanged", ["cloudtrail:LookupEvents"], "*"))
     if secret:
+        reading = ["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"]
+        reading += ["secretsmanager:GetSecretValue"] if probe else []
         statements.append(
-            _allow(
-                "SeeSecretDates",
-                ["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"],
-                _secret_arn(account, "*", secret),
-            )
+            _allow("SeeSecret" if probe else "SeeSecretDates", reading, _secret_arn(account, "*", secret))
         )
     return _policy(statements)
 

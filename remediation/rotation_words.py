@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from remediation.credentials import TLS_PORTS
 from remediation.rotation import Rotation, State
 
 REMIND_EVERY = timedelta(days=1)
@@ -55,7 +54,7 @@ def hand_over(rotation: Rotation, now: datetime, *, password: str | None = None)
     `password` None: the text says where to get it instead.
     """
     alias = rotation.alias or "the address that uses this server"
-    security = "SSL" if rotation.security == "ssl" or rotation.port in TLS_PORTS else "TLS"
+    security = "SSL" if rotation.security == "ssl" else "TLS"
     old = rotation.keeps == "old"
     secret = password or "shown by `triage credentials rotate status --show` (or --copy)"
     if old and password is None:

@@ -42,12 +42,14 @@ def probe(
     security: str | None = None,
     *,
     ca_file: Path | None = None,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
 ) -> Endpoint:
     """Connect, encrypt, read what is offered, leave. Never raises.
 
-    `security` is `ssl` or `starttls`, else what is usual at the port. The certificate must be one for `host`.
+    `security` is `ssl` or `starttls`, else what is usual at the port. The certificate must be one for `host`. `seconds`
+    bounds each single wait; None: SECONDS.
     """
+    seconds = SECONDS if seconds is None else seconds
     mode = security if security in ("ssl", "starttls") else usual_security(port)
     try:
         trust = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)

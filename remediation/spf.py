@@ -93,6 +93,8 @@ def _walk_record(
     """`is_redirect`: what this record says of `all` is what the whole one says (true of the first record, too)."""
     redirect: str | None = None
     for term in record.split()[1:]:
+        if result.lookups >= _ENOUGH:
+            return
         found = _TERM.fullmatch(term)
         if found is None:
             result.errors.append(f"{domain}: {term} is no SPF term")
@@ -115,8 +117,6 @@ def _walk_record(
                 result.all_ = qualifier
             return  # what stands behind it, and a redirect, is never looked at (RFC 7208 5.1)
         _look_up(ask, result, domain, term, name, value, path)
-        if result.lookups >= _ENOUGH:
-            return
     if redirect is not None:
         _follow(ask, result, f"redirect={redirect}", redirect, path, is_redirect=is_redirect)
 

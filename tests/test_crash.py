@@ -72,7 +72,7 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
     """One thread with two causes, one with a delay that ended and an unproven bounce, and a mail that is no bounce."""
     gmail.write_credentials(folder)
     # Without overlap a cursor that moves too early loses mails.
-    (folder / "triage.toml").write_text("overlap_hours = 0\n")
+    (folder / "triage.toml").write_text("overlap_hours = 0\nnotes = false\n")  # notes: test_note_crash.py
     first = gmail.seed(sent("mail-2@example.org"), labels=["SENT"], received_at=minutes_ago(60))
     other = gmail.seed(sent("mail-1@example.org"), labels=["SENT"], received_at=minutes_ago(60))
     threads = [gmail.messages[message_id].thread_id for message_id in (first, other)]

@@ -176,7 +176,7 @@ def test_the_columns_of_verdicts_are_the_keys_of_the_record(db: Database) -> Non
     columns = [column.name for column in db["verdicts"].columns]
     keys = [key for key in store.RECORD_KEYS if key != "original"]
     assert sorted(columns) == sorted(
-        ["id", "mail_id", "position", "received_at", "superseded_by", *keys, *store.ORIGINAL_KEYS, "why"]
+        ["id", "mail_id", "position", "received_at", "superseded_by", "incident_id", *keys, *store.ORIGINAL_KEYS, "why"]
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remediation import aws_iam, aws_secrets
 from remediation.aws import GLOBAL_REGION, NotLookedUp
 from remediation.aws_iam import KeyChange
-from triage import store_events, own_side
+from triage import own_side, store_events
 from triage.asked import Asked
 from triage.config import Settings
 from triage.evidence import Evidence, Kind, moment_words, not_looked_up
@@ -130,7 +130,7 @@ def _tried(
         set_up = alias if isinstance(alias, Alias) and alias.host else None
         host = (set_up.host if set_up else None) or held.host or relay_host(held.region or region)
         port = (set_up.port if set_up else None) or held.port or 587
-        relay = Relay(host, port, usual_security(port), getattr(settings, "smtp_ca_file", None))
+        relay = Relay(host, port, usual_security(port), settings.smtp_ca_file)
         check = check_login(Login(held.username, held.password), relay)
         # What is wrong with the identity is said after the login was accepted.
         accepted = True if check.fault in (None, "identity") else False if check.fault == "credential" else None

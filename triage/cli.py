@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli_audit import audit, check_address
 from triage.cli_credentials import credentials
 from triage.errors import ConfigError, TriageError, UsageError
 
@@ -167,15 +168,16 @@ def explain(asked: Asked, what: str) -> int:
     "--mailbox", "paths", metavar="PATH", multiple=True, help="Read this file or folder instead of Gmail. Repeatable."
 )
 @click.option("--since", type=_span, metavar="SPAN", help="Look further back than the last run did: 12h, 30d, 8w.")
+@click.option("--probe", is_flag=True, help="When an alias failed, try one login with the stored credentials.")
 @_global_options
 @click.pass_obj
-def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | None) -> int:
+def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | None, probe: bool) -> int:
     """Read the mailbox, judge what is new, record it and label its threads.
 
     This is what cron calls. It prints nothing when nothing was new. It never deletes, never sends, never marks as read.
     With --mailbox it reads files and labels nothing.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from triage import run as worker
     from triage.report_text import planned_words, totals_words
@@ -183,6 +185,7 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
     if since and paths:
         raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
     settings = _settings(asked)
+    settings = replace(settings, probe=True) if probe else settings
     start = _now() - since if since else None
     with _progress("Reading mails") as progress:
         if dry_run and paths:
@@ -259,6 +262,8 @@ def auth(asked: Asked, headless: bool, port: int | None) -> int:
     return 0
 
 
+cli.add_command(audit)
+cli.add_command(check_address)
 cli.add_command(credentials)
 
 

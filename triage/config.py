@@ -49,11 +49,23 @@ class Settings:
     label_prefix: str = field(default="Bounce", metadata={"doc": "The Gmail label under which the others are nested."})
     notes: bool = field(
         default=True,
-        metadata={"doc": "Explain each bounce by a note in its thread. Reserved: this version writes none."},
+        metadata={"doc": "Explain what failed by a note in the bounce's own thread; nobody else gets it."},
     )
+    note_inbox: bool = field(
+        default=False, metadata={"doc": "Put the notes into the inbox too, so that the conversation comes up again."}
+    )
+    note_unread: bool = field(default=False, metadata={"doc": "Leave the notes unread, so that Gmail tells of them."})
     regions: tuple[str, ...] = field(
         default=(),
         metadata={"doc": 'The AWS regions you send from, such as "us-east-1": their suppression lists are asked.'},
+    )
+    domains: tuple[str, ...] = field(
+        default=(),
+        metadata={"doc": "The domains you send from, for `audit`. By default those of the aliases, else all of SES."},
+    )
+    dns: str | None = field(
+        default=None,
+        metadata={"doc": "The DNS server to ask, as address or address:port, instead of the system's own."},
     )
     queue_url: str | None = field(
         default=None, metadata={"doc": "The SQS queue SES publishes its events to; each run empties it."}
@@ -105,6 +117,28 @@ class Settings:
     )
     mailbox: str | None = field(
         default=None, metadata={"doc": "The Gmail address the service account acts for: the owner of the alias."}
+    )
+    alerts: tuple[str, ...] = field(
+        default=(),
+        repr=False,
+        metadata={
+            "doc": "Where to tell you about incidents: addresses as Apprise takes them, such as `ntfy://...`. Secret.",
+            "secret": True,
+        },
+    )
+    alert_inbox: bool = field(
+        default=False, metadata={"doc": "Tell about incidents by a message put into your inbox. Sends no mail."}
+    )
+    reminder_hours: int = field(
+        default=24, metadata={"doc": "How often to tell about an incident again that waits for you.", "min": 1}
+    )
+    ping_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "doc": "A watcher's address, called at the start and end of each run as Healthchecks wants it. Secret.",
+            "secret": True,
+        },
     )
     gmail_url: str | None = field(
         default=None, metadata={"doc": "Root of the Gmail API, where it is not Google's own (tests)."}
@@ -232,4 +266,5 @@ def _checked(name: str, value: Any, where: str, folder: Path) -> Any:
         return value.strip("/ ") if name == "label_prefix" else value
     wanted = {"Path": "a path", "bool": "true or false", "int": "a whole number"}.get(kind.partition(" ")[0], "text")
     wanted = "a list of texts" if kind.startswith("tuple") else wanted
-    raise ConfigError(f"{where}: {name} = {value!r} is not {wanted}", f"Write {wanted}.")
+    told = name if setting.metadata.get("secret") else f"{name} = {value!r}"
+    raise ConfigError(f"{where}: {told} is not {wanted}", f"Write {wanted}.")

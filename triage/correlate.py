@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from parsers.facts import Bounce
@@ -22,9 +23,12 @@ from triage.alias_evidence import alias_evidence
 from triage.asked import Asked
 from triage.classify import classify
 from triage.config import Settings
-from triage.events import SOURCE, Drained, drain, read_again
+from triage.display import counted
+from triage.errors import TriageError
+from triage.events import FAILURE_KINDS, SOURCE, Drained, drain, read_again
 from triage.evidence import Evidence, moment_words, not_looked_up
 from triage.gmail import Gmail
+from triage.judge import why_failed
 from triage.store import Mail
 
 if TYPE_CHECKING:
@@ -82,12 +86,17 @@ def correlate(db: Database, settings: Settings, gmail: Gmail | None, at: datetim
     for verdict_id in _named_by_events(db):
         if verdict_id not in waiting and (row := store_events.verdict_row(db, verdict_id)):
             waiting[verdict_id] = row
-    for row in waiting.values():
-        _record(db, row, settings, gmail, asked, at, drained.away)
     made = 0
-    for row in _verdicts_of_events(db, at):
-        _record(db, row, settings, gmail, asked, at, drained.away)
-        made += 1
+    for is_new, row in chain(((False, row) for row in waiting.values()), _verdicts_of_events(db, at)):
+        try:
+            _record(db, row, settings, gmail, asked, at, drained.away)
+        except TriageError:
+            raise
+        except Exception as error:  # what our code trips over must not stop the run
+            why = f"our own code failed: {why_failed(error)}"
+            asked.problems[f"verdict {row['id']}"] = why
+            store_events.record_evidence(db, row["id"], [not_looked_up("ses-id", None, why)], at)
+        made += is_new
     problems = tuple(f"{what}: {why}" for what, why in asked.problems.items())
     return Correlated(drained.new, made, problems)
 
@@ -114,7 +123,9 @@ def _record(
     ses |= _from_suppression_list(known, looked_up)
     known |= {key: row[key] or value for key, value in ses.items()}
     pieces = [_id_piece(known), *_event_pieces(db, events, settings, away, row), *(piece for piece, _ in looked_up)]
-    store_events.record_evidence(db, row["id"], pieces, at, event_ids=[event["id"] for event in events], ses=ses)
+    # A delay and a complaint about the same mail are failures, and verdicts, of their own.
+    mine = [event["id"] for event in events if FAILURE_KINDS.get(event["kind"], row["kind"]) == row["kind"]]
+    store_events.record_evidence(db, row["id"], pieces, at, event_ids=mine, ses=ses)
 
 
 # Events
@@ -130,10 +141,13 @@ def _named_by_events(db: Database) -> set[int]:
     return found
 
 
-def _verdicts_of_events(db: Database, at: datetime) -> Iterator[Row]:
-    """Make a verdict of each event that waited long enough for a mail, and give its row."""
+def _verdicts_of_events(db: Database, at: datetime) -> Iterator[tuple[bool, Row]]:
+    """Make a verdict of each event that waited long enough for a mail, and give its row, marked as new."""
     for event in store_events.untied_failures(db):
         if at - datetime.fromisoformat(event["at"]) < ALONE_AFTER:
+            continue
+        if event["kind"] == "DeliveryDelay" and store_events.is_delivered(db, event):
+            store_events.drop_notification(db, event["id"])
             continue
         source = f"{SOURCE}{event['ses_message_id']}"
         raw = zlib.decompress(event["notification"])
@@ -147,7 +161,7 @@ def _verdicts_of_events(db: Database, at: datetime) -> Iterator[Row]:
         for verdict in store.verdicts_of(db, mail_id):
             row = store_events.verdict_row(db, verdict["id"])
             assert row is not None
-            yield row
+            yield True, row
 
 
 def _tied(db: Database, row: Row) -> tuple[list[Row], Row]:
@@ -204,7 +218,7 @@ def _event_pieces(
     if away:
         return [not_looked_up("ses-event", None, away.why)]
     count = store_events.count_events(db)
-    words = f"SES published nothing about it ({count:,} events of other mails are known)"
+    words = f"SES published nothing about it, and {counted(count, 'event')} about other mails"
     if count == 0:
         words = "no event has come from SES yet, which says nothing: look whether events are published at all"
     return [Evidence("ses-event", found=False, detail=words)]

@@ -51,7 +51,8 @@ def schema_text() -> str:
     db = _connect(":memory:")
     _migrate(db, Path(":memory:"))
     rows = db.execute(
-        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT LIKE '%sqlite%' ORDER BY type DESC, rowid"
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT LIKE '%sqlite%'"
+        " ORDER BY instr('table index trigger view', type), rowid"
     ).fetchall()
     db.close()
     return "".join(f"{sql};\n" for (sql,) in rows)

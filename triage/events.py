@@ -58,7 +58,12 @@ class Event:
     client_id: str | None = None
     """The Message-ID the sender's own program gave the mail, before SES replaced it."""
     sender: str | None = None
+    """In lower case."""
     subject: str | None = None
+    path: str | None = None
+    """`gmail-alias` where the mail's headers say that Gmail handed it over."""
+    caller: str | None = None
+    """The IAM user whose credentials sent it: for SMTP the user behind the alias's login."""
     words: str | None = None
     """What happened, in SES's words: `Permanent/General: smtp; 550 5.1.1 user unknown`."""
     notification: bytes | None = None
@@ -201,8 +206,10 @@ def _events(kind: str, notification: Mapping[str, Any]) -> list[Event]:
         ses_region=original.ses_region,
         sent_at=original.sent_at,
         client_id=_client_id(sent),
-        sender=original.sender,
+        sender=(original.sender or "").lower() or None,
         subject=original.subject,
+        path=original.path,
+        caller=_caller(sent),
     )
     words = {f.recipient: _words(kind, detail, f.diagnostic) for f in reading.failures} if reading else {}
     failed = kind in FAILURE_KINDS and not _is_perhaps_a_reply(detail)
@@ -245,6 +252,13 @@ def _client_id(sent: Mapping[str, Any]) -> str | None:
     common = (sent.get("commonHeaders") or {}).get("messageId")
     found = headers.get("x-gmail-original-message-id") or headers.get("message-id") or common
     return (clean(found[:1000]).strip("<> ") or None) if isinstance(found, str) else None
+
+
+def _caller(sent: Mapping[str, Any]) -> str | None:
+    """The IAM user (or role) that sent the mail: a tag of an event, the end of an ARN in a notification."""
+    tagged = (sent.get("tags") or {}).get("ses:caller-identity") or ()
+    found = next(iter(tagged), None) or sent.get("callerIdentity")
+    return clean(found[:200]).rpartition("/")[2] or None if isinstance(found, str) else None
 
 
 _LISTS = {"Bounce": "bouncedRecipients", "DeliveryDelay": "delayedRecipients", "Complaint": "complainedRecipients"}

@@ -1,7 +1,7 @@
 """Speaks to Gmail: lists, fetches, labels and inserts, and says what it cost. Its door is `connect`.
 
-Never deletes, never sends, never marks read, and judges no mail. The `gmail_*` modules beside it are its parts (the
-sign-in, the connection, what answers mean); but for `authorize`, other modules import this one only.
+Never deletes for good, never sends, never marks read, and judges no mail. The `gmail_*` modules beside it are its parts
+(the sign-in, the connection, what answers mean); but for `authorize`, other modules import this one only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from triage.gmail_answers import OutcomeUnknown as OutcomeUnknown  # part of thi
 from triage.gmail_answers import Pace, Passing, is_invalid_label_name
 from triage.gmail_answers import Quota as Quota
 from triage.gmail_answers import Refused as Refused
+from triage.gmail_query import bounce_query as bounce_query
 from triage.gmail_wire import Wire, half_answer
 
 BATCH_SIZE = 10
@@ -29,17 +30,6 @@ BATCH_SIZE = 10
 PAGE_SIZE = 500
 TIMEOUT_SECONDS = 30.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# Whole words, not substrings: Gmail splits addresses at their symbols, so from:postmaster finds every domain's.
-BOUNCE_SENDERS = ("mailer-daemon", "postmaster", "mail delivery", "amazonses.com", "no-reply@sns.amazonaws.com")
-BOUNCE_SUBJECTS = (
-    "undeliverable",
-    "undelivered",
-    "delivery status notification",
-    "returned mail",
-    "failure notice",
-    "mail delivery failed",
-)
 
 
 class Ref(NamedTuple):
@@ -82,20 +72,6 @@ class SendAs:
     """none | ssl | starttls, as Gmail spells them."""
     verification: str | None
     """accepted | pending; None for the primary address."""
-
-
-def bounce_query(after_epoch: int, extra_subjects: Iterable[str] = (), *, not_from: str | None = None) -> str:
-    """The one search that finds bounces that arrived after a moment (epoch seconds): known senders or known subjects.
-
-    One query, so that a poll which finds nothing costs one request and 5 units. `extra_subjects` are phrases in other
-    languages; `not_from` is the sender of our own notes. Seconds, because Gmail reads a date as midnight Pacific.
-    """
-    # https://support.google.com/mail/answer/7190: braces are OR. Spam comes in by includeSpamTrash, not by a word here.
-    words = [f"from:{_phrase(sender)}" for sender in BOUNCE_SENDERS]
-    subjects = dict.fromkeys(phrase for s in (*BOUNCE_SUBJECTS, *extra_subjects) if (phrase := _phrase(s)))
-    words += [f"subject:{subject}" for subject in subjects]
-    without = f" -from:{_phrase(not_from)}" if not_from else ""
-    return f"{{{' '.join(words)}}} after:{after_epoch} -in:chats{without}"
 
 
 def _utc_now() -> datetime:
@@ -207,6 +183,17 @@ class Gmail:
         self._asked_names[label.id] = name
         return label.id
 
+    def find_label(self, name: str) -> str | None:
+        """The id of the label `label_id` would give, None where it would have to make one (1 unit, once)."""
+        if self._known_labels is None:
+            self._read_labels()
+        label: _Label | None = None
+        for part in filter(None, (part.strip() for part in name.split("/"))):
+            label = next(filter(None, map(self._known, _spellings(label, part))), None)
+            if label is None:
+                return None
+        return label.id if label else None
+
     def add_thread_labels(self, thread_id: str, label_ids: Iterable[str]) -> Unavailable | None:
         """Put labels on every message of a thread (10 units); may be repeated. None when done, else why it was not.
 
@@ -243,6 +230,35 @@ class Gmail:
         request = self._messages.insert(userId="me", body=body)
         answer = self._wire.call_once(request)
         return Ref(answer["id"], answer["threadId"])
+
+    def find_in_thread(self, thread_id: str, rfc822_message_id: str) -> Ref | None:
+        """The message of a thread with this Message-ID (40 units); unlike a search it sees what came a moment ago."""
+        request = self._threads.get(
+            userId="me",
+            id=thread_id,
+            format="metadata",
+            metadataHeaders=["Message-ID"],
+            fields="messages(id,threadId,payload/headers)",
+        )
+        try:
+            thread = self._wire.call(request)
+        except Refused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        for message in thread.get("messages", ()):
+            headers = (message.get("payload") or {}).get("headers", ())
+            if any(header["value"].strip(" <>") == rfc822_message_id.strip(" <>") for header in headers):
+                return Ref(message["id"], message["threadId"])
+        return None
+
+    def trash(self, message_id: str) -> Unavailable | None:
+        """Move one message to Trash, where Gmail keeps it for 30 days (20 units). None when done, else why not."""
+        try:
+            self._wire.call(self._messages.trash(userId="me", id=message_id, fields="id"))
+        except Refused as refusal:
+            return Unavailable(message_id, refusal.what, gone=refusal.status == 404)
+        return None
 
     def send_as(self) -> list[SendAs]:
         """The addresses the account sends from, with the outside relay of each alias that has one (1 unit)."""
@@ -313,10 +329,9 @@ class Gmail:
 
     def _find_or_create_label(self, parent: _Label | None, part: str) -> _Label:
         """One step of a label's path, below the parent as the user spells it."""
-        names = [f"{parent.name}/{name}" if parent else name for name in (part, f"triage-{part}")]
-        for name in names:
-            if found := (self._known_labels or {}).get(name.casefold()):
-                return found
+        names = _spellings(parent, part)
+        if found := next(filter(None, map(self._known, names)), None):
+            return found
         for name in names:
             try:
                 made = self._wire.call(
@@ -329,7 +344,7 @@ class Gmail:
                 if refusal.status == 409:
                     # Made a moment ago by somebody else, or by a try of ours whose answer was lost.
                     self._read_labels()
-                    if found := (self._known_labels or {}).get(name.casefold()):
+                    if found := self._known(name):
                         return found
                 elif not is_invalid_label_name(refusal):
                     raise
@@ -340,6 +355,9 @@ class Gmail:
                 self._known_labels[name.casefold()] = label
                 return label
         raise last_refusal
+
+    def _known(self, name: str) -> _Label | None:
+        return (self._known_labels or {}).get(name.casefold())
 
     def _modify_thread(self, thread_id: str, change: str, label_ids: list[str]) -> Unavailable | None:
         def modify(ids: list[str]) -> None:
@@ -371,6 +389,11 @@ class Gmail:
         return Unavailable(thread_id, refusal.what, gone=refusal.status == 404)
 
 
+def _spellings(parent: _Label | None, part: str) -> list[str]:
+    """How one step of a label's path may be named: as asked, or as it is where Gmail does not allow that."""
+    return [f"{parent.name}/{name}" if parent else name for name in (part, f"triage-{part}")]
+
+
 def _raw_message(message_id: str, answer: dict[str, Any]) -> RawMessage | Unavailable:
     try:
         encoded = answer["raw"]
@@ -385,9 +408,3 @@ def _raw_message(message_id: str, answer: dict[str, Any]) -> RawMessage | Unavai
         internal_at=internal_at,
         label_ids=tuple(answer.get("labelIds", ())),
     )
-
-
-def _phrase(text: str) -> str:
-    """One operand of a search: quoted where it is more than a word; quotes and brackets would change the search."""
-    words = "".join(" " if char in '"(){}' or not char.isprintable() else char for char in text).split()
-    return f'"{" ".join(words)}"' if len(words) > 1 else "".join(words)

@@ -28,6 +28,7 @@ QUOTA_UNITS: Mapping[str, tuple[int, int]] = {
     "gmail.users.messages.get": (20, 5),
     "gmail.users.messages.insert": (25, 25),
     "gmail.users.messages.list": (5, 5),
+    "gmail.users.messages.trash": (20, 5),
     "gmail.users.settings.sendAs.list": (1, 1),
     "gmail.users.threads.get": (40, 10),
     "gmail.users.threads.modify": (10, 10),

@@ -7,8 +7,8 @@ whether the returned mail is in Sent, and that only for a bounce without authent
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import parsers
@@ -17,6 +17,7 @@ from triage.classify import classify
 from triage.config import Settings
 from triage.errors import ConfigError, CredentialsDead, TryLater
 from triage.gmail import Gmail
+from triage.note import note_key, note_place
 from triage.store import Action, Mail
 
 LABELS: Mapping[str, str] = {
@@ -69,6 +70,8 @@ def judge(mail: Mail, settings: Settings, gmail: Gmail | None) -> Judged | Faile
         is_bounce = isinstance(found, Bounce)
         in_sent = _is_original_in_sent(gmail, found, records) if gmail else None
         actions = plan(records, mail.thread_id, in_sent=in_sent, prefix=settings.label_prefix)
+        if settings.notes and isinstance(found, Bounce):
+            actions += plan_notes(found, records, mail, in_sent=in_sent)
     except (TryLater, CredentialsDead, ConfigError):
         raise
     except Exception as error:
@@ -88,18 +91,46 @@ def plan(
 ) -> tuple[Action, ...]:
     """What to do about these verdicts: one label per category, on the thread the bounce lies in.
 
-    Acts on what is genuine, or may be and answers a mail found in Sent (`in_sent`); never on what is not about us, and
-    not at all on a mail that lies in no thread.
+    Not at all on a mail that lies in no thread, and only where `is_acted_on`.
     """
     if thread_id is None:
         return ()
-    categories = dict.fromkeys(
-        record["category"]
-        for record in records
-        if record["category"] not in (None, "unverified")
-        and (record["genuine"] == "pass" or (record["genuine"] == "unknown" and in_sent))
-    )
+    categories = dict.fromkeys(record["category"] for record in records if is_acted_on(record, in_sent))
     return tuple(Action("label", thread_id, {"label": f"{prefix}/{LABELS[category]}"}) for category in categories)
+
+
+def is_acted_on(record: Mapping[str, Any], in_sent: bool | None) -> bool:
+    """Whether a verdict leads to anything in Gmail: what is genuine, or may be and answers a mail found in Sent.
+
+    Never what is not about us.
+    """
+    return record["category"] not in (None, "unverified") and (
+        record["genuine"] == "pass" or (record["genuine"] == "unknown" and in_sent is True)
+    )
+
+
+def plan_notes(
+    found: Bounce, records: Sequence[Mapping[str, Any]], mail: Mail, *, in_sent: bool | None
+) -> tuple[Action, ...]:
+    """The notes that explain a bounce in its thread: one for each cause that is acted on.
+
+    What a note says is decided when it is written, from all that is known of the thread by then.
+    """
+    if mail.thread_id is None or mail.gmail_id is None:
+        return ()
+    notes = []
+    for key in dict.fromkeys(note_key(record) for record in records if is_acted_on(record, in_sent)):
+        place = note_place(
+            key,
+            mail.thread_id,
+            mail.gmail_id,
+            subject=found.subject,
+            message_id=found.message_id,
+            references=found.references,
+        )
+        if place is not None:
+            notes.append(Action("note", mail.thread_id, {"about": key, **asdict(place)}))
+    return tuple(notes)
 
 
 def why_failed(error: Exception) -> str:

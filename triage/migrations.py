@@ -104,9 +104,9 @@ def m003_actions(db: Database) -> None:
         """CREATE TABLE actions (
     id INTEGER PRIMARY KEY,
     mail_id INTEGER NOT NULL REFERENCES mails (id),
-    kind TEXT NOT NULL,              -- "label"
+    kind TEXT NOT NULL,              -- "label", "note"
     target TEXT NOT NULL,            -- what it is done to: the Gmail thread
-    payload TEXT NOT NULL,           -- JSON; for a label {"label": NAME}
+    payload TEXT NOT NULL,           -- JSON; for a label {"label": NAME}, for a note see triage/note.py, Place
     state TEXT NOT NULL              -- planned, done, dropped (could not be done and will not be tried again)
         CHECK (state IN ('planned', 'done', 'dropped')),
     tries INTEGER NOT NULL DEFAULT 0,
@@ -209,8 +209,10 @@ def m007_events(db: Database) -> None:
     ses_region TEXT,                 -- NULL: the event does not tell
     sent_at TEXT,                    -- UTC: when SES took the mail
     client_id TEXT,                  -- the mail's Message-ID before SES replaced it; NULL: SES left the headers out
-    sender TEXT,
+    sender TEXT,                     -- in lower case: who sent it, as SES was told
     subject TEXT,
+    path TEXT,                       -- gmail-alias: it came through Gmail's relay connection; NULL: no headers to tell
+    caller TEXT,                     -- the IAM user whose credentials sent it; NULL: the event does not tell
     words TEXT,                      -- what happened, in SES's words; NULL: nothing to add to the kind
     notification BLOB,               -- the event as a mail, zlib; NULL: it tells of no failure
     seen_at TEXT NOT NULL,           -- UTC: start of the run that took it from the queue
@@ -221,6 +223,7 @@ def m007_events(db: Database) -> None:
     db.execute("CREATE INDEX events_untied ON events (id) WHERE verdict_id IS NULL AND notification IS NOT NULL")
     db.execute("CREATE INDEX events_by_client_id ON events (client_id) WHERE client_id IS NOT NULL")
     db.execute("CREATE INDEX events_by_recipient ON events (recipient, sent_at)")
+    db.execute("CREATE INDEX events_of_sender ON events (sender, at) WHERE kind IN ('Send', 'Delivery')")
     db.execute("CREATE INDEX events_by_verdict ON events (verdict_id) WHERE verdict_id IS NOT NULL")
     db.execute("CREATE INDEX verdicts_by_ses_message_id ON verdicts (ses_message_id) WHERE ses_message_id IS NOT NULL")
     # An address is written in any case; these two are how an event finds its verdict.
@@ -249,3 +252,202 @@ def m008_evidence(db: Database) -> None:
     db.execute("CREATE INDEX evidence_to_look_up ON evidence (verdict_id) WHERE not_looked_up_why IS NOT NULL")
     db.execute("ALTER TABLE runs ADD COLUMN events INTEGER /* SES events not known before */")
     db.execute("ALTER TABLE runs ADD COLUMN not_looked_up TEXT /* what AWS did not answer and why; NULL: nothing */")
+
+
+@migrations()
+def m009_audits(db: Database) -> None:
+    """Every audit with all its findings, so that it can be seen what changed before a mail was refused."""
+    db.execute(
+        """CREATE TABLE audits (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,                -- UTC, its start
+    domains TEXT NOT NULL,           -- JSON list
+    regions TEXT NOT NULL,           -- JSON list
+    calls TEXT NOT NULL,             -- JSON: service -> how often it was asked
+    seconds REAL NOT NULL,
+    not_asked TEXT NOT NULL          -- JSON list: what was left out, and which setting changes that
+)"""
+    )
+    db.execute("CREATE INDEX audits_by_time ON audits (at)")
+    db.execute(
+        """CREATE TABLE findings (
+    id INTEGER PRIMARY KEY,
+    audit_id INTEGER NOT NULL REFERENCES audits (id),
+    "check" TEXT NOT NULL,           -- what was looked at, a name such as dkim-records
+    subject TEXT NOT NULL,           -- the domain, region, address, host or user
+    state TEXT NOT NULL              -- unknown: could not be looked up, which says nothing about the subject
+        CHECK (state IN ('ok', 'warn', 'fail', 'unknown')),
+    severity TEXT NOT NULL,          -- high, medium, low: how much it matters where it is not ok
+    asked TEXT NOT NULL,             -- the evidence: what was asked
+    answered TEXT NOT NULL,          -- and what came back
+    meaning TEXT NOT NULL,
+    fix TEXT NOT NULL,               -- JSON list of steps
+    by_hand TEXT NOT NULL,           -- the command that shows the same; empty: there is none
+    leaves_open TEXT NOT NULL,       -- JSON list of checks that could not be judged for the same reason
+    figures TEXT NOT NULL            -- JSON: numbers the next audit compares with
+)"""
+    )
+    db.execute('CREATE INDEX findings_by_check ON findings ("check", subject, audit_id)')
+    db.execute("CREATE INDEX findings_by_audit ON findings (audit_id)")
+
+
+@migrations()
+def m010_incidents(db: Database) -> None:
+    """Many bounces that one repair heals, what shows that it was made, and what humans were told about it."""
+    db.execute(
+        """CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,        -- what one repair heals: "alias ADDRESS", "remote DOMAIN CAUSE", ...
+    kind TEXT NOT NULL CHECK (kind IN ('alias', 'ses', 'gmail', 'remote')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'closed')),
+    cause TEXT NOT NULL,             -- from here to path: as in the newest bounce
+    sender TEXT,                     -- our address, in lower case; NULL: not known
+    place TEXT,                      -- the relay, the SES region, the domain that refused; NULL: not known
+    path TEXT,                       -- how the mail went, as in verdicts
+    openings INTEGER NOT NULL,       -- how often it was seen to open; the times below are those of the last time
+    first_at TEXT NOT NULL,          -- UTC: the first bounce since something last got through
+    last_at TEXT NOT NULL,           -- UTC: the newest bounce
+    detected_at TEXT NOT NULL,       -- UTC: start of the run that saw it open
+    closed_at TEXT,                  -- UTC: when something got through; NULL: it is open
+    closed_by TEXT,                  -- what shows it, see triage/incidents.py; NULL: it is open
+    closed_why TEXT,                 -- the same in words; NULL: it is open
+    noticed_at TEXT                  -- UTC: start of the run that saw it closed; NULL: it is open
+)"""
+    )
+    db.execute("CREATE INDEX incidents_open ON incidents (id) WHERE state = 'open'")
+    db.execute("ALTER TABLE verdicts ADD COLUMN incident_id INTEGER REFERENCES incidents (id) /* NULL: in none */")
+    db.execute("CREATE INDEX verdicts_by_incident ON verdicts (incident_id, received_at) WHERE incident_id IS NOT NULL")
+    db.execute(
+        """CREATE TABLE repairs (
+    id INTEGER PRIMARY KEY,
+    incident_id INTEGER NOT NULL REFERENCES incidents (id),
+    kind TEXT NOT NULL CHECK (kind IN ('by-hand', 'login-and-send')), -- other signs are read off events and verdicts
+    at TEXT NOT NULL,                -- UTC
+    words TEXT NOT NULL,
+    UNIQUE (incident_id, kind, at)
+)"""
+    )
+    db.execute(
+        """CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY,
+    incident_id INTEGER NOT NULL REFERENCES incidents (id),
+    opening INTEGER NOT NULL,        -- the number in incidents.openings it belongs to
+    occasion TEXT NOT NULL CHECK (occasion IN ('opened', 'reminder', 'closed')),
+    number INTEGER NOT NULL,         -- counts the reminders; 0 for the others
+    channel TEXT NOT NULL,           -- "inbox", or kind and fingerprint of an address in `alerts`, which is a secret
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    message_id TEXT NOT NULL,        -- of the mail in the inbox, no angle brackets; other channels have no use for it
+    state TEXT NOT NULL              -- planned, done, dropped (no longer worth telling)
+        CHECK (state IN ('planned', 'done', 'dropped')),
+    tries INTEGER NOT NULL DEFAULT 0,
+    tried_at TEXT,                   -- UTC, written before each try; NULL: none was made
+    error TEXT,                      -- why the last try failed, or why it was dropped; NULL: neither
+    planned_at TEXT NOT NULL,        -- UTC
+    done_at TEXT,                    -- UTC; NULL: not delivered
+    UNIQUE (incident_id, opening, occasion, number, channel)
+)"""
+    )
+    db.execute("CREATE INDEX alerts_planned ON alerts (id) WHERE state = 'planned'")
+    # What got through: how an incident finds the first sign that it is over.
+    db.execute("CREATE INDEX events_accepted ON events (sender, sent_at) WHERE kind IN ('Send', 'Delivery')")
+    db.execute(
+        "CREATE INDEX events_delivered ON events (substr(recipient, instr(recipient, '@') + 1), at)"
+        " WHERE kind = 'Delivery'"
+    )
+    db.execute(
+        """CREATE INDEX verdicts_through_alias ON verdicts (lower("from"), sent_at)"""
+        " WHERE ses_message_id IS NOT NULL AND gmail_message_id IS NOT NULL AND genuine = 'pass'"
+    )
+    db.execute("CREATE INDEX verdicts_out_of_gmail ON verdicts (sent_at) WHERE path = 'gmail' AND genuine = 'pass'")
+    db.execute(
+        "CREATE INDEX verdicts_delivered ON verdicts (lower(substr(recipient, instr(recipient, '@') + 1)), received_at)"
+        " WHERE kind = 'delivered'"
+    )
+    db.execute("ALTER TABLE runs ADD COLUMN opened INTEGER /* incidents that opened */")
+    db.execute("ALTER TABLE runs ADD COLUMN closed INTEGER /* incidents that closed */")
+    db.execute("ALTER TABLE runs ADD COLUMN alerts INTEGER /* alerts delivered */")
+
+
+@migrations()
+def m020_report(db: Database) -> None:
+    """What lets a report over a million verdicts answer at once: how many there are by the hour, kept by triggers."""
+    db.execute(
+        """CREATE TABLE verdict_hours (
+    hour TEXT NOT NULL,              -- UTC, such as 2026-11-24T09: the beginning of received_at
+    kind TEXT NOT NULL,
+    category TEXT,                   -- NULL: nothing failed
+    side TEXT,                       -- NULL: nothing failed
+    verdicts INTEGER NOT NULL        -- how many of this sort `verdicts` holds
+)"""
+    )
+    db.execute(
+        "CREATE UNIQUE INDEX verdict_hours_once ON verdict_hours (hour, kind, ifnull(category, ''), ifnull(side, ''))"
+    )
+    db.execute(
+        "INSERT INTO verdict_hours (hour, kind, category, side, verdicts)"
+        " SELECT substr(received_at, 1, 13), kind, category, side, count(*) FROM verdicts GROUP BY 1, 2, 3, 4"
+    )
+    count = """INSERT INTO verdict_hours (hour, kind, category, side, verdicts)
+        VALUES (substr(new.received_at, 1, 13), new.kind, new.category, new.side, 1)
+        ON CONFLICT (hour, kind, ifnull(category, ''), ifnull(side, '')) DO UPDATE SET verdicts = verdicts + 1;"""
+    forget = """UPDATE verdict_hours SET verdicts = verdicts - 1
+        WHERE hour = substr(old.received_at, 1, 13) AND kind = old.kind
+        AND ifnull(category, '') = ifnull(old.category, '') AND ifnull(side, '') = ifnull(old.side, '');"""
+    db.execute(f"CREATE TRIGGER verdict_counted AFTER INSERT ON verdicts BEGIN {count} END")
+    db.execute(f"CREATE TRIGGER verdict_not_counted AFTER DELETE ON verdicts BEGIN {forget} END")
+    db.execute(
+        "CREATE TRIGGER verdict_counted_anew AFTER UPDATE OF received_at, kind, category, side ON verdicts"
+        f" BEGIN {forget} {count} END"
+    )
+    db.execute("CREATE INDEX verdicts_by_cause ON verdicts (cause, received_at, category) WHERE cause IS NOT NULL")
+    db.execute("CREATE INDEX events_by_time ON events (at, kind)")
+    db.execute("DROP INDEX verdicts_for_report")
+
+
+@migrations()
+def m021_inserts(db: Database) -> None:
+    """Messages of ours that go into the mailbox once: written down before Gmail is asked, and again when it is done."""
+    db.execute(
+        """CREATE TABLE inserts (
+    key TEXT PRIMARY KEY,            -- what it is: "report 2026-W48", "copy MESSAGE_ID"
+    message_id TEXT NOT NULL UNIQUE, -- the Message-ID we gave it, no angle brackets
+    tried_at TEXT NOT NULL,          -- UTC: when Gmail was last about to be asked
+    gmail_id TEXT,                   -- NULL: not there yet, as far as is known
+    done_at TEXT                     -- UTC; NULL: perhaps inserted, perhaps not: looked for before the next try
+)"""
+    )
+
+
+@migrations()
+def m022_resends(db: Database) -> None:
+    """Mails given to a person once more. A row is written before anything leaves; nothing is sent on a second row."""
+    db.execute(
+        """CREATE TABLE resends (
+    id INTEGER PRIMARY KEY,
+    original_id TEXT NOT NULL,       -- Message-ID of the mail in Sent, no angle brackets
+    recipient TEXT NOT NULL,         -- in lower case
+    way TEXT NOT NULL CHECK (way IN ('draft', 'ses')), -- put back as a draft, or sent through the SES API
+    state TEXT NOT NULL              -- started: it may have been done or not; done; refused: certainly not done
+        CHECK (state IN ('started', 'done', 'refused')),
+    message_id TEXT NOT NULL,        -- the Message-ID we gave it, no angle brackets; a draft may be to several people
+    verdict_id INTEGER NOT NULL,     -- the newest verdict that led to it
+    thread_id TEXT,                  -- the conversation the draft or the copy is in
+    gmail_id TEXT,                   -- the draft, or the copy in Sent; NULL: not there yet
+    ses_region TEXT,                 -- NULL: not sent through SES
+    ses_message_id TEXT,             -- NULL: not sent through SES, or no answer came
+    why TEXT,                        -- why it was refused or is not certain; NULL: neither
+    started_at TEXT NOT NULL,        -- UTC
+    done_at TEXT,                    -- UTC; NULL: not done
+    UNIQUE (original_id, recipient, way)
+)"""
+    )
+
+
+@migrations()
+def m030_notes(db: Database) -> None:
+    """Actions also write notes into threads, and may be taken back."""
+    db.execute("ALTER TABLE actions ADD COLUMN gmail_id TEXT /* the note in Gmail; NULL: no note, or none found */")
+    db.execute("ALTER TABLE actions ADD COLUMN undone_at TEXT /* UTC: taken back by `undo`; NULL: it was not */")
+    db.execute("CREATE INDEX actions_by_target ON actions (target, kind)")
+    db.execute("ALTER TABLE runs ADD COLUMN notes INTEGER /* notes written */")

@@ -1,20 +1,31 @@
 """What happened in a period, as one model: what is broken on our side, who was not reached, what the refusals mean.
 
-Rows of the database in, a `Report` out, the same one for every format; `report_text.py` writes it for humans. Pure but
-for `read_report`, which fetches the rows. Judges nothing, and passes on no forged bounce as a trouble.
+Rows of the database in, a `Report` out, the same one for every format; `report_text.py` and its neighbours write it for
+humans. Pure but for `read_report`, which fetches the rows. Judges nothing, and passes on no forged bounce as a trouble.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from remediation import Cause, load_causes
-from triage import store
+from triage import store, store_report
+from triage.report_model import Bar as Bar
+from triage.report_model import Drift as Drift
+from triage.report_model import Incident as Incident
+from triage.report_model import Missed as Missed
+from triage.report_model import Rate as Rate
+from triage.report_model import Renewal as Renewal
+from triage.report_model import Report as Report
+from triage.report_model import SuppressionList as SuppressionList
+from triage.report_model import Trend as Trend
+from triage.report_model import Trouble as Trouble
+from triage.report_outside import Outside, read_outside
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -23,94 +34,42 @@ MAX_ROWS = 5000
 """Verdicts that are looked at one by one, the newest; the counts are exact however many there are."""
 RUNS = 3
 """The newest runs that are told."""
+MOST_BARS = 14
+"""Days of a longer period share a bar."""
+
 Row = Mapping[str, Any]
+Steps = Mapping[int, tuple[tuple[str, ...], tuple[str, ...]]]
+"""Verdict id -> its fix, its links."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Verdicts with one remedy: for our own side one cause at one sender and relay, else one cause."""
+class Counts:
+    """How many verdicts there were: rows with day, kind, category, side, verdicts."""
 
-    cause: str
-    title: str
-    meaning: str
-    decide: str | None
-    """What would decide it, for an ambiguous cause."""
-    category: str
-    side: str
-    actor: str
-    sender: str | None
-    """Our address whose mails are hit; None where it differs or is not known."""
-    place: str | None
-    """The host that refused, for our own side else the SES region; None where it differs or is not known."""
-    verdicts: int
-    people: tuple[str, ...]
-    first_at: str
-    last_at: str
-    first_ever_at: str
-    """The first bounce of this cause in the database, which may lie before the period."""
-    is_proven: bool
-    """Whether at least one of the bounces was shown to be genuine."""
-    words: str | None
-    """The refuser's own words in the newest of them."""
-    fix: tuple[str, ...]
-    """The steps for the newest of them, with its names."""
-    links: tuple[str, ...]
-    verdict_id: int
-    """The newest of them, for `triage explain`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """A person one or more mails did not reach."""
-
-    recipient: str
-    mails: int
-    subject: str | None
-    """Subject, time and the rest are those of the newest of the mails."""
-    sent_at: str | None
-    sender: str | None
-    cause: str
-    title: str
-    side: str
-    actor: str
-    permanent: bool | None
-    verdict_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything the report says, in the order it says it. Times are ISO 8601, UTC."""
-
-    since: str
-    until: str
-    own: tuple[Trouble, ...]
-    missed: tuple[Missed, ...]
-    refusals: tuple[Trouble, ...]
-    delayed: tuple[Missed, ...]
-    undecided: tuple[Trouble, ...]
-    unverified: int
-    """Bounces shown to be forged, or not about our mail."""
-    unreadable: tuple[Mapping[str, Any], ...]
-    runs: tuple[Mapping[str, Any], ...]
-    totals: Mapping[str, int]
-    """Category, or kind where there is no category -> how many verdicts."""
-    rows_seen: int
-    rows_all: int
+    now: Sequence[Row]
+    before: Sequence[Row] = ()
+    """The same for the period of the same length before."""
+    recorded_since: str | None = None
 
 
 def read_report(db: Database, *, since: datetime, now: datetime) -> Report:
-    """Build the report of a period from the database; reads only, and at most one of its indexes from end to end."""
-    rows = list(store.verdicts_since(db, since, MAX_ROWS))
-    counts = store.verdict_counts(db, since) if len(rows) == MAX_ROWS else None
-    counts_ever = counts
-    if counts is None and any(row["side"] == "own" for row in rows):
-        counts_ever = store.verdict_counts(db, None)
+    """Build the report of a period from the database; reads only, and no table of verdicts from end to end."""
+    rows = store_report.report_rows(db, since, MAX_ROWS)
+    came = store_report.delivered_later(db, [row["id"] for row in rows if row["kind"] == "failed"])
     return build_report(
         rows,
         since=since,
         now=now,
-        counts=counts,
-        counts_ever=counts_ever or (),
+        counts=Counts(
+            store_report.day_counts(db, since),
+            store_report.day_counts(db, since - (now - since), since),
+            store_report.recorded_since(db),
+        ),
+        steps_of=lambda ids: store_report.steps_of(db, ids),
+        first_seen=store_report.first_seen(db, {row["cause"] for row in rows if row["side"] == "own" and row["cause"]}),
+        delivered=came,
+        resent=store_report.resent(db),
+        outside=read_outside(db, since, now),
         unreadable=store.unreadable_mails(db),
         runs=store.last_runs(db, RUNS),
         causes=load_causes(),
@@ -122,39 +81,57 @@ def build_report(
     *,
     since: datetime,
     now: datetime,
-    counts: Sequence[Row] | None,
-    counts_ever: Sequence[Row],
-    unreadable: Sequence[Row],
-    runs: Sequence[Row],
+    counts: Counts,
+    steps_of: Callable[[Collection[int]], Steps],
+    first_seen: Mapping[str, str],
     causes: Mapping[str, Cause],
+    delivered: Collection[int] = (),
+    resent: Mapping[tuple[str, str], str] | None = None,
+    outside: Outside | None = None,
+    unreadable: Sequence[Row] = (),
+    runs: Sequence[Row] = (),
 ) -> Report:
     """Build the report from what the store says.
 
-    `rows`: verdicts of the period, newest first; `counts`: `verdict_counts` of the period, None where `rows` are all of
-    it; `counts_ever`: those of all time, or of as much of it as is known; `unreadable`, `runs`: newest first. `since`
-    and `now` are aware.
+    `rows`: verdicts of the period, newest first, as of `store_report.report_rows`; `first_seen`: by cause; `delivered`:
+    ids of verdicts whose mail arrived after all; `resent`: as of `store_report.resent`; `unreadable`, `runs`: newest
+    first. `since` and `now` are aware.
     """
-    seen = list(rows)
+    seen, again, outside = list(rows), resent or {}, outside or Outside()
     judged = [row for row in seen if row["cause"] and row["category"] != "unverified"]
-    reached = {_who(row) for row in seen if row["kind"] == "delivered"}
+    reached = {_who(row) for row in seen if row["kind"] == "delivered" or row["id"] in delivered}
     failed = [row for row in judged if row["kind"] in ("failed", "feedback")]
     own = [row for row in failed if row["side"] == "own"]
     undecided = [row for row in failed if row["side"] != "own" and row["category"] == "unknown"]
     refusals = [row for row in failed if row["side"] != "own" and row["category"] != "unknown"]
     waiting = [row for row in judged if row["kind"] == "delayed" and row["superseded_by"] is None]
     missed = [row for row in failed if row["kind"] == "failed" and _who(row) not in reached]
-    first_ever = _first_ever(counts_ever)
-    totals = Counter[str]()
-    for count in seen if counts is None else counts:
-        totals[count["category"] or count["kind"]] += count.get("verdicts", 1)
+    missed = [row for row in missed if "ses" not in _given_again(row, again)]
+    groups = [
+        _grouped(own, lambda row: (row["cause"], row["sender"], _place(row))),
+        _grouped(refusals, lambda row: row["cause"]),
+        _grouped(undecided, lambda row: row["cause"]),
+    ]
+    steps = steps_of([group[0]["id"] for found in groups for group in found])
+    totals = _totals(counts.now)
+    told = [[_trouble(group, causes, first_seen, steps) for group in found] for found in groups]
     return Report(
         since=_iso(since),
         until=_iso(now),
-        own=_troubles(own, lambda row: (row["cause"], _sender(row), _place(row)), causes, first_ever),
-        missed=_missed(missed, causes),
-        refusals=_troubles(refusals, lambda row: row["cause"], causes, first_ever),
-        delayed=_missed(waiting, causes),
-        undecided=_troubles(undecided, lambda row: row["cause"], causes, first_ever),
+        own=_by_weight(told[0]),
+        incidents=outside.incidents,
+        renewals=outside.renewals,
+        missed=_missed(missed, causes, again),
+        refusals=_by_weight(told[1]),
+        delayed=_missed(waiting, causes, again),
+        trend=_trend(totals, _totals(counts.before)),
+        bars=_bars(counts.now, since, now),
+        recorded_since=counts.recorded_since,
+        rates=outside.rates,
+        suppression=outside.suppression,
+        drift=outside.drift,
+        audited_at=outside.audited_at,
+        undecided=_by_weight(told[2]),
         unverified=totals["unverified"],
         unreadable=tuple({key: row[key] for key in ("source", "state", "tries", "error")} for row in unreadable),
         runs=tuple(dict(run) for run in runs),
@@ -169,21 +146,23 @@ def report_json(report: Report) -> str:
     return json.dumps(asdict(report), ensure_ascii=False, indent=2) + "\n"
 
 
-def _troubles(
-    rows: Sequence[Row], key: Any, causes: Mapping[str, Cause], first_ever: Mapping[str, str]
-) -> tuple[Trouble, ...]:
+def _grouped(rows: Sequence[Row], key: Callable[[Row], Any]) -> list[list[Row]]:
     groups: dict[Any, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
-    troubles = [_trouble(group, causes, first_ever) for group in groups.values()]
+    return list(groups.values())
+
+
+def _by_weight(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
     return tuple(sorted(troubles, key=lambda t: (-len(t.people), -t.verdicts, t.cause, t.sender or "", t.place or "")))
 
 
-def _trouble(rows: Sequence[Row], causes: Mapping[str, Cause], first_ever: Mapping[str, str]) -> Trouble:
+def _trouble(rows: Sequence[Row], causes: Mapping[str, Cause], first_seen: Mapping[str, str], steps: Steps) -> Trouble:
     newest = rows[0]
     cause = causes.get(newest["cause"])
     people = tuple(dict.fromkeys(row["recipient"] for row in rows if row["recipient"]))
     first_at = min(row["received_at"] for row in rows)
+    fix, links = steps.get(newest["id"], ((), ()))
     return Trouble(
         cause=newest["cause"],
         title=cause.title if cause else newest["cause"],
@@ -192,23 +171,30 @@ def _trouble(rows: Sequence[Row], causes: Mapping[str, Cause], first_ever: Mappi
         category=newest["category"],
         side=newest["side"],
         actor=newest["actor"],
-        sender=_common(map(_sender, rows)),
+        sender=_common(row["sender"] for row in rows),
         place=_common(map(_place, rows)),
         verdicts=len(rows),
         people=people,
         first_at=first_at,
         last_at=max(row["received_at"] for row in rows),
-        first_ever_at=min(first_at, first_ever.get(newest["cause"], first_at)),
+        first_ever_at=min(first_at, first_seen.get(newest["cause"], first_at)),
         is_proven=any(row["genuine"] == "pass" for row in rows),
         words=newest["diagnostic"],
-        fix=tuple(newest["fix"]),
-        links=tuple(newest["links"]),
+        fix=fix,
+        links=links,
         verdict_id=newest["id"],
     )
 
 
-def _missed(rows: Sequence[Row], causes: Mapping[str, Cause]) -> tuple[Missed, ...]:
-    """One entry per person: first those whose mail our own side kept back, then the refused for good; newest first."""
+def _missed(
+    rows: Sequence[Row], causes: Mapping[str, Cause], again: Mapping[tuple[str, str], str]
+) -> tuple[Missed, ...]:
+    """One entry per person, the most valuable first.
+
+    That is: whose mail our own side kept back, because a repair reaches them; then who is lost for good, because only
+    another way will; among these a conversation before a mail nobody had answered, many mails before one, and the
+    newest first.
+    """
     people: dict[str, list[Row]] = {}
     for row in rows:
         if row["recipient"]:
@@ -217,43 +203,79 @@ def _missed(rows: Sequence[Row], causes: Mapping[str, Cause]) -> tuple[Missed, .
         Missed(
             recipient=newest["original_recipient"] or newest["recipient"],
             mails=len({_who(row) for row in group}),
-            subject=(newest["original"] or {}).get("subject"),
-            sent_at=(newest["original"] or {}).get("sent_at"),
-            sender=_sender(newest),
+            subject=newest["subject"],
+            sent_at=newest["sent_at"],
+            sender=newest["sender"],
             cause=newest["cause"],
             title=causes[newest["cause"]].title if newest["cause"] in causes else newest["cause"],
             side=newest["side"],
             actor=newest["actor"],
-            permanent=newest["permanent"],
+            permanent=None if newest["permanent"] is None else bool(newest["permanent"]),
             verdict_id=newest["id"],
+            thread_id=newest["thread_id"],
+            has_draft="draft" in _given_again(newest, again),
         )
         for group in people.values()
         for newest in group[:1]
     ]
-    return tuple(sorted(missed, key=lambda m: (m.side != "own", not m.permanent)))
+    return tuple(sorted(missed, key=lambda m: (m.side != "own", not m.permanent, not _is_answer(m), -m.mails)))
 
 
-def _first_ever(counts: Sequence[Row]) -> dict[str, str]:
-    first: dict[str, str] = {}
+def _is_answer(one: Missed) -> bool:
+    """Whether the mail belongs to a conversation, by its subject; the common forms of Europe and America."""
+    return (one.subject or "").lower().startswith(("re:", "aw:", "sv:", "rv:", "ref:", "antw:"))
+
+
+def _trend(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[Trend, ...]:
+    found = [Trend(sort, now.get(sort, 0), before.get(sort, 0)) for sort in dict.fromkeys([*now, *before])]
+    return tuple(sorted(found, key=lambda one: (-max(one.now, one.before), one.sort)))
+
+
+def _bars(counts: Sequence[Row], since: datetime, now: datetime) -> tuple[Bar, ...]:
+    """One bar a day from the first day to the last, or for several days together; without delays and forgeries."""
+    first, last = since.astimezone(UTC).date().toordinal(), now.astimezone(UTC).date().toordinal()
+    each = -(-(last - first + 1) // MOST_BARS)
+    sides: dict[int, Counter[str]] = {}
+    for row in counts:
+        if row["kind"] in ("failed", "feedback") and row["category"] != "unverified":
+            day = min(max(datetime.fromisoformat(row["day"]).toordinal(), first), last)
+            sides.setdefault((day - first) // each, Counter())[row["side"] or "unknown"] += row["verdicts"]
+    return tuple(
+        Bar(
+            first_day=datetime.fromordinal(start).date().isoformat(),
+            last_day=datetime.fromordinal(min(start + each - 1, last)).date().isoformat(),
+            **{
+                name: sides.get(number, Counter())[side]
+                for name, side in (("own", "own"), ("remote", "remote"), ("unclear", "unknown"))
+            },
+        )
+        for number, start in enumerate(range(first, last + 1, each))
+    )
+
+
+def _totals(counts: Iterable[Row]) -> Counter[str]:
+    totals = Counter[str]()
     for count in counts:
-        if count["cause"] and count["category"] != "unverified":
-            first[count["cause"]] = min(first.get(count["cause"], count["first_at"]), count["first_at"])
-    return first
+        totals[count["category"] or count["kind"]] += count["verdicts"]
+    return totals
+
+
+def _given_again(row: Row, again: Mapping[tuple[str, str], str]) -> set[str]:
+    """In which ways `triage resend` gave this mail to this person once more."""
+    if not again or not row["recipient"]:
+        return set()
+    ids = (row["gmail_message_id"], row["message_id"])
+    return {way for id_ in ids if id_ and (way := again.get((row["recipient"].lower(), id_)))}
 
 
 def _who(row: Row) -> tuple[str | None, str]:
     """One mail to one person; bounces of the same mail are one."""
-    original = row["original"] or {}
-    mail = original.get("gmail_message_id") or original.get("message_id") or f"verdict {row['id']}"
+    mail = row["gmail_message_id"] or row["message_id"] or f"verdict {row['id']}"
     return (row["recipient"] or "").lower() or None, mail
 
 
-def _sender(row: Row) -> str | None:
-    return (row["original"] or {}).get("from")
-
-
 def _place(row: Row) -> str | None:
-    region = (row["original"] or {}).get("ses_region") if row["side"] == "own" else None
+    region = row["ses_region"] if row["side"] == "own" else None
     return row["remote_host"] or region
 
 

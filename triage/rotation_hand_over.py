@@ -19,6 +19,7 @@ from triage import rotations, store, store_rotations
 from triage.config import Settings
 from triage.database import open_readonly
 from triage.errors import ConfigError, TriageError
+from triage.note import NOTE_DOMAIN, NOTE_HEADER, NOTE_SENDER
 from triage.rotations import Clock, Outcome
 
 if TYPE_CHECKING:
@@ -63,13 +64,12 @@ def by_api(settings: Settings, clock: Clock, rotation: Rotation, tell: Callable[
                 "If Gmail still has it: triage credentials rotate abort --gmail-has-old",
             ),
         )
-    security = "ssl" if rotation.security == "ssl" else "starttls"
     said = update_alias(
         settings.service_account,
         _mailbox(settings),
         rotation.alias,
         login,
-        Relay(rotation.host, rotation.port, "ssl" if security == "ssl" else "starttls"),
+        Relay(rotation.host, rotation.port, "ssl" if rotation.security == "ssl" else "starttls"),
         url=settings.gmail_url,
     )
     tell(said + ".")
@@ -110,17 +110,18 @@ def _subject(raw: bytes | None) -> str | None:
 
 def _insert_once(gmail: Gmail, mailbox: str, rotation: Rotation, row: dict[str, Any], now: datetime) -> None:
     thread_id = row["thread_id"]
-    note_id = f"rotation-{rotation.id}-{rotation.keeps}-{thread_id}@bounce-triage.invalid"
+    note_id = f"rotation-{rotation.id}-{rotation.keeps}-{thread_id}@{NOTE_DOMAIN}"
     if gmail.find_message_id(note_id):
         return
     note = EmailMessage()
-    note["From"] = note["To"] = mailbox
+    note["From"], note["To"] = NOTE_SENDER, mailbox
     note["Subject"] = row["subject"] or "SMTP login of your alias"
     note["Message-ID"] = f"<{note_id}>"
     if row["bounce_message_id"]:
         note["In-Reply-To"] = note["References"] = f"<{row['bounce_message_id']}>"
     note["Date"] = now
     note["Auto-Submitted"] = "auto-generated"
+    note[NOTE_HEADER] = "rotation"
     note.set_content("\n\n".join(hand_over(rotation, now)) + "\n")
     gmail.insert(note.as_bytes(), thread_id, ["INBOX", "UNREAD"])
 

@@ -94,7 +94,12 @@ def start(settings: Settings, clock: Clock, wishes: Wishes, tell: Callable[[str]
                 return Outcome(store_rotations.last_rotation(db), begun)
             rotation = begun
             store_rotations.keep_rotation(db, rotation)
-        return _carried_on(db, rotation, settings, clock, tell)
+        outcome = _carried_on(db, rotation, settings, clock, tell)
+        after = outcome.rotation
+        if rotation.keeps == "new" and after and after.is_over and after.keeps == "old":
+            undone = Stop(f"The rotation was {after.reason}", "The old state is restored. Mend that, then start again.")
+            return Outcome(after, undone)
+        return outcome
 
 
 def confirm(

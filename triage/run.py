@@ -9,7 +9,7 @@ Prints nothing: what happened comes back as a value.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +26,8 @@ from triage.gmail import Gmail, RawMessage, bounce_query, connect
 from triage.gmail_answers import Refused
 from triage.judge import Failed, Judged, judge, why_failed
 from triage.mailbox import LocalMail, Unreadable, read_mails
+from triage.note import NOTE_DOMAIN
+from triage.note_writer import write_notes
 from triage.store import Mail
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class RunSummary:
     """Mails that could not be read or judged and will be asked for again."""
     actions: int = 0
     """Labels set; in a dry run, labels that would be set."""
+    notes: int = 0
+    """Notes written; in a dry run, notes that would be written."""
     units_new: int = 0
     """Gmail quota used, by the table for projects made since May 2026."""
     units_old: int = 0
@@ -90,12 +94,13 @@ def run(
     """
     with _at_work(settings, clock, "gmail") as (db, run_id), _signed_in(settings) as gmail:
         started_at = clock()
+        left_over = {action["id"] for action in store.pending_actions(db)}
         drained = take_events(db, settings, started_at)
         totals = _store_all(db, _judge_mailbox(gmail, db, settings, started_at, since, progress), started_at)
         known = correlate(db, settings, gmail, started_at, drained)
-        actions = carry_out(gmail, db, clock)
+        labels, notes = carry_out(gmail, db, settings, clock, left_over)
         store.move_cursor(db, started_at)
-        totals = replace(totals, judged=totals.judged + known.from_events, actions=actions)
+        totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes)
         summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
         store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=summary.not_looked_up)
         return summary
@@ -142,10 +147,20 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
-def carry_out(gmail: Gmail, db: Database, clock: Clock) -> int:
-    """Set the planned labels, one call for each thread, each recorded as done once Gmail has said so.
+def carry_out(
+    gmail: Gmail, db: Database, settings: Settings, clock: Clock, left_over: Collection[int]
+) -> tuple[int, int]:
+    """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written).
 
-    Returns how many. Setting a label twice changes nothing, so a run that was killed in between simply repeats it.
+    `left_over` are the ids of the actions an earlier run planned and did not finish.
+    """
+    return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock, left_over)
+
+
+def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> int:
+    """Set the planned labels, one call for each thread.
+
+    Setting a label twice changes nothing, so a run that was killed in between simply repeats it.
     """
     done = 0
     labels = [action for action in store.pending_actions(db) if action["kind"] == "label"]
@@ -178,7 +193,7 @@ def _judge_mailbox(
     """The reading half for Gmail: every mail not judged yet, the oldest first. `db` None: nothing is known yet."""
     again = store.failed_mails(db) if db else []
     after = _look_back(store.read_cursor(db) if db else None, settings, started_at, since)
-    refs = list(gmail.list_refs(bounce_query(int(after.timestamp()), settings.subjects)))
+    refs = list(gmail.list_refs(bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)))
     known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
     # Gmail lists the newest first, more or less.
     new = [Mail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
@@ -256,7 +271,9 @@ def _summed_up(outcomes: Iterable[Outcome]) -> RunSummary:
                 failures.append((outcome.mail.source, outcome.why))
         elif outcome.is_bounce:
             totals["judged"] += len(outcome.records)
-            totals["actions"] += len(outcome.actions)
+            notes = sum(action.kind == "note" for action in outcome.actions)
+            totals["notes"] += notes
+            totals["actions"] += len(outcome.actions) - notes
         else:
             totals["not_bounces"] += 1
     return RunSummary(
@@ -265,6 +282,7 @@ def _summed_up(outcomes: Iterable[Outcome]) -> RunSummary:
         not_bounces=totals["not_bounces"],
         failed=totals["failed"],
         actions=totals["actions"],
+        notes=totals["notes"],
         failures=tuple(failures),
     )
 
@@ -272,15 +290,31 @@ def _summed_up(outcomes: Iterable[Outcome]) -> RunSummary:
 def _planned(outcomes: Iterable[Outcome]) -> DryRun:
     """Collect what is worth telling; an mbox may hold a million mails that are no bounce."""
     told: list[Outcome] = []
+    explained: set[tuple[str, str]] = set()
 
     def telling() -> Iterator[Outcome]:
         for outcome in outcomes:
+            outcome = _with_new_notes(outcome, explained)
             if isinstance(outcome, Failed) or outcome.is_bounce:
                 told.append(replace(outcome, mail=replace(outcome.mail, raw=None)))
             yield outcome
 
     summary = _summed_up(telling())
     return DryRun(tuple(told), summary)
+
+
+def _with_new_notes(outcome: Outcome, explained: set[tuple[str, str]]) -> Outcome:
+    """Leave out the notes a thread has got by an earlier outcome; `explained` remembers (thread, what about)."""
+    if isinstance(outcome, Failed):
+        return outcome
+    actions = []
+    for action in outcome.actions:
+        note = (action.target, str(action.payload["about"])) if action.kind == "note" else None
+        if note is None or note not in explained:
+            actions.append(action)
+        if note is not None:
+            explained.add(note)
+    return replace(outcome, actions=tuple(actions))
 
 
 def _with_quota(summary: RunSummary, gmail: Gmail) -> RunSummary:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from triage import store_actions, store_incidents
 from triage.database import open_readonly as open_readonly
 from triage.database import open_store as open_store
 from triage.database import schema_text as schema_text
@@ -99,13 +100,24 @@ def store_judged(
                 [mail_id, position, received_at, *(flat[column] for column in _COLUMNS)],
             ).lastrowid
             _note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-        for action in actions:
-            db.execute(
-                "INSERT OR IGNORE INTO actions (mail_id, kind, target, payload, state, planned_at)"
-                " VALUES (?, ?, ?, ?, 'planned', ?)",
-                [mail_id, action.kind, action.target, json.dumps(action.payload, sort_keys=True), _text(at)],
-            )
+            store_incidents.attach(db, int(verdict_id or 0), record, mail.original_in_sent, at)
+        plan_actions(db, mail_id, actions, at)
         return mail_id
+
+
+def plan_actions(db: Database, mail_id: int, actions: Iterable[Action], at: datetime) -> None:
+    """Write down what is to be done about a mail, each thing once; part of the caller's transaction.
+
+    A note is one for each thread and incident, however many bounces there are.
+    """
+    for action in actions:
+        if action.kind == "note" and store_actions.is_explained(db, action.target, action.payload["about"], mail_id):
+            continue
+        db.execute(
+            "INSERT OR IGNORE INTO actions (mail_id, kind, target, payload, state, planned_at)"
+            " VALUES (?, ?, ?, ?, 'planned', ?)",
+            [mail_id, action.kind, action.target, json.dumps(action.payload, sort_keys=True), _text(at)],
+        )
 
 
 def record_failed(db: Database, mail: Mail, error: str, at: datetime) -> str:

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 _EVENT_COLUMNS = (
     *("kind", "recipient", "ses_message_id", "event_id", "at", "ses_region", "sent_at", "client_id", "sender"),
-    *("subject", "words", "notification", "seen_at"),
+    *("subject", "path", "caller", "words", "notification", "seen_at"),
 )
 _ABOUT_VERDICT = """SELECT v.id, v.kind, v.recipient, v.original_recipient, v.category, v.cause, v.received_at,
  v.message_id, v.gmail_message_id, v.ses_message_id, v.ses_region, v.ses_id_source, v.sent_at, v."from" AS sender,
@@ -64,7 +64,7 @@ def events_of_message(db: Database, ses_message_id: str, recipients: Sequence[st
     return list(
         db.query(
             "SELECT * FROM events WHERE ses_message_id = ?"
-            " AND recipient IN (SELECT value FROM json_each(?)) ORDER BY at",
+            " AND recipient IN (SELECT value FROM json_each(?)) ORDER BY at, kind = 'Send' DESC, id",
             [ses_message_id, json.dumps([address.lower() for address in recipients])],
         )
     )
@@ -75,7 +75,7 @@ def events_by_client_id(db: Database, client_ids: Sequence[str], recipients: Seq
     return list(
         db.query(
             "SELECT * FROM events WHERE client_id IN (SELECT value FROM json_each(?))"
-            " AND recipient IN (SELECT value FROM json_each(?)) ORDER BY at",
+            " AND recipient IN (SELECT value FROM json_each(?)) ORDER BY at, kind = 'Send' DESC, id",
             [json.dumps(list(client_ids)), json.dumps([address.lower() for address in recipients])],
         )
     )
@@ -88,7 +88,7 @@ def events_to_recipient(
     return list(
         db.query(
             "SELECT * FROM events WHERE recipient IN (SELECT value FROM json_each(?)) AND sent_at BETWEEN ? AND ?"
-            " AND subject = ? ORDER BY at",
+            " AND subject = ? ORDER BY at, kind = 'Send' DESC, id",
             [json.dumps([address.lower() for address in recipients]), _text(since), _text(until), _clean(subject)],
         )
     )
@@ -106,6 +106,29 @@ def untied_failures(db: Database) -> Iterator[Row]:
     ):
         yield from rows
         last = rows[-1]["id"]
+
+
+def accepted_sends(db: Database, sender: str, since: datetime) -> list[Row]:
+    """The Send and Delivery events of mails from this address since then, in order: proof that sending works again.
+
+    `path` is `gmail-alias` for a mail that came through Gmail's alias, `caller` the IAM user that sent it: a mail sent
+    by API from the same address says nothing about the alias.
+    """
+    return list(
+        db.query(
+            "SELECT * FROM events WHERE kind IN ('Send', 'Delivery') AND sender = ? AND at >= ? ORDER BY at, id",
+            [sender.lower(), _text(since)],
+        )
+    )
+
+
+def is_delivered(db: Database, event: Mapping[str, Any]) -> bool:
+    """Whether SES says later that this mail reached this recipient after all."""
+    rows = db.execute(
+        "SELECT 1 FROM events WHERE ses_message_id = ? AND recipient = ? AND kind = 'Delivery' AND at >= ? LIMIT 1",
+        [event["ses_message_id"], event["recipient"], event["at"]],
+    )
+    return next(iter(rows), None) is not None
 
 
 def drop_notification(db: Database, event_id: int) -> None:
@@ -197,7 +220,9 @@ def record_evidence(
         for piece in pieces:
             _write_piece(db, verdict_id, piece, at)
         db.execute(
-            "UPDATE events SET verdict_id = ? WHERE id IN (SELECT value FROM json_each(?))",
+            # Several verdicts may rest on one Send or Delivery: it stays with the first.
+            "UPDATE events SET verdict_id = ? WHERE id IN (SELECT value FROM json_each(?))"
+            " AND (verdict_id IS NULL OR notification IS NOT NULL)",
             [verdict_id, json.dumps(list(event_ids))],
         )
         if ses:
@@ -271,7 +296,7 @@ def _event_row(event: Event, at: datetime) -> list[Any]:
     return [
         *(event.kind, _clean(event.recipient), _clean(event.ses_message_id), _clean(event.event_id), _text(event.at)),
         *(event.ses_region, _text(event.sent_at), _clean(event.client_id), _clean(event.sender)),
-        *(_clean(event.subject), _clean(event.words), event.notification, _text(at)),
+        *(_clean(event.subject), event.path, _clean(event.caller), _clean(event.words), event.notification, _text(at)),
     ]
 
 

@@ -92,14 +92,14 @@ def alias_failures(db: Database, alias: str | None, since: datetime) -> list[dic
 def ses_sends(db: Database, alias: str, since: datetime) -> list[datetime] | None:
     """When SES took mails that Gmail wrote from an alias, from `since` on; None: no SES events are collected.
 
-    Told from mails sent by the API, which do not use the SMTP login, by the Message-ID Gmail gave them.
+    Told from mails sent by the API, which do not use the SMTP login, by the headers Gmail gave them.
     """
     if "events" not in db.table_names() or not db["events"].count:
         return None
     rows = db.query(
-        "SELECT DISTINCT sent_at FROM events WHERE kind IN ('Send', 'Delivery') AND lower(sender) = lower(?)"
-        " AND sent_at >= ? AND client_id LIKE '%@mail.gmail.com' ORDER BY sent_at",
-        [alias, _text(since)],
+        "SELECT DISTINCT sent_at FROM events WHERE kind IN ('Send', 'Delivery') AND sender = :alias AND at >= :since"
+        " AND sent_at >= :since AND (path = 'gmail-alias' OR client_id LIKE '%@mail.gmail.com') ORDER BY sent_at",
+        {"alias": alias.lower(), "since": _text(since)},
     )
     return [datetime.fromisoformat(row["sent_at"]) for row in rows]
 

@@ -1,0 +1,131 @@
+"""The words of an alert: what broke, since when, who is hit, what to click, and when it is over how long it took.
+
+Pure. What comes out of a bounce was written by strangers: no value brings a line, a link or a control character into an
+alert. The only links are those of our own catalogue and of the pages where the repair is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from remediation.suggest import clean
+from triage.display import ACTOR_WORDS, counted, shown, span_words, when_words
+from triage.incidents import SIGNS, Incident, duration_words, headline
+
+MOST_PEOPLE = 10
+MOST_STEPS = 8
+MAX_STEP = 700
+MAX_TITLE = 200
+
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}")
+_HEALED = {"does not leave": "leaves again", "does not take": "takes", "does not send": "sends"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an incident beside itself."""
+
+    missed: Sequence[Mapping[str, Any]] = ()
+    """People hit, the newest first: recipient, subject, mails."""
+    steps: Sequence[str] = ()
+    """The fix, with the names of the newest bounce."""
+    evidence: str | None = None
+    """What AWS and Gmail say about it, in words."""
+    more: int = 0
+    """How many other incidents opened at the same moment and are not told one by one."""
+
+
+def alert_title(incident: Incident, occasion: str, at: datetime) -> str:
+    """One line, the most telling words first."""
+    what = headline(incident)
+    if occasion == "closed":
+        if incident.closed_by in ("by-hand", "emptied"):
+            return shown(f"Closed: {clean(what)}", MAX_TITLE)
+        for broken, healed in _HEALED.items():
+            what = what.replace(broken, healed)
+        return shown(f"Repaired: {clean(what)}", MAX_TITLE)
+    word = "Broken" if incident.side == "own" else "Refused"
+    if occasion == "reminder":
+        word = f"Still {word.lower()} after {span_words(at - incident.first_at)}"
+    elif incident.openings > 1:
+        word = f"{word} again"
+    return shown(f"{word}: {clean(what)}", MAX_TITLE)
+
+
+def alert_body(incident: Incident, occasion: str, facts: Facts, at: datetime) -> str:
+    """The whole message as plain text; lines are as long as their paragraph."""
+    lines = _over(incident, facts, at) if occasion == "closed" else _broken(incident, facts, at)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def clicks(incident: Incident) -> str | None:
+    """The page on which the repair is made, and what to look for there; None: it is not made on one page."""
+    if incident.kind == "alias":
+        beside = f' beside {clean(incident.sender)} choose "edit info"' if incident.sender else ' choose "edit info"'
+        return f'https://mail.google.com/mail/u/0/#settings/accounts - under "Send mail as"{beside}'
+    if incident.kind == "ses" and incident.place and _REGION.fullmatch(incident.place):
+        page = "account" if " account " in incident.key else "identities"
+        return f"https://{incident.place}.console.aws.amazon.com/ses/home?region={incident.place}#/{page}"
+    return None
+
+
+def _broken(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
+    cause = incident.known_cause
+    yield f"What broke: {incident.title} ({incident.cause})."
+    if cause:
+        yield cause.meaning
+    yield ""
+    ago = span_words(at - incident.first_at)
+    yield f"Since when: {when_words(incident.first_at)} ({ago} ago); the last bounce {when_words(incident.last_at)}."
+    yield from _who(incident, facts)
+    yield ""
+    page = clicks(incident)
+    if page:
+        yield f"What to click: {page}"
+    if cause:
+        yield f"The next move is up to {ACTOR_WORDS[cause.actor]}."
+    for number, step in enumerate(facts.steps[:MOST_STEPS], 1):
+        yield f"{number}. {shown(step, MAX_STEP)}"
+    if facts.evidence:
+        yield ""
+        yield f"What is known: {clean(facts.evidence)}"
+    if cause and cause.links:
+        yield ""
+        yield from (f"More: {link}" for link in cause.links)
+    yield ""
+    yield from _foot(incident)
+    if facts.more:
+        yield f"Beside this one {counted(facts.more, 'incident')} opened: `triage incidents` lists them."
+
+
+def _over(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
+    why = SIGNS.get(incident.closed_by or "", "")
+    yield f"It is over: {incident.title} ({incident.cause})."
+    yield f"What shows it: {why}, {when_words(incident.closed_at)}: {clean(incident.closed_why or '')}."
+    yield f"How long: {duration_words(incident)}; first bounce {when_words(incident.first_at)}."
+    yield from _who(incident, facts)
+    yield "They have not got these mails: send again what still matters."
+    yield ""
+    yield from _foot(incident)
+
+
+def _who(incident: Incident, facts: Facts) -> Iterator[str]:
+    people, mails = len(incident.people), incident.bounces
+    yield f"Who is hit: {counted(people, 'person', 'people')}, {counted(mails, 'mail')}."
+    for one in facts.missed[:MOST_PEOPLE]:
+        subject = f": {clean(one['subject'])}" if one["subject"] else ""
+        times = f" ({counted(one['mails'], 'mail')}, the last one)" if one["mails"] > 1 else ""
+        yield f"- {clean(one['recipient'] or 'an address that was not named')}{subject}{times}"
+    if people > MOST_PEOPLE:
+        yield f"- and {people - MOST_PEOPLE:,} more"
+
+
+def _foot(incident: Incident) -> Iterator[str]:
+    yield f"This is incident {incident.id}: `triage incidents show {incident.id}` tells everything about it."
+    if incident.state == "open":
+        yield f"Over, and nobody noticed? `triage incidents close {incident.id} --why TEXT`"
+    yield "Written by bounce-triage. No link in here comes out of a bounce."

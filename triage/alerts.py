@@ -1,0 +1,256 @@
+"""Tells a human about incidents by a way that does not use the broken mail path: Apprise, and the inbox itself.
+
+Once when an incident opens, again while it waits for somebody on our side, once when it is over. Planned in the store
+first, told after, recorded then: a killed run repeats at most a message it cannot look for, and never one in the inbox.
+Sends no mail: the inbox message is inserted. Whatever goes wrong here is a reason, and never stops a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from remediation.suggest import suggest
+from triage import store, store_alerts, store_incidents
+from triage.alert_text import MOST_PEOPLE, Facts, alert_body, alert_title
+from triage.config import Settings
+from triage.errors import TriageError
+from triage.incidents import Incident
+from triage.judge import why_failed
+from triage.store_alerts import Alert
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from triage.gmail import Gmail
+
+Row = Mapping[str, Any]
+
+INBOX = "inbox"
+SENDER_DOMAIN = "bounce-triage.invalid"  # RFC 2606: cannot receive, so nobody answers it, and it is not us
+SENDER = f"Bounce triage <alert@{SENDER_DOMAIN}>"
+
+NEWS_DAYS = 14
+"""An incident whose last bounce is older when it is first seen (an old archive, a first run) is no news."""
+RESTLESS_DAYS = 7
+"""So long after the last bounce reminders become weekly: nobody seems to use that way any more."""
+MOST_AT_ONCE = 5
+"""Openings told one by one in one run and channel; the last one says how many more there are."""
+MOST_OPENINGS = 3
+"""Openings of one incident told in a day: a way that works every other minute is told of often enough."""
+SEARCH_LAG = timedelta(minutes=5)
+"""Gmail's search may not yet find what was inserted so recently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where to tell it. `name` is harmless, `address` a secret; None is the inbox."""
+
+    name: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of it."""
+
+    delivered: int = 0
+    problems: tuple[str, ...] = ()
+    """Why something could not be told; tried again next run."""
+
+
+def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Callable[[], datetime]) -> Told:
+    """Plan what is to be told now and tell it, also what an earlier run could not. Never raises."""
+    try:
+        plan(db, settings, clock())
+        return deliver(db, settings, gmail, clock)
+    except Exception as error:
+        return Told(0, (f"alerts: {error.what if isinstance(error, TriageError) else why_failed(error)}",))
+
+
+def channels_of(settings: Settings) -> list[Channel]:
+    """The channels of the settings; one address is named by its kind and a fingerprint."""
+    found = [Channel(INBOX)] if settings.alert_inbox else []
+    for address in dict.fromkeys(settings.alerts):
+        kind = re.sub(r"[^a-z0-9]", "", address.partition(":")[0].lower())[:20] or "address"
+        found.append(Channel(f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:8]}", address))
+    return found
+
+
+def plan(db: Database, settings: Settings, at: datetime) -> None:
+    """Write down what is to be told now."""
+    channels = channels_of(settings)
+    if not channels:
+        return
+    due: dict[Channel, list[tuple[Incident, str, int]]] = {channel: [] for channel in channels}
+    for incident in store_incidents.read_incidents(db, closed_since=at - timedelta(days=NEWS_DAYS)):
+        known = store_alerts.alerts_of(db, incident.id)
+        for channel in channels:
+            mine = [row for row in known if row["channel"] == channel.name]
+            if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
+                due[channel].append((incident, *found))
+    facts: dict[int, Facts] = {}
+    alerts: list[Alert] = []
+    for channel, found_due in due.items():
+        opened = sorted((one for one in found_due if one[1] == "opened"), key=lambda one: _weight(one[0]))
+        too_many = len(opened) - MOST_AT_ONCE
+        for place, (incident, occasion, number) in enumerate(
+            [*opened, *(one for one in found_due if one[1] != "opened")]
+        ):
+            known_facts = facts.setdefault(incident.id, facts_of(db, settings, incident))
+            is_last = too_many > 0 and place == MOST_AT_ONCE - 1
+            is_left_out = occasion == "opened" and place >= MOST_AT_ONCE
+            alerts.append(
+                Alert(
+                    incident_id=incident.id,
+                    opening=incident.openings,
+                    occasion=occasion,
+                    number=number,
+                    channel=channel.name,
+                    title=alert_title(incident, occasion, at),
+                    body=alert_body(incident, occasion, replace(known_facts, more=too_many if is_last else 0), at),
+                    message_id=_message_id(incident, occasion, number),
+                    dropped_why="too many opened at once" if is_left_out else None,
+                )
+            )
+    if alerts:
+        store_alerts.plan(db, alerts, at)
+
+
+def due_now(incident: Incident, known: Sequence[Row], at: datetime, every: timedelta) -> tuple[str, int] | None:
+    """(occasion, number) of what is to be told on a channel that was told `known` so far; None: nothing."""
+    of_this_time = [row for row in known if row["opening"] == incident.openings]
+    occasions = {row["occasion"] for row in of_this_time if row["state"] != "dropped"}
+    if incident.state == "closed":
+        return ("closed", 0) if occasions and "closed" not in occasions else None
+    if not any(row["occasion"] == "opened" for row in of_this_time):
+        recent = [
+            row for row in known if row["occasion"] == "opened" and at - _moment(row["planned_at"]) < timedelta(days=1)
+        ]
+        is_news = at - incident.last_at <= timedelta(days=NEWS_DAYS)
+        return ("opened", 0) if is_news and len(recent) < MOST_OPENINGS else None
+    if not incident.is_ours_to_mend or any(row["state"] == "planned" for row in of_this_time):
+        return None
+    if at - incident.last_at > timedelta(days=RESTLESS_DAYS):
+        every = max(every, timedelta(days=7))
+    last = max(_moment(row["planned_at"]) for row in of_this_time)
+    number = 1 + sum(row["occasion"] == "reminder" for row in of_this_time)
+    return ("reminder", number) if at - last >= every else None
+
+
+def facts_of(db: Database, settings: Settings, incident: Incident) -> Facts:
+    """What an alert and `triage incidents show` tell beside the incident itself."""
+    record = newest_record(db, incident)
+    known = {
+        "smtp_host": settings.smtp_host or (incident.place if incident.kind == "alias" else None),
+        "smtp_port": settings.smtp_port,
+        "iam_user": settings.smtp_user,
+        "region": settings.smtp_region,
+        "mailbox": settings.mailbox,
+    }
+    conclusion = next((e for e in store_incidents.evidence_for(db, incident) if e["kind"] == "own-side"), None)
+    return Facts(
+        missed=store_incidents.missed_in(db, incident, MOST_PEOPLE),
+        steps=suggest(record, {name: value for name, value in known.items() if value}) if record else (),
+        evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
+    )
+
+
+def newest_record(db: Database, incident: Incident) -> dict[str, Any] | None:
+    """The verdict record of the newest bounce; None: it has none any more."""
+    found = store_incidents.verdict_of(db, incident.id)
+    records = store.verdicts_of(db, found[0]) if found else []
+    return next((record for record in records if found and record["id"] == found[1]), None)
+
+
+def deliver(db: Database, settings: Settings, gmail: Gmail | None, clock: Callable[[], datetime]) -> Told:
+    """Tell what is planned. A channel that fails once is left alone until the next run."""
+    channels = {channel.name: channel for channel in channels_of(settings)}
+    delivered, problems = 0, dict[str, str]()
+    for alert in store_alerts.planned(db):
+        channel = channels.get(alert["channel"])
+        if channel is None:
+            store_alerts.drop(db, [alert["id"]], "this channel is no longer in the settings")
+            continue
+        if channel.name in problems or (channel.address is None and gmail is None):
+            continue
+        try:
+            why = _tell(db, channel, alert, gmail, clock)
+        except TriageError as error:
+            why = error.what
+        except Exception as error:
+            # An address is a secret, and the libraries' errors may hold it.
+            why = why_failed(error) if channel.address is None else f"Apprise failed ({type(error).__name__})"
+        if why is None:
+            store_alerts.finish(db, alert["id"], clock())
+            delivered += 1
+        else:
+            store_alerts.fail(db, alert["id"], why)
+            problems[channel.name] = why
+    return Told(delivered, tuple(f"alert by {name}: {why}" for name, why in problems.items()))
+
+
+def _tell(
+    db: Database, channel: Channel, alert: Row, gmail: Gmail | None, clock: Callable[[], datetime]
+) -> str | None:
+    """Tell one alert; returns why it could not be told, None when it was."""
+    if channel.address is not None:
+        store_alerts.start(db, alert["id"], clock())
+        return _by_apprise(channel.address, alert)
+    assert gmail is not None
+    if gmail.find_message_id(alert["message_id"]):
+        return None
+    if alert["tried_at"] and clock() - _moment(alert["tried_at"]) < SEARCH_LAG:
+        return "it was perhaps inserted a moment ago; it is looked for again next run"
+    raw = inbox_message(alert, gmail.profile_address())
+    store_alerts.start(db, alert["id"], clock())
+    gmail.insert(raw, None, ("INBOX", "UNREAD"))
+    return None
+
+
+def inbox_message(alert: Row, address: str) -> bytes:
+    """An alert as the bytes of a mail to the owner of the mailbox."""
+    from email.message import EmailMessage
+    from email.utils import format_datetime
+
+    mail = EmailMessage()
+    mail["From"] = SENDER
+    mail["To"] = address
+    mail["Subject"] = alert["title"]
+    mail["Date"] = format_datetime(_moment(alert["planned_at"]))
+    mail["Message-ID"] = f"<{alert['message_id']}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834
+    mail["X-Triage"] = f"alert {alert['occasion']}"
+    mail.set_content(alert["body"])
+    return mail.as_bytes()
+
+
+def _by_apprise(address: str, alert: Row) -> str | None:
+    import logging
+
+    import apprise
+
+    asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
+    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": apprise.NotifyType.WARNING}
+    heard = _Heard()
+    log = logging.getLogger("apprise")
+    was_passed_on, log.propagate = log.propagate, False  # what it logs may hold the address
+    log.addHandler(heard)
+    try:
+        teller = apprise.Apprise(asset=asset)
+        if not teller.add(address):
+            return f"Apprise does not understand the address ({address.partition(':')[0][:20]!r}, see its documentation)"
+        told = teller.notify(
+            title=alert["title"],
+            body=alert["body"],
+            body_format=apprise.NotifyFormat.TEXT,
+            notify_type=kinds.get(alert["occasion"], apprise.NotifyType.FAILURE),
+        )
+    finally:
+        log.removeHandler(heard)
+        log.propagate = was_passed_on
+    return None if told else f"it was not taken ({heard.why() or 'Apprise does not say why'})"

@@ -1,0 +1,318 @@
+"""The part of the store that keeps incidents: which verdicts belong to one, whether it is open, what ended it.
+
+Like `store.py` it says SQL and judges nothing: what belongs together is in `incidents.py`. The state of an incident is
+read off bounces, events and signs each time anew, so that it does not depend on the order in which they came. Who is
+told what is in `store_alerts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from triage.database import transaction
+from triage.incidents import SIGNS, Incident, Key, Opening, is_proven, key_of, place_of, sender_of
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Row = dict[str, Any]
+
+MOST_PEOPLE = 1000
+"""People hit that are named; the newest."""
+
+LATE_EVENTS = timedelta(days=14)
+"""How long after it closed an incident is still looked at: an event may be late, and tell of an earlier end."""
+
+_TIMES = ("first_at", "last_at", "detected_at", "closed_at", "noticed_at")
+
+# What may end an incident: when, what sort of sign, its words. Of a mail counts when SES took it, not when it arrived:
+# it may have left before the trouble began. Times with and without milliseconds are compared as text, which is right
+# to the second.
+_BY_HAND = "SELECT at, kind, words FROM repairs WHERE incident_id = :id"
+_TAKEN = """SELECT sent_at AS at, 'ses-event' AS kind,
+ 'SES took the mail to ' || recipient || ' (' || kind || ' event)' AS words
+ FROM events WHERE kind IN ('Send', 'Delivery') AND sender = :sender"""
+_THROUGH_ALIAS = (
+    f"{_TAKEN} AND path = 'gmail-alias'",
+    """SELECT sent_at AS at, 'left-later' AS kind,
+ 'SES took the mail to ' || recipient || ', which came back only after that' AS words
+ FROM verdicts WHERE lower("from") = :sender AND ses_message_id IS NOT NULL AND gmail_message_id IS NOT NULL
+ AND genuine = 'pass'""",
+    """SELECT confirmed_at AS at, 'rotation' AS kind, 'the renewal of the login was confirmed' AS words
+ FROM rotations WHERE lower(alias) = :sender AND confirmed_at IS NOT NULL""",
+)
+_FROM_IDENTITY = (
+    # A sandbox lets mail to verified addresses through: only mail to those who were hit tells that it has ended.
+    f"{_TAKEN} AND (path IS 'gmail-alias') = (:path IS 'gmail-alias') AND (:place IS NULL OR ses_region = :place)"
+    """ AND (:cause != 'ses-sandbox' OR EXISTS
+ (SELECT 1 FROM verdicts v WHERE v.incident_id = :id AND lower(v.recipient) = events.recipient))""",  # noqa: S608
+)
+_OUT_OF_GMAIL = (
+    """SELECT sent_at AS at, 'left-later' AS kind, 'Gmail sent the mail to ' || recipient AS words
+ FROM verdicts WHERE path = 'gmail' AND genuine = 'pass' AND category IS NOT 'gmail-refused'""",
+)
+_TO_DOMAIN = (
+    """SELECT at, 'delivery' AS kind, 'the mail to ' || recipient || ' was delivered' AS words
+ FROM events WHERE kind = 'Delivery' AND substr(recipient, instr(recipient, '@') + 1) = :place
+ AND (:sender IS NULL OR substr(sender, instr(sender, '@') + 1) = substr(:sender, instr(:sender, '@') + 1))""",
+    """SELECT received_at AS at, 'delivery' AS kind, 'the mail to ' || recipient || ' was delivered' AS words
+ FROM verdicts WHERE kind = 'delivered' AND genuine = 'pass'
+ AND lower(substr(recipient, instr(recipient, '@') + 1)) = :place""",
+)
+_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "alias": (_BY_HAND, *_THROUGH_ALIAS),
+    "ses": (_BY_HAND, *_FROM_IDENTITY),
+    "gmail": (_BY_HAND, *_OUT_OF_GMAIL),
+    "remote": (_BY_HAND, *_TO_DOMAIN),
+}
+
+
+def attach(db: Database, verdict_id: int, record: Mapping[str, Any], in_sent: bool | None, at: datetime) -> None:
+    """Put a verdict into its incident, which opens or grows; part of the transaction that writes the verdict.
+
+    `in_sent`: whether the mail the bounce returns was found in Sent. A bounce that may be forged belongs to none.
+    """
+    key = key_of(record)
+    if key is None or not is_proven(record, in_sent):
+        return
+    found = _one(db, "SELECT id FROM incidents WHERE key = ?", [key.text])
+    incident_id = found["id"] if found else None
+    if incident_id is None:
+        incident_id = db.execute(
+            "INSERT INTO incidents (key, kind, state, cause, openings, first_at, last_at, detected_at)"
+            " VALUES (?, ?, 'open', ?, 0, '', '', '')",
+            [key.text, key.kind, record["cause"]],
+        ).lastrowid
+    db.execute("UPDATE verdicts SET incident_id = ? WHERE id = ?", [incident_id, verdict_id])
+    _settle(db, int(incident_id or 0), at)
+
+
+def settle_all(db: Database, at: datetime) -> tuple[int, int]:
+    """Bring every incident that may have changed up to date; returns how many opened and how many closed at `at`.
+
+    `at` is the start of the run. Writes nothing where nothing changed.
+    """
+    rows = db.query(
+        "SELECT * FROM incidents WHERE state = 'open' OR noticed_at >= ? ORDER BY id", [_text(at - LATE_EVENTS)]
+    )
+    changed = [row["id"] for row in list(rows) if _settled(db, row, at) != row]
+    if changed:
+        with transaction(db):
+            for incident_id in changed:
+                _settle(db, incident_id, at)
+    (opened, closed) = db.execute(
+        "SELECT count(*) FILTER (WHERE detected_at = :at), count(*) FILTER (WHERE noticed_at = :at) FROM incidents",
+        {"at": _text(at)},
+    ).fetchone()
+    return int(opened), int(closed)
+
+
+def close_by_hand(db: Database, incident_id: int, why: str, at: datetime) -> Incident | None:
+    """Close an incident because somebody says that it is over; a later bounce opens it again. None: there is none."""
+    if _one(db, "SELECT id FROM incidents WHERE id = ?", [incident_id]) is None:
+        return None
+    add_repair(db, incident_id, "by-hand", at, why)
+    return read_incident(db, incident_id)
+
+
+def add_repair(db: Database, incident_id: int, kind: str, at: datetime, words: str) -> None:
+    """Record a sign that stands in no event and no verdict: `by-hand` or `login-and-send`."""
+    with transaction(db):
+        db.execute(
+            "INSERT OR IGNORE INTO repairs (incident_id, kind, at, words) VALUES (?, ?, ?, ?)",
+            [incident_id, kind, _text(at), clean(words)],
+        )
+        _settle(db, incident_id, at)
+
+
+def read_incident(db: Database, incident_id: int) -> Incident | None:
+    """One incident; None: there is none with this number."""
+    return next(iter(_incidents(db, "WHERE id = ?", [incident_id])), None)
+
+
+def read_incidents(db: Database, *, closed_since: datetime | None = None) -> list[Incident]:
+    """The open incidents and those whose end was noticed since then (None: ever), own side first, the newest first."""
+    where = "WHERE state = 'open' OR ? IS NULL OR noticed_at >= ?"
+    since = _text(closed_since)
+    found = _incidents(db, where, [since, since])
+    return sorted(found, key=lambda i: (i.state == "closed", i.side != "own", -i.last_at.timestamp(), i.id))
+
+
+def open_incidents(db: Database, kind: str | None = None) -> list[Incident]:
+    """The open incidents, of one kind if given."""
+    return _incidents(db, "WHERE state = 'open' AND (? IS NULL OR kind = ?) ORDER BY id", [kind, kind])
+
+
+def openings_of(db: Database, incident: Incident, most: int = 20) -> list[Opening]:
+    """The times an incident was open, the newest first."""
+    row = _one(db, "SELECT * FROM incidents WHERE id = ?", [incident.id])
+    found: list[Opening] = []
+    until = "9999"
+    while row and len(found) < most:
+        newest = _newest(db, incident.id, until)
+        if newest is None:
+            break
+        values = _about(row, newest)
+        before = _sign(db, values, "<=", newest["received_at"])
+        end = _sign(db, values, ">", newest["received_at"])
+        first = _first(db, incident.id, before)
+        found.append(Opening(_moment(first), _moment(newest["received_at"]), _moment(end["at"]) if end else None))
+        until = first
+    return found
+
+
+def verdict_of(db: Database, incident_id: int) -> tuple[int, int] | None:
+    """(mail id, verdict id) of the newest bounce of an incident."""
+    newest = _newest(db, incident_id, "9999")
+    return (newest["mail_id"], newest["id"]) if newest else None
+
+
+def missed_in(db: Database, incident: Incident, most: int) -> list[Row]:
+    """Whom it hit since it opened, one row for each person with the newest mail: recipient, subject, sent_at, mails."""
+    return list(
+        db.query(
+            "SELECT ifnull(original_recipient, recipient) AS recipient, subject, sent_at, max(received_at) AS at,"
+            " count(*) AS mails FROM verdicts WHERE incident_id = ? AND received_at >= ?"
+            " GROUP BY lower(ifnull(original_recipient, recipient)) ORDER BY at DESC, recipient LIMIT ?",
+            [incident.id, _text(incident.first_at), most],
+        )
+    )
+
+
+def evidence_for(db: Database, incident: Incident) -> list[Row]:
+    """The pieces of evidence about the newest bounce of an incident (see `evidence.py`)."""
+    found = verdict_of(db, incident.id)
+    return list(db.query("SELECT * FROM evidence WHERE verdict_id = ? ORDER BY id", [found[1] if found else None]))
+
+
+def login_accepted_at(db: Database, incident: Incident) -> datetime | None:
+    """When the stored login of an alias was last accepted by its relay, after the newest failure; None: it was not."""
+    row = _one(
+        db,
+        "SELECT max(e.looked_up_at) AS at FROM evidence e JOIN verdicts v ON v.id = e.verdict_id"
+        " WHERE v.incident_id = ? AND e.kind = 'live-login' AND e.result = 'accepted' AND e.looked_up_at > ?",
+        [incident.id, _text(incident.last_at)],
+    )
+    return _moment(row["at"]) if row and row["at"] else None
+
+
+def _settle(db: Database, incident_id: int, at: datetime) -> None:
+    row = _one(db, "SELECT * FROM incidents WHERE id = ?", [incident_id])
+    if row is None:
+        return
+    new = _settled(db, row, at)
+    if new != row:
+        columns = ", ".join(f"{column} = :{column}" for column in new if column != "id")
+        db.execute(f"UPDATE incidents SET {columns} WHERE id = :id", new)  # noqa: S608
+
+
+def _settled(db: Database, row: Row, at: datetime) -> Row:
+    """The row as it should be now. The run that starts at `at` is the first to see what differs."""
+    newest = _newest(db, row["id"], "9999")
+    if newest is None:
+        end: Row | None = {"at": row["closed_at"] or _text(at), "kind": "emptied", "words": SIGNS["emptied"]}
+        return row | _ended(row, end, at)
+    values = _about(row, newest)
+    first_at = _first(db, row["id"], _sign(db, values, "<=", newest["received_at"]))
+    new = row | {column: values[column] for column in ("cause", "sender", "place", "path")}
+    new |= {"first_at": first_at, "last_at": newest["received_at"]}
+    if first_at > row["last_at"]:  # also the very first time, when it is empty
+        new |= {"openings": row["openings"] + 1, "detected_at": _text(at), "noticed_at": None}
+    end = _sign(db, values, ">", newest["received_at"])
+    return new | _ended(new, end, at)
+
+
+def _ended(row: Row, end: Row | None, at: datetime) -> Row:
+    if end is None:
+        return {"state": "open", "closed_at": None, "closed_by": None, "closed_why": None, "noticed_at": None}
+    return {
+        "state": "closed",
+        "closed_at": end["at"],
+        "closed_by": end["kind"],
+        "closed_why": end["words"],
+        "noticed_at": row["noticed_at"] or _text(at),
+    }
+
+
+def _newest(db: Database, incident_id: int, until: str) -> Row | None:
+    """The last bounce before a moment; of several in one second the same one in whatever order they came."""
+    return _one(
+        db,
+        'SELECT id, mail_id, received_at, cause, recipient, "from", remote_host, diagnostic, ses_region, path'
+        " FROM verdicts WHERE incident_id = ? AND received_at < ?"
+        " ORDER BY received_at DESC, recipient, cause, message_id, id LIMIT 1",
+        [incident_id, until],
+    )
+
+
+def _about(row: Row, newest: Row) -> Row:
+    """What the newest bounce says an incident is about: what the queries for signs need."""
+    record = {**newest, "original": {"from": newest["from"], "ses_region": newest["ses_region"]}}
+    what = tuple(row["key"].split(" ")[1:])
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "cause": newest["cause"],
+        "sender": sender_of(record),
+        "place": place_of(record, Key(row["kind"], what)),
+        "path": newest["path"],
+    }
+
+
+def _first(db: Database, incident_id: int, before: Row | None) -> str:
+    """The first bounce after a sign, or ever."""
+    found = db.execute(
+        "SELECT min(received_at) FROM verdicts WHERE incident_id = ? AND received_at >= ?",
+        [incident_id, before["at"] if before else ""],
+    ).fetchone()
+    return str(found[0])
+
+
+def _sign(db: Database, about: Row, side: str, moment: str) -> Row | None:
+    """The sign nearest to a moment: the first one later (`>`), or the last one not later (`<=`)."""
+    order = "ASC" if side == ">" else "DESC"
+    found: list[Row] = []
+    for source in _SOURCES[about["kind"]]:
+        sql = f"SELECT * FROM ({source}) WHERE at {side} :moment ORDER BY at {order} LIMIT 1"  # noqa: S608
+        row = _one(db, sql, {**about, "moment": moment})
+        if row:
+            found.append(row | {"at": f"{row['at'][:19]}Z"})
+    pick = min if side == ">" else max
+    return pick(found, key=lambda row: (row["at"], row["kind"], row["words"]), default=None)
+
+
+def _incidents(db: Database, where: str, values: Iterable[Any]) -> list[Incident]:
+    return [_incident(db, row) for row in list(db.query(f"SELECT * FROM incidents {where}", list(values)))]  # noqa: S608
+
+
+def _incident(db: Database, row: Row) -> Incident:
+    people = db.execute(
+        "SELECT ifnull(original_recipient, recipient) FROM verdicts WHERE incident_id = ? AND received_at >= ?"
+        " AND recipient IS NOT NULL GROUP BY lower(ifnull(original_recipient, recipient))"
+        " ORDER BY max(received_at) DESC, 1 LIMIT ?",
+        [row["id"], row["first_at"], MOST_PEOPLE],
+    ).fetchall()
+    (bounces,) = db.execute(
+        "SELECT count(*) FROM verdicts WHERE incident_id = ? AND received_at >= ?", [row["id"], row["first_at"]]
+    ).fetchone()
+    times = {name: _moment(row[name]) if row[name] else None for name in _TIMES}
+    return Incident(**(row | times), bounces=int(bounces), people=tuple(address for (address,) in people))
+
+
+def _moment(value: str) -> datetime:
+    return datetime.fromisoformat(value)
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clean(text: str) -> str:
+    """Text as SQLite can hold it."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", " ")
+
+
+def _one(db: Database, sql: str, values: Any) -> Row | None:
+    return next(db.query(sql, values), None)
