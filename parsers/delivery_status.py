@@ -10,11 +10,11 @@ import re
 from dataclasses import replace
 
 from parsers.facts import Failure, Kind, Reading
-from parsers.failure_text import recipient_reason
+from parsers.failure_text import recipient_reason, spoken_to
 from parsers.mime import Headers, Mail, address, clean, open_headers
 from parsers.platform import platform_of, reporter_of, writer_of
 from parsers.returned_text import split_original
-from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command
+from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command, statuses
 from parsers.smtp_transcript import ADDRESS
 from parsers.speaker import host_in
 
@@ -150,17 +150,32 @@ def _failure(
     status = _status(block.raw("status"))
     kind = _kind(block.raw("action"), status)
     diagnostic = _diagnostic(block)
-    reason = None
+    reason = host = None
     if kind != "delivered" and (diagnostic is None or not (only or read_reply(diagnostic))):
         # The report gives no reply of a server; the words written for a human often quote it.
         reason = recipient_reason(prose, recipient)
+        reply = read_reply(reason) if reason else None
+        if reason is not None and reply is not None and reply.code is not None:
+            host, reason = host_in(reason), reply.text
+    if "<<< " in prose and (spoken := spoken_to(prose, recipient)) is not None:
+        host = host or spoken.host
+        said = spoken.words or ""
+        if (
+            diagnostic
+            and said.startswith(diagnostic[:60].rstrip())
+            and set(statuses(said)) <= set(statuses(diagnostic))
+        ):
+            # QUIRK(sendmail): Diagnostic-Code holds the first line of the reply, the transcript all of them.
+            diagnostic = max(diagnostic, said, key=len)
+    if kind == "delayed" and "Envelope expired" in (diagnostic or reason or ""):
+        kind = "failed"  # QUIRK(opensmtpd): says "delayed" of the end of the queue lifetime, too
     failure = Failure(
         kind,
         recipient,
         original_recipient=original if original and original.lower() != recipient.lower() else None,
         status=status,
         command="LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None,
-        remote_host=_remote_host(block.raw("remote-mta")),
+        remote_host=_remote_host(block.raw("remote-mta")) or host,
         at_relay="the relay for the domain" in (block.raw("remote-mta") or ""),
     )
     return with_words(failure, diagnostic or reason, prose if only else reason, reporting_mta)

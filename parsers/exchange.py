@@ -14,6 +14,7 @@ from parsers.delivery_status import refused_by_reporter
 from parsers.facts import Reading
 from parsers.failure_text import Told, says, told_failures
 from parsers.mime import Mail
+from parsers.platform import writer_of
 from parsers.prose import bounce_words, failure_from, kind_of, own_addresses
 
 MAX_RECIPIENTS = 500
@@ -101,6 +102,8 @@ def read_exchange(mail: Mail) -> Reading | None:
     # QUIRK(hMailServer): opens with Exchange's own sentence; its answers stand in the transcript below.
     if not says(words, _MARKS) or "hMailServer" in words:
         return None
+    if writer_of(words[:4000].lower()) not in (None, "exchange"):
+        return None  # another program, that quotes what Exchange told it
     told = exchange_text(words, own_addresses(mail))
     if not told:
         return None

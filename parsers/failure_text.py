@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from parsers.failure_words import ADVICE, FAILURE_WORDS, HELP_BEFORE, REASON_LABELS
 from parsers.smtp_reply import join_lines, read_reply
-from parsers.smtp_transcript import ADDRESS, MAX_WORDS, Told, is_transcript, read_transcript
+from parsers.smtp_transcript import ADDRESS, FOR_ALL, MAX_WORDS, Told, is_transcript, read_transcript
 from parsers.speaker import host_in
 
-__all__ = ["Told", "find_addresses", "host_in", "recipient_reason", "says", "told_failures"]
+__all__ = ["Told", "find_addresses", "host_in", "recipient_reason", "says", "spoken_to", "told_failures"]
 
 MAX_LINES = 2000
 """Lines of one text that are read; a notice with a hundred recipients has about five hundred."""
@@ -54,6 +54,7 @@ _HELP_ADDRESS = re.compile(
     r"(?:post-?master|mailer-daemon|abuse|support|helpdesk|help|info|no-?reply|webmaster)@", re.IGNORECASE
 )
 _DIVIDING_LINE = re.compile(r"[ \t]*(?:[-=_*#+~]{3,}|\|-{3,}|[^\n]{0,120}-{5,}$)")
+_NO_REASON = re.compile(r"(?:\(reason: ?\))?")  # sendmail, where the connection broke before any answer
 _MAYBE_REPLY = re.compile(r"[45](?:\d\d|\.\d)")
 _MAYBE_CONTINUED = re.compile(r"[45]\d\d-")
 
@@ -85,6 +86,12 @@ def recipient_reason(text: str, recipient: str) -> str | None:
     if recipient.lower() not in shape.lower:
         return _reply_for_anybody(shape.lines, recipient)
     return _words_about(shape, recipient)[0]
+
+
+def spoken_to(text: str, recipient: str) -> Told | None:
+    """What the transcript in a text says a server answered about one recipient; None without a transcript of it."""
+    transcript = _shape_of(text).transcript
+    return transcript.get(recipient.lower()) or transcript.get(FOR_ALL)
 
 
 class _Shape(NamedTuple):
@@ -215,7 +222,7 @@ def _choose(
     """The recipients, from the most telling place that names any."""
     places: tuple[Callable[[], list[str]], ...] = (
         lambda: [recipient for _, recipient, _ in entries],
-        lambda: [spoken.recipient for spoken in transcript.values()],
+        lambda: [spoken.recipient for key, spoken in transcript.items() if key != FOR_ALL],
         lambda: _labelled(lines),
         lambda: _in_sentences(lines),
         lambda: _only_one(lines, own),
@@ -277,7 +284,7 @@ def _words_behind(lines: list[str], index: int, rest: str, starts: list[int]) ->
     text = _one_line(words)
     if text.startswith("mailto:"):
         text = text.partition(">")[2].strip()
-    return text or None
+    return None if _NO_REASON.fullmatch(text) else text
 
 
 def _words_around(lines: list[str], recipient: str) -> str | None:

@@ -42,11 +42,15 @@ _AFTERWORDS = re.compile(
 _WRITTEN_TO = re.compile(rf"\((?:ultimately )?(?:generated|expanded) from:? <?({ADDRESS})>?\)[: ]*")
 
 
+# DragonFly and its kin: one recipient a bounce, named in the first sentence; the reply below may name others.
+_NAMED = re.compile(rf"error delivering your mail to <({ADDRESS})>")
+
+
 def read_prose(mail: Mail) -> Reading | None:
     """Read who failed and why out of the words; None where they name no failed recipient."""
     text = _first_text(mail)
     words = bounce_words(mail)
-    named = _failed_recipients(mail)
+    named = _failed_recipients(mail, words)
     lower = words.lower()
     kind = kind_of(mail.headers.get("subject"), lower)
     failures = _embedded_report(words, lower, mail) if "final-recipient" in lower else ()
@@ -70,7 +74,10 @@ def own_addresses(mail: Mail) -> frozenset[str]:
     raw = mail.headers.raw
     recipients = raw("to") or ""
     found: list[str | None] = [*find_addresses(recipients[:8192])] if "," in recipients else [address(recipients)]
-    found += [mail.sender, *(address(raw(name)) for name in ("return-path", "delivered-to", "reply-to", "x-original-to"))]
+    found += [
+        mail.sender,
+        *(address(raw(name)) for name in ("return-path", "delivered-to", "reply-to", "x-original-to")),
+    ]
     return frozenset([a.lower() for a in found if a])
 
 
@@ -127,10 +134,16 @@ def _first_text(mail: Mail) -> str:
     return ""
 
 
-def _failed_recipients(mail: Mail) -> tuple[str, ...]:
-    """X-Failed-Recipients (Exim, Gmail and others): a comma list, perhaps as RFC 2047 encoded words."""
+def _failed_recipients(mail: Mail, words: str) -> tuple[str, ...]:
+    """Who is named as failed by a sentence or a header made for that.
+
+    X-Failed-Recipients (Exim, Gmail and others) is a comma list, perhaps as RFC 2047 encoded words.
+    """
     values = mail.headers.all("x-failed-recipients") or mail.headers.all("x-failed-recipient")
-    return tuple(find_addresses(decode_words(", ".join(values))))[:MAX_FAILURES] if values else ()
+    if values:
+        return tuple(find_addresses(decode_words(", ".join(values))))[:MAX_FAILURES]
+    named = _NAMED.search(words, 0, 2000)
+    return (named[1],) if named is not None else ()
 
 
 def _sole_addressee(mail: Mail, words: str, kind: Kind) -> tuple[Failure, ...]:

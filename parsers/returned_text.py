@@ -32,7 +32,7 @@ _DIVIDER = re.compile(
     r"|copy of (?:the|your) (?:original |returned )?(?:message|mail)(?: (?:headers?|follows?|below))*"
     r"|(?:the |your )?(?:(?:headers?|beginning|start|text|body) of (?:the |your )?)?"
     r"(?:original|unsent|returned|undelivered|rejected|bounced) (?:message|(?:e-?)?mail)(?: headers?| text| body)?"
-    r"(?: (?:as follows|(?:is )?follow(?:s|ing|ed)?|is below|below|begins?(?: here)?))?"
+    r"(?: (?:as follows|(?:is )?follow(?:s|ing|ed)?|is below|below|begins?(?: here)?))?(?: as a separate attachment)?"
     r"|message (?:headers?|text|body) follows?"
     r"|original-?nachricht|ursprüngliche nachricht|(?:kopie|header) der (?:original-?)?nachricht[^\n]{0,40}"
     r"|message d'origine|mensaje original|mensagem original|messaggio originale"

@@ -34,6 +34,10 @@ class Told:
     """Who refused, lower case: a name, or an IP address."""
 
 
+FOR_ALL = ""
+"""The recipient of what a server said to the whole mail (after MAIL or DATA) and nobody repeats by name."""
+
+
 def is_transcript(lines: list[str]) -> bool:
     """Whether a text quotes a session, or replies under the names of recipients."""
     for line in lines:
@@ -79,4 +83,6 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
                 whole = f"{unclaimed} {words}" if unclaimed else words
                 said[about.lower()] = Told(about, whole[:MAX_WORDS], host if unclaimed else None)
                 unclaimed = None
+    if unclaimed is not None:
+        said[FOR_ALL] = Told(FOR_ALL, unclaimed[:MAX_WORDS], host)
     return said
