@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -88,9 +88,7 @@ def ask_identities(scope: Scope, region: RegionFacts, domains: list[str], meter:
     names = region.known_names
     beside = [name for name in names if "@" in name and name.rpartition("@")[2].lower() in domains]
     for name in (*domains, *beside[:MAX_ADDRESS_IDENTITIES]):
-        meter.ses(region.region, "GetEmailIdentity")
-        asked = name if "@" in name else covering(name, names) or name
-        region.identities[name] = aws_ses_setup.identity(region.region, asked)
+        region.identities[name] = _found_identity(_candidates(name, region), region.region, meter)
     for identity in region.identities.values():
         used = identity.configuration_set if isinstance(identity, SesIdentity) else None
         if used and used not in region.sets:
@@ -106,6 +104,15 @@ def ask_identities(scope: Scope, region: RegionFacts, domains: list[str], meter:
     if not isinstance(region.account, NotLookedUp) and region.account.vdm_enabled:
         meter.ses(region.region, "ListRecommendations")
         region.recommendations = aws_ses_setup.recommendations(region.region)
+
+
+def _candidates(name: str, region: RegionFacts) -> list[str]:
+    """The identities that may cover a name, the nearest first; where the names are not known, all above it."""
+    if "@" in name:
+        return [name]
+    if isinstance(region.names, NotLookedUp):
+        return domains_above(name)
+    return [covering(name, region.known_names) or name]
 
 
 def _hears_nothing(identity: SesIdentity, sets: Mapping[str, SetFacts]) -> bool:
@@ -175,8 +182,9 @@ def ask_secret(facts: Facts, meter: Meter) -> None:
         made.username = held
         return
     made.username = held.username
-    relays = [relay for relay in relays_of(scope) if scope.server or ses_region(relay[0]) or relay[0] == held.host]
-    for host, port, security in relays or [(held.host or relay_host(held.region or region), held.port or 587, None)]:
+    usual = held.host or relay_host(held.region or region)  # a password is good for one region only
+    relays = [relay for relay in relays_of(scope) if scope.server or relay[0].lower() == usual]
+    for host, port, security in relays or [(usual, held.port or 587, None)]:
         mode = usual_security(port) if security not in ("ssl", "starttls") else security
         relay = Relay(host, port, "ssl" if mode == "ssl" else "starttls", scope.ca_file)
         meter.count("SMTP")
@@ -190,7 +198,9 @@ def ask_alias_identities(facts: Facts, meter: Meter) -> None:
     for alias in aliases_of(facts.scope):
         region = ses_region(alias.host)
         if region is not None and (alias.domain, region) not in facts.alias_identities:
-            found = _known_identity(facts, alias.domain, region) or _found_identity(alias.domain, region, meter)
+            found = _known_identity(facts, alias.domain, region) or _found_identity(
+                domains_above(alias.domain), region, meter
+            )
             facts.alias_identities[alias.domain, region] = found
 
 
@@ -202,8 +212,8 @@ def _known_identity(facts: Facts, domain: str, region: str) -> SesIdentity | Not
     return known.away or (known.identities[name] if name else None)
 
 
-def _found_identity(domain: str, region: str, meter: Meter) -> SesIdentity | NotLookedUp | None:
-    for name in domains_above(domain):
+def _found_identity(names: Iterable[str], region: str, meter: Meter) -> SesIdentity | NotLookedUp | None:
+    for name in names:
         meter.ses(region, "GetEmailIdentity")
         if (answer := aws_ses_setup.identity(region, name)) is not None:
             return answer

@@ -38,6 +38,9 @@ def check_region(region: RegionFacts, earlier: Mapping[str, Mapping[str, float]]
         )
     else:
         yield from check_account(region.account)
+    if isinstance(region.names, NotLookedUp):
+        by_hand = f"aws sesv2 list-email-identities --region {region.region}"
+        yield unanswered("address-identity", region.region, region.names, by_hand=by_hand)
     if region.rates is not None:
         yield from check_rates(region.region, region.rates)
     if region.suppressed is not None:

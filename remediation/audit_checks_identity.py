@@ -119,7 +119,7 @@ def _beside(domain: str, identity: SesIdentity, region: RegionFacts) -> Iterator
                 what
                 for what, is_other in (
                     ("its configuration set", other.configuration_set != identity.configuration_set),
-                    ("its MAIL FROM", other.mail_from != identity.mail_from),
+                    ("its MAIL FROM", other.mail_from not in (None, identity.mail_from)),
                     ("feedback forwarding", other.forwards_feedback != identity.forwards_feedback),
                     ("verification", not other.verified),
                 )

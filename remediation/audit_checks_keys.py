@@ -14,6 +14,7 @@ from remediation.credentials import LoginCheck
 KEY_OLD = timedelta(days=90)
 INACTIVE_GRACE = timedelta(days=3)
 SENDING = frozenset({"ses:sendrawemail", "ses:sendemail"})
+CHECK_BY_HAND = "triage credentials check"
 _KEY_CHECKS = ("key-age", "key-strays", "user-policy")
 
 
@@ -24,6 +25,8 @@ def check_credentials(facts: Facts) -> Iterator[Finding]:
     if facts.secret is not None:
         keys = facts.keys.keys if facts.keys is not None else None
         yield check_secret(facts.secret, keys if isinstance(keys, list) else None)
+        if isinstance(facts.secret.username, NotLookedUp):
+            yield unanswered("smtp-login", facts.secret.secret_id, facts.secret.username, by_hand=CHECK_BY_HAND)
     for host, login in facts.logins:
         yield check_login_result(host, login, facts.secret)
 
@@ -140,7 +143,7 @@ def check_login_result(host: str, login: LoginCheck, secret: SecretFacts | None)
     return finding(
         *("smtp-login", host, state, f"AUTH at {host}{kept}", login.why),
         fix=[login.todo] if login.todo else [],
-        by_hand="triage credentials check",
+        by_hand=CHECK_BY_HAND,
     )
 
 

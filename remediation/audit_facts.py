@@ -170,7 +170,7 @@ class ZoneFacts:
     servers: Answer
     """The NS records public DNS has for the zone's name."""
     cnames: dict[str, str] | NotLookedUp | None = None
-    """CNAME records below _domainkey in the zone that is in use (or the only one)."""
+    """The DKIM records in the zone that is in use; None: none of ours is."""
 
     @property
     def in_use(self) -> Zone | None:

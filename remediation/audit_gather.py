@@ -56,7 +56,7 @@ def gather(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> tuple[
         for domain in _wait([pool.submit(_ask_domain, facts, name, dns, meter) for name in domains]):
             facts.domains[domain.domain] = domain
         _wait(side)
-        _wait([pool.submit(_ask_records, facts, domain, dns) for domain in facts.domains.values()])
+        _wait([pool.submit(_ask_records, facts, domain, dns, meter) for domain in facts.domains.values()])
         ask_alias_identities(facts, meter)
     _note_not_asked(facts)
     meter.count("DNS", dns.questions)
@@ -101,16 +101,12 @@ def _ask_domain(facts: Facts, domain: str, dns: Dns, meter: Meter) -> DomainFact
     if (record := made.dmarc[domain].record) is not None:
         made.reports = {name: dns.ask(name, "TXT") for _, name in dmarc.strangers(record)}
     if facts.aws_away is None:
-        names = [name for region in facts.regions.values() for name in region.known_names]
-        made.zone = _ask_zone(domain, covering(domain, names) or domain, dns, meter)
+        made.zone = _ask_zone(domain, dns, meter)
     return made
 
 
-def _ask_zone(domain: str, identity: str, dns: Dns, meter: Meter) -> ZoneFacts | NotLookedUp | None:
-    """The Route 53 zone a domain lies in: of its own name, else of the nearest name above it.
-
-    `identity` is the name whose DKIM records count: the domain itself, or the one above that covers it.
-    """
+def _ask_zone(domain: str, dns: Dns, meter: Meter) -> ZoneFacts | NotLookedUp | None:
+    """The Route 53 zone a domain lies in: of its own name, else of the nearest name above it."""
     for name in domains_above(domain):
         meter.count("Route 53")
         ids = zone_ids(name)
@@ -124,16 +120,12 @@ def _ask_zone(domain: str, identity: str, dns: Dns, meter: Meter) -> ZoneFacts |
                 return found
             zones += [] if found is None else [found]
         if zones:
-            made = ZoneFacts(zones, dns.ask(name, "NS"))
-            if (used := made.in_use) is not None:
-                meter.count("Route 53")
-                made.cnames = cnames_below(used.id, f"_domainkey.{identity}")
-            return made
+            return ZoneFacts(zones, dns.ask(name, "NS"))
     return None
 
 
-def _ask_records(facts: Facts, domain: DomainFacts, dns: Dns) -> None:
-    """The records SES wants in public DNS, and what is aligned with what."""
+def _ask_records(facts: Facts, domain: DomainFacts, dns: Dns, meter: Meter) -> None:
+    """The records SES wants, in Route 53 and in public DNS, and what is aligned with what."""
     known = [
         identity
         for region in facts.regions.values()
@@ -148,6 +140,8 @@ def _ask_records(facts: Facts, domain: DomainFacts, dns: Dns) -> None:
         ]
     )
     domain.dkim = {name: (dns.ask(name, "CNAME"), dns.ask(name, "TXT")) for name in names}
+    if isinstance(domain.zone, ZoneFacts) and domain.zone.in_use is not None and known:
+        domain.zone.cnames = _ask_cnames(domain.zone.in_use, dict.fromkeys(identity.name for identity in known), meter)
     domain.mail_from = {place: (dns.ask(place, "MX"), spf.walk(dns.ask, place)) for place in places}
     for sender, found in domain.dmarc.items():
         for identity in known:
@@ -155,6 +149,18 @@ def _ask_records(facts: Facts, domain: DomainFacts, dns: Dns) -> None:
                 if other and found.record is not None:
                     mode = found.record.tag(tag, "r")
                     domain.aligned[sender, other, mode] = dmarc.aligned(dns.ask, sender, other, mode)
+
+
+def _ask_cnames(used: Zone, names: Iterable[str], meter: Meter) -> dict[str, str] | NotLookedUp:
+    """The DKIM records Route 53 holds for these identities."""
+    found: dict[str, str] = {}
+    for name in names:
+        meter.count("Route 53")
+        answer = cnames_below(used.id, f"_domainkey.{name}")
+        if isinstance(answer, NotLookedUp):
+            return answer
+        found |= answer or {}
+    return found
 
 
 def _ask_relays(facts: Facts, dns: Dns, meter: Meter) -> None:

@@ -58,7 +58,9 @@ def alert_title(incident: Incident, occasion: str, at: datetime) -> str:
 
 def alert_body(incident: Incident, occasion: str, facts: Facts, at: datetime) -> str:
     """The whole message as plain text; lines are as long as their paragraph."""
-    lines = _over(incident, facts, at) if occasion == "closed" else _broken(incident, facts, at)
+    lines = [*(_over(incident, facts) if occasion == "closed" else account(incident, facts, at)), "", *_foot(incident)]
+    if facts.more and occasion != "closed":
+        lines.append(f"Beside this one {counted(facts.more, 'incident')} opened: `triage incidents` lists them.")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -73,7 +75,8 @@ def clicks(incident: Incident) -> str | None:
     return None
 
 
-def _broken(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
+def account(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
+    """What is broken, since when, who is hit, what to do; one line for each paragraph."""
     cause = incident.known_cause
     yield f"What broke: {incident.title} ({incident.cause})."
     if cause:
@@ -96,21 +99,15 @@ def _broken(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
     if cause and cause.links:
         yield ""
         yield from (f"More: {link}" for link in cause.links)
-    yield ""
-    yield from _foot(incident)
-    if facts.more:
-        yield f"Beside this one {counted(facts.more, 'incident')} opened: `triage incidents` lists them."
 
 
-def _over(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
+def _over(incident: Incident, facts: Facts) -> Iterator[str]:
     why = SIGNS.get(incident.closed_by or "", "")
     yield f"It is over: {incident.title} ({incident.cause})."
     yield f"What shows it: {why}, {when_words(incident.closed_at)}: {clean(incident.closed_why or '')}."
     yield f"How long: {duration_words(incident)}; first bounce {when_words(incident.first_at)}."
     yield from _who(incident, facts)
-    yield "They have not got these mails: send again what still matters."
-    yield ""
-    yield from _foot(incident)
+    yield "These mails did not arrive: send again what still matters."
 
 
 def _who(incident: Incident, facts: Facts) -> Iterator[str]:

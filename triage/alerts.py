@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from remediation.suggest import suggest
@@ -21,6 +22,7 @@ from triage.config import Settings
 from triage.errors import TriageError
 from triage.incidents import Incident
 from triage.judge import why_failed
+from triage.note import NOTE_DOMAIN, NOTE_HEADER
 from triage.store_alerts import Alert
 
 if TYPE_CHECKING:
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 INBOX = "inbox"
-SENDER_DOMAIN = "bounce-triage.invalid"  # RFC 2606: cannot receive, so nobody answers it, and it is not us
-SENDER = f"Bounce triage <alert@{SENDER_DOMAIN}>"
+SENDER = f"Bounce triage <alert@{NOTE_DOMAIN}>"
 
 NEWS_DAYS = 14
 """An incident whose last bounce is older when it is first seen (an old archive, a first run) is no news."""
@@ -66,7 +67,7 @@ class Told:
 def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Callable[[], datetime]) -> Told:
     """Plan what is to be told now and tell it, also what an earlier run could not. Never raises."""
     try:
-        plan(db, settings, clock())
+        plan(db, settings, clock(), gmail)
         return deliver(db, settings, gmail, clock)
     except Exception as error:
         return Told(0, (f"alerts: {error.what if isinstance(error, TriageError) else why_failed(error)}",))
@@ -81,8 +82,8 @@ def channels_of(settings: Settings) -> list[Channel]:
     return found
 
 
-def plan(db: Database, settings: Settings, at: datetime) -> None:
-    """Write down what is to be told now."""
+def plan(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> None:
+    """Write down what is to be told now. `gmail` is asked for the relay of an alias, once, and only then."""
     channels = channels_of(settings)
     if not channels:
         return
@@ -93,6 +94,7 @@ def plan(db: Database, settings: Settings, at: datetime) -> None:
             mine = [row for row in known if row["channel"] == channel.name]
             if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
                 due[channel].append((incident, *found))
+    account = cache(lambda: _account(gmail))
     facts: dict[int, Facts] = {}
     alerts: list[Alert] = []
     for channel, found_due in due.items():
@@ -101,7 +103,9 @@ def plan(db: Database, settings: Settings, at: datetime) -> None:
         for place, (incident, occasion, number) in enumerate(
             [*opened, *(one for one in found_due if one[1] != "opened")]
         ):
-            known_facts = facts.setdefault(incident.id, facts_of(db, settings, incident))
+            if incident.id not in facts:
+                known_account = account() if incident.kind == "alias" else {}
+                facts[incident.id] = facts_of(db, settings, incident, known_account)
             is_last = too_many > 0 and place == MOST_AT_ONCE - 1
             is_left_out = occasion == "opened" and place >= MOST_AT_ONCE
             alerts.append(
@@ -112,7 +116,9 @@ def plan(db: Database, settings: Settings, at: datetime) -> None:
                     number=number,
                     channel=channel.name,
                     title=alert_title(incident, occasion, at),
-                    body=alert_body(incident, occasion, replace(known_facts, more=too_many if is_last else 0), at),
+                    body=alert_body(
+                        incident, occasion, replace(facts[incident.id], more=too_many if is_last else 0), at
+                    ),
                     message_id=_message_id(incident, occasion, number),
                     dropped_why="too many opened at once" if is_left_out else None,
                 )
@@ -142,8 +148,13 @@ def due_now(incident: Incident, known: Sequence[Row], at: datetime, every: timed
     return ("reminder", number) if at - last >= every else None
 
 
-def facts_of(db: Database, settings: Settings, incident: Incident) -> Facts:
-    """What an alert and `triage incidents show` tell beside the incident itself."""
+def facts_of(
+    db: Database, settings: Settings, incident: Incident, account: Mapping[str, dict[str, Any]] | None = None
+) -> Facts:
+    """What an alert and `triage incidents show` tell beside the incident itself.
+
+    `account`: by address in lower case what Gmail has set up for it, with the names of `remediation.suggest`.
+    """
     record = newest_record(db, incident)
     known = {
         "smtp_host": settings.smtp_host or (incident.place if incident.kind == "alias" else None),
@@ -151,13 +162,28 @@ def facts_of(db: Database, settings: Settings, incident: Incident) -> Facts:
         "iam_user": settings.smtp_user,
         "region": settings.smtp_region,
         "mailbox": settings.mailbox,
-    }
+    } | (account or {}).get(incident.sender or "", {})
     conclusion = next((e for e in store_incidents.evidence_for(db, incident) if e["kind"] == "own-side"), None)
     return Facts(
         missed=store_incidents.missed_in(db, incident, MOST_PEOPLE),
         steps=suggest(record, {name: value for name, value in known.items() if value}) if record else (),
         evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
     )
+
+
+def _account(gmail: Gmail | None) -> dict[str, dict[str, Any]]:
+    """What Gmail has set up for each alias with a relay (2 units); nothing where it does not tell."""
+    if gmail is None:
+        return {}
+    try:
+        mailbox = gmail.profile_address()
+        return {
+            one.address.lower(): {"mailbox": mailbox, "smtp_host": one.host, "smtp_port": one.port}
+            for one in gmail.send_as()
+            if one.host
+        }
+    except TriageError:
+        return {}
 
 
 def newest_record(db: Database, incident: Incident) -> dict[str, Any] | None:
@@ -194,9 +220,7 @@ def deliver(db: Database, settings: Settings, gmail: Gmail | None, clock: Callab
     return Told(delivered, tuple(f"alert by {name}: {why}" for name, why in problems.items()))
 
 
-def _tell(
-    db: Database, channel: Channel, alert: Row, gmail: Gmail | None, clock: Callable[[], datetime]
-) -> str | None:
+def _tell(db: Database, channel: Channel, alert: Row, gmail: Gmail | None, clock: Callable[[], datetime]) -> str | None:
     """Tell one alert; returns why it could not be told, None when it was."""
     if channel.address is not None:
         store_alerts.start(db, alert["id"], clock())
@@ -224,7 +248,7 @@ def inbox_message(alert: Row, address: str) -> bytes:
     mail["Date"] = format_datetime(_moment(alert["planned_at"]))
     mail["Message-ID"] = f"<{alert['message_id']}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834
-    mail["X-Triage"] = f"alert {alert['occasion']}"
+    mail[NOTE_HEADER] = "alert"
     mail.set_content(alert["body"])
     return mail.as_bytes()
 
@@ -234,23 +258,49 @@ def _by_apprise(address: str, alert: Row) -> str | None:
 
     import apprise
 
+    heard: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        heard.append(record.getMessage())
+        return False  # what Apprise logs may hold the address
+
     asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
     kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": apprise.NotifyType.WARNING}
-    heard = _Heard()
     log = logging.getLogger("apprise")
-    was_passed_on, log.propagate = log.propagate, False  # what it logs may hold the address
-    log.addHandler(heard)
+    log.addFilter(keep)
     try:
         teller = apprise.Apprise(asset=asset)
         if not teller.add(address):
-            return f"Apprise does not understand the address ({address.partition(':')[0][:20]!r}, see its documentation)"
-        told = teller.notify(
+            return "Apprise does not understand the address, see https://github.com/caronc/apprise/wiki"
+        was_taken = teller.notify(
             title=alert["title"],
             body=alert["body"],
             body_format=apprise.NotifyFormat.TEXT,
             notify_type=kinds.get(alert["occasion"], apprise.NotifyType.FAILURE),
         )
     finally:
-        log.removeHandler(heard)
-        log.propagate = was_passed_on
-    return None if told else f"it was not taken ({heard.why() or 'Apprise does not say why'})"
+        log.removeFilter(keep)
+    return None if was_taken else f"it was not taken: {_why_not(heard)}"
+
+
+def _why_not(heard: Sequence[str]) -> str:
+    """What Apprise said about it, cut to what cannot hold an address."""
+    text = " ".join(heard)
+    if code := re.search(r"error=(\d{3})\b", text):
+        return f"the service answered with error {code[1]}"
+    return "no connection" if "onnection error" in text else "Apprise does not say why"
+
+
+def _weight(incident: Incident) -> tuple[bool, int, int]:
+    """What is told first where not everything is."""
+    return incident.side != "own", -len(incident.people), incident.id
+
+
+def _message_id(incident: Incident, occasion: str, number: int) -> str:
+    """The same for the same news, also after the database was lost."""
+    what = f"{incident.key}\n{incident.first_at.isoformat()}\n{occasion}\n{number}"
+    return f"triage.{hashlib.sha256(what.encode()).hexdigest()[:32]}@{NOTE_DOMAIN}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -23,7 +23,9 @@ import click
 
 from triage.cli_audit import audit, check_address
 from triage.cli_credentials import credentials
-from triage.errors import ConfigError, TriageError, UsageError
+from triage.cli_incidents import incidents
+from triage.cli_report import report
+from triage.errors import TriageError, UsageError
 
 if TYPE_CHECKING:
     from triage.config import Settings
@@ -203,37 +205,15 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
         _warn(f"{source}: {why}")
     for line in summary.not_looked_up if asked.verbose else ():
         _warn(f"Not looked up: {line}")
-    was_quiet = not (summary.new or summary.failed or summary.actions or summary.judged)
+    for line in summary.not_told if asked.verbose else ():
+        _warn(f"Not told: {line}")
+    was_quiet = not (
+        summary.new or summary.failed or summary.actions or summary.judged or summary.closed or summary.alerts
+    )
     if not was_quiet or asked.verbose or sys.stdout.isatty():
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
         _say([first + totals_words(asdict(summary))])
     return 1 if summary.failed else 0
-
-
-@cli.command()
-@click.option(
-    "--since", type=_span, metavar="SPAN", default="7d", show_default=True, help="How far back to look: 12h, 7d, 4w."
-)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@_global_options
-@click.pass_obj
-def report(asked: Asked, since: timedelta, form: str) -> int:
-    """Say what is broken on your side, who was not reached, and what the refusals mean."""
-    from triage.report import read_report, report_json
-    from triage.report_text import report_text
-    from triage.store import open_readonly
-
-    settings, now = _settings(asked), _now()
-    db = open_readonly(settings.database)
-    if db is None:
-        raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
-    with closing(db):
-        model = read_report(db, since=now - since, now=now)
-    if form == "json":
-        _write_json(report_json(model))
-    else:
-        _say(report_text(model, _width()).splitlines(), has_headings=True)
-    return 0
 
 
 @cli.command()
@@ -265,6 +245,8 @@ def auth(asked: Asked, headless: bool, port: int | None) -> int:
 cli.add_command(audit)
 cli.add_command(check_address)
 cli.add_command(credentials)
+cli.add_command(incidents)
+cli.add_command(report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

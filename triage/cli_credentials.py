@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from remediation.credentials import Login, LoginCheck, Relay
     from triage.config import Settings
 
+_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""Arguments nobody asked for reach the command: click would repeat them in its complaint."""
+
 _STAGES = {"current": "AWSCURRENT", "pending": "AWSPENDING", "previous": "AWSPREVIOUS"}
 
 
@@ -31,7 +34,7 @@ def credentials() -> None:
 credentials.add_command(rotate)
 
 
-@credentials.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@credentials.command(context_settings=_ANYTHING)
 @click.option("--region", required=True, help="The region of the SMTP server, such as us-east-1.")
 @click.option("--copy", is_flag=True, help="Put the password on the clipboard instead of printing it.")
 @options
@@ -43,11 +46,7 @@ def derive(ctx: click.Context, region: str, copy: bool) -> int:
     """
     from remediation.credentials import derive_smtp_password, region_warnings, secret_warnings
 
-    if ctx.args:  # repeated nowhere: it may be the very secret
-        raise UsageError(
-            "The secret is not taken as an argument: others on this computer can read it there.",
-            "Run it without, and paste the secret when asked. If this was a real one, rotate it: your shell kept it.",
-        )
+    _refuse_arguments(ctx)
     secret = _secret("Secret access key")
     for warning in [*secret_warnings(secret), *region_warnings(region)]:
         warn(f"Warning: {warning}")
@@ -57,7 +56,7 @@ def derive(ctx: click.Context, region: str, copy: bool) -> int:
     return 0
 
 
-@credentials.command()
+@credentials.command(context_settings=_ANYTHING)
 @click.option("--username", help="Test this access key id; its password is asked for or read from standard input.")
 @click.option("--secret-key", is_flag=True, help="What is read is the secret access key; the password is derived.")
 @click.option("--stage", type=click.Choice([*_STAGES]), default="current", show_default=True, help="Version to test.")
@@ -69,9 +68,9 @@ def derive(ctx: click.Context, region: str, copy: bool) -> int:
 @click.option("--region", help="Region of the server, instead of the one in the settings.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @options
-@click.pass_obj
+@click.pass_context
 def check(
-    asked: Any,
+    ctx: click.Context,
     username: str | None,
     secret_key: bool,
     stage: str,
@@ -92,8 +91,9 @@ def check(
     from remediation.credentials import Login, check_login, derive_smtp_password, login_warnings, region_warnings
     from triage.rotations import relay_of
 
+    _refuse_arguments(ctx)
     settings = read_settings(
-        asked,
+        ctx.obj,
         smtp_host=host,
         smtp_port=port,
         smtp_security=security,
@@ -184,6 +184,15 @@ def _stored_login(settings: Settings, stage: str) -> Login:
     if held.login is None:
         raise ConfigError(f"Version {stage} of the secret holds no whole login.", "Test one with --username instead.")
     return held.login
+
+
+def _refuse_arguments(ctx: click.Context) -> None:
+    """What was given too much is repeated nowhere: it may be the very secret."""
+    if ctx.args:
+        raise UsageError(
+            "A secret is not taken as an argument: others on this computer can read it there.",
+            "Run it without, and paste the secret when asked. If this was a real one, rotate it: your shell kept it.",
+        )
 
 
 def _secret(prompt: str) -> str:

@@ -99,7 +99,7 @@ def rotate_status(asked: Any, as_json: bool, show: bool, copy: bool) -> int:
     if failures and not rotation.is_over:
         say([f"Alias failures since it began: {len(failures)}, the last at {failures[-1]['received_at']}."])
     if rotation.state == "waiting" or show or copy:
-        _say_hand_over(settings, rotation, show=show, copy=copy)
+        _say_hand_over(rotation, show=show, copy=copy)
     return 0
 
 
@@ -159,24 +159,24 @@ def _handed_over(settings: Settings, outcome: Outcome, *, show: bool, copy: bool
         outcome = rotation_hand_over.by_api(settings, now, rotation, warn)
         return _reported(settings, outcome)
     _report(settings, rotation)
-    _say_hand_over(settings, rotation, show=show, copy=copy)
+    _say_hand_over(rotation, show=show, copy=copy)
     for line in rotation_hand_over.by_note(settings, rotation, now()):
         warn(line)
     return 0
 
 
-def _say_hand_over(settings: Settings, rotation: Rotation, *, show: bool, copy: bool) -> None:
+def _say_hand_over(rotation: Rotation, *, show: bool, copy: bool) -> None:
     from remediation.rotation_steps import Failed
     from remediation.rotation_words import hand_over
     from triage import rotations
 
     password = None
     if show or copy:
-        login = rotations.kept_login(settings, rotation)
+        login = rotations.kept_login(rotation)
         if isinstance(login, Failed):
             raise as_error(login)
         if login is None:
-            warn("The password is not in the secret: only Gmail has it.")
+            warn("The secret holds no password for this login: only Gmail has it.")
         else:
             password = login.password
     say(["", *hand_over(rotation, now(), password=password if show else None)])

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from remediation import Cause, load_causes
-from triage.display import span_words
+from triage.display import span_words, when_words
 
 Kind = Literal["alias", "ses", "gmail", "remote"]
 
@@ -219,10 +219,10 @@ def headline(incident: Incident) -> str:
 
 
 def duration_words(incident: Incident) -> str:
-    """How long it took, once it is over: `broken for 2 days, seen after 12 minutes`."""
+    """How long it took: `broken for 2 days, seen after 12 minutes`, or since when it has been broken."""
     took = incident.time_to_repair
-    broken = f"broken for {span_words(took)}" if took is not None else "not over"
-    return f"{broken}, seen after {span_words(incident.time_to_detect)}"
+    broken = f"since {when_words(incident.first_at)}" if took is None else f"for {span_words(took)}"
+    return f"broken {broken}, seen after {span_words(incident.time_to_detect)}"
 
 
 def _domain(address: str | None) -> str | None:

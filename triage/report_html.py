@@ -85,7 +85,7 @@ def _template() -> Any:
 
 
 def parts(text: str) -> list[tuple[bool, str]]:
-    """A text of ours cut at its backticks: (whether it is to be typed, the words). A stranger's backtick cuts nothing."""
+    """A text of ours cut at its backticks: (is it to be typed, the words). A stranger's lone backtick cuts nothing."""
     pieces = text.split("`")
     if len(pieces) % 2 == 0:
         return [(False, text)]

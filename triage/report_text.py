@@ -54,7 +54,7 @@ def _lines(report: Report, width: int) -> Iterator[str]:
         yield from _brief(report.refusals, width)
     yield from _people("STILL BEING TRIED", report.delayed, width)
     yield from _trend(report, width)
-    yield from _list("BOUNCE RATE AGAINST THE LIMITS OF AMAZON SES", map(words.rate, report.rates), width)
+    yield from _list("BOUNCE RATE AGAINST SES LIMITS", map(words.rate, report.rates), width)
     yield from _list("SUPPRESSION LIST", map(words.suppression, report.suppression), width)
     yield from _drift(report, width)
     yield from _not_judged(report, width)
@@ -123,11 +123,11 @@ def _trend(report: Report, width: int) -> Iterator[str]:
         yield from wrapped(partial, width, "  ")
     most = max((bar.own + bar.remote + bar.unclear for bar in report.bars), default=0)
     if most:
-        yield "  Not delivered, by day (UTC): # your side, o the other side, ? not clear"
+        yield from wrapped("Not delivered, by day (UTC): # your side, o the other side, ? not clear", width, "  ")
         label = max(len(words.bar_days(bar)) for bar in report.bars)
-        size = max(min(BAR_WIDTH, width - label - 12), 5)
+        size = max(min(BAR_WIDTH, width - label - 15), 5)
         for bar in report.bars:
-            yield f"  {words.bar_days(bar):<{label}}  {_bar(bar, most, size)}".rstrip()
+            yield f"  {words.bar_days(bar):<{label}}  {_bar(bar, most, size)}"
 
 
 def _bar(bar: Bar, most: int, size: int) -> str:

@@ -330,6 +330,11 @@ def totals_words(one: Mapping[str, Any]) -> str:
         parts.append(f"{counted(one['actions'], 'label')} set")
     if one.get("notes"):
         parts.append(f"{counted(one['notes'], 'note')} written")
+    for name in ("opened", "closed"):
+        if one.get(name):
+            parts.append(f"{counted(one[name], 'incident')} {name}")
+    if one.get("alerts"):
+        parts.append(f"{counted(one['alerts'], 'alert')} delivered")
     if one["requests"]:
         older = f"{one['units_old']:,} by Google's older table"
         parts.append(f"{counted(one['units_new'], 'quota unit')} ({older}), {counted(one['requests'], 'request')}")

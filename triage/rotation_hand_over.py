@@ -53,7 +53,7 @@ def by_api(settings: Settings, clock: Clock, rotation: Rotation, tell: Callable[
     assert settings.service_account is not None
     if rotation.alias is None:
         raise ConfigError("Which alias is to be changed is not named.", "Set `smtp_alias`, or add --by-hand.")
-    login = rotations.kept_login(settings, rotation)
+    login = rotations.kept_login(rotation)
     if isinstance(login, Failed):
         return Outcome(rotation, login)
     if login is None:

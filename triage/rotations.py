@@ -197,10 +197,9 @@ def remove_key(settings: Settings, clock: Clock, key_id: str) -> End:
         return Wait(done, clock() + _grace(settings) if may == "deactivate" else None)
 
 
-def kept_login(settings: Settings, rotation: Rotation) -> Login | Failed | None:
-    """The login to be kept, for the eyes of the owner; None: no one has its password but Gmail."""
-    stage = "AWSCURRENT" if rotation.state not in ("creating", "staging", "verifying") else "AWSPENDING"
-    held = account_of(rotation).read(rotation.kept_version_id, stage)
+def kept_login(rotation: Rotation) -> Login | Failed | None:
+    """The login to be kept, for the eyes of the owner; None: no one has its password but Gmail, or not even that."""
+    held = account_of(rotation).read(rotation.kept_version_id)
     if isinstance(held, NotLookedUp):
         return could_not(held)
     return held.login if isinstance(held, Held) else None

@@ -18,16 +18,19 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from triage import store
+from triage import alerts, store, store_incidents
 from triage.config import Settings
 from triage.correlate import correlate, take_events
-from triage.errors import ConfigError, TriageError, TryLater
+from triage.errors import TriageError
 from triage.gmail import Gmail, RawMessage, bounce_query, connect
 from triage.gmail_answers import Refused
+from triage.incident_signs import look_for_sends
 from triage.judge import Failed, Judged, judge, why_failed
+from triage.lock import locked
 from triage.mailbox import LocalMail, Unreadable, read_mails
 from triage.note import NOTE_DOMAIN
 from triage.note_writer import write_notes
+from triage.pings import watched
 from triage.store import Mail
 
 if TYPE_CHECKING:
@@ -65,10 +68,18 @@ class RunSummary:
     """HTTP requests to Gmail, sign-in included."""
     events: int = 0
     """SES events not known before."""
+    opened: int = 0
+    """Incidents that opened."""
+    closed: int = 0
+    """Incidents that closed."""
+    alerts: int = 0
+    """Alerts delivered."""
     failures: tuple[tuple[str, str], ...] = ()
     """(source, why) of each mail counted in `failed`."""
     not_looked_up: tuple[str, ...] = ()
     """What AWS did not answer and why; asked again next run."""
+    not_told: tuple[str, ...] = ()
+    """Why an alert could not be delivered; tried again next run."""
 
     def counts(self) -> dict[str, int]:
         """The counts by name."""
@@ -87,20 +98,24 @@ class DryRun:
 def run(
     settings: Settings, clock: Clock, *, since: datetime | None = None, progress: Progress | None = None
 ) -> RunSummary:
-    """Read the mailbox and the queue of SES events, judge what is new, tie it to SES, label its threads.
+    """Read the mailbox and the queue of SES events, judge what is new, tie it to SES, label its threads, tell of it.
 
     `since` looks further back than the last run did. Raises TryLater (another run is at work, Gmail is away),
     CredentialsDead, ConfigError; what was stored by then stays, and the cursor has not moved.
     """
-    with _at_work(settings, clock, "gmail") as (db, run_id), _signed_in(settings) as gmail:
+    with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
         started_at = clock()
         left_over = {action["id"] for action in store.pending_actions(db)}
         drained = take_events(db, settings, started_at)
         totals = _store_all(db, _judge_mailbox(gmail, db, settings, started_at, since, progress), started_at)
         known = correlate(db, settings, gmail, started_at, drained)
+        look_for_sends(db, gmail, started_at)
+        opened, closed = store_incidents.settle_all(db, started_at)
         labels, notes = carry_out(gmail, db, settings, clock, left_over)
+        told = alerts.tell(db, settings, gmail, clock)
         store.move_cursor(db, started_at)
         totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes)
+        totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, not_told=told.problems)
         summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
         store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=summary.not_looked_up)
         return summary
@@ -120,7 +135,10 @@ def run_local(
     """
     mails = read_mails(paths, stdin)
     with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
-        summary = _store_all(db, _judge_files(mails, db, settings, progress), clock())
+        started_at = clock()
+        summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at)
+        opened, closed = store_incidents.settle_all(db, started_at)
+        summary = replace(summary, opened=opened, closed=closed)
         store.finish_run(db, run_id, clock(), summary.counts())
         return summary
 
@@ -340,7 +358,7 @@ def _for_reading(settings: Settings) -> Iterator[Database | None]:
 @contextmanager
 def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Database, int]]:
     """Hold the lock and the open database, and record that a run began and what stopped it, if something did."""
-    with _locked(settings.database), closing(store.open_store(settings.database)) as db:
+    with locked(settings.database), closing(store.open_store(settings.database)) as db:
         run_id = store.start_run(db, source, clock())
         try:
             yield db, run_id
@@ -348,24 +366,3 @@ def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Da
             what = error.what if isinstance(error, TriageError) else why_failed(error)
             store.finish_run(db, run_id, clock(), {}, error=what)
             raise
-
-
-@contextmanager
-def _locked(database: Path) -> Iterator[None]:
-    """One run at a time for each database. The lock goes with the process, however it ends; its file stays."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(database.with_name(f"{database.name}.lock"), timeout=0, mode=0o600)
-    try:
-        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise TryLater("Another run is at work on this database.", "Nothing: it does what this one would.") from None
-    except OSError as error:
-        raise ConfigError(
-            f"{lock.lock_file}: {error.strerror}", "Make the folder writable, or set `database`."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

@@ -59,8 +59,8 @@ def plan(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
                 [alert.incident_id, alert.channel],
             )
             db.execute(
-                "INSERT OR IGNORE INTO alerts (incident_id, opening, occasion, number, channel, title, body, message_id,"
-                " state, error, planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO alerts (incident_id, opening, occasion, number, channel, title, body,"
+                " message_id, state, error, planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     *(alert.incident_id, alert.opening, alert.occasion, alert.number, alert.channel),
                     *(_storable(alert.title), _storable(alert.body), alert.message_id),

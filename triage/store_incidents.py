@@ -45,9 +45,9 @@ _THROUGH_ALIAS = (
 )
 _FROM_IDENTITY = (
     # A sandbox lets mail to verified addresses through: only mail to those who were hit tells that it has ended.
-    f"{_TAKEN} AND (path IS 'gmail-alias') = (:path IS 'gmail-alias') AND (:place IS NULL OR ses_region = :place)"
+    f"{_TAKEN} AND (path IS 'gmail-alias') = (:path IS 'gmail-alias') AND (:place IS NULL OR ses_region = :place)"  # noqa: S608
     """ AND (:cause != 'ses-sandbox' OR EXISTS
- (SELECT 1 FROM verdicts v WHERE v.incident_id = :id AND lower(v.recipient) = events.recipient))""",  # noqa: S608
+ (SELECT 1 FROM verdicts v WHERE v.incident_id = :id AND lower(v.recipient) = events.recipient))""",
 )
 _OUT_OF_GMAIL = (
     """SELECT sent_at AS at, 'left-later' AS kind, 'Gmail sent the mail to ' || recipient AS words
