@@ -6,7 +6,7 @@ CORPUS ?= ../shared/corpus/sisimai
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus golden docs fuzz install clean
+.PHONY: help demo test check fix bench corpus golden docs fuzz real-bounces install clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -22,8 +22,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## Run the main job end to end on loopback doubles and show the result
 	@$(BIN)/python -m examples.demo
 
-test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+test: $(INSTALLED) ## Run all tests that need nothing installed outside .venv
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not real_mta and not browser' tests
+	@echo "*** NOT RUN here: real mail servers (make real-bounces), a real browser (make browser)"
 
 check: $(INSTALLED) ## Lint, format check, types: complains, never writes
 	$(BIN)/ruff check .
@@ -49,5 +50,9 @@ docs: $(INSTALLED) ## Write the generated parts of README.md and docs/
 fuzz: $(INSTALLED) ## Look longer for inputs that break a promise
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_fuzz.py
 
+real-bounces: $(INSTALLED) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
+	@$(BIN)/python -m tests.real_mta.install
+	$(BIN)/python -m pytest -m real_mta -rs tests/test_real_mta.py
+
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy .real-mta

@@ -14,7 +14,7 @@ import json
 import re
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,10 @@ def report(
         cells = [f"{s[0]}/{s[1]}" if (s := scores[group].get(field)) else "" for field in FIELDS]
         lines.append(f"| {group} | " + " | ".join(cells) + " |")
     lines += ["", "| mail | field | label | ours | why |", "|---|---|---|---|---|"]
+    explained: Counter[str] = Counter()
     for name, field, expected, actual in disagreements:
         why = reasons.get(name, {}).get(field, "")
+        explained[field] += bool(why)
         lines.append(f"| {name} | {field} | {expected} | {actual} | {why} |")
     target = Path(".accuracy")
     target.mkdir(exist_ok=True)
@@ -97,8 +99,11 @@ def report(
     for field in FIELDS:
         right, total = scores["all"][field]
         if total:
-            print(f"{field:12} {right:4} of {total:4}  {100 * right / total:5.1f} %")
-    print(f"{len(disagreements)} disagreements, all listed in {target / 'accuracy.md'}")
+            print(
+                f"{field:12} {right:4} of {total:4} as labelled  {100 * right / total:5.1f} %"
+                f"   {explained[field]:3} of {total - right:3} others explained"
+            )
+    print(f"{len(disagreements)} disagreements, each with our reason for it, in {target / 'accuracy.md'}")
     if verbose:
         for row in disagreements:
             print("  ", " | ".join(row))

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from parsers.facts import Failure, Kind, Reading
-from parsers.failure_text import recipient_reason, spoken_to
+from parsers.failure_text import recipient_reason, spoken_to, told_failures
 from parsers.mime import Headers, Mail, address, clean, open_headers
 from parsers.platform import platform_of, reporter_of, writer_of
 from parsers.returned_text import split_original
@@ -143,6 +143,10 @@ def _failure(
     final = _address(block.raw("final-recipient"))
     original = _address(block.raw("original-recipient"))
     recipient = final or original or _address(block.raw("x-actual-recipient"))
+    if recipient is None and only:
+        # QUIRK(old sendmail): `Final-Recipient: RFC822; @host`; the words beside it say who is meant.
+        told = told_failures(prose)
+        recipient = told[0].recipient if len(told) == 1 else None
     if recipient is None:
         return None
     if failed := forwarded.get(recipient.lower()):

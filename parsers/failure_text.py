@@ -54,6 +54,7 @@ _HELP_ADDRESS = re.compile(
     r"(?:post-?master|mailer-daemon|abuse|support|helpdesk|help|info|no-?reply|webmaster)@", re.IGNORECASE
 )
 _DIVIDING_LINE = re.compile(r"[ \t]*(?:[-=_*#+~]{3,}|\|-{3,}|[^\n]{0,120}-{5,}$)")
+_QUEUE_WORDS = ("Message could not be delivered for", "Message will be deleted from queue")  # sendmail, of itself
 _NO_REASON = re.compile(r"(?:\(reason: ?\))?")  # sendmail, where the connection broke before any answer
 _MAYBE_REPLY = re.compile(r"[45](?:\d\d|\.\d)")
 _MAYBE_CONTINUED = re.compile(r"[45]\d\d-")
@@ -278,7 +279,7 @@ def _words_behind(lines: list[str], index: int, rest: str, starts: list[int]) ->
     words = [rest.lstrip(" \t:;>,.")]
     after = bisect_right(starts, index)
     for line in lines[index + 1 : starts[after] if after < len(starts) else len(lines)]:
-        if not line.strip() or _DIVIDING_LINE.match(line) is not None:
+        if not line.strip() or _DIVIDING_LINE.match(line) is not None or line.startswith(_QUEUE_WORDS):
             break
         words.append(line)
     text = _one_line(words)

@@ -52,6 +52,7 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
     host: str | None = None
     asked: str | None = None
     unclaimed: str | None = None
+    is_for_all = False  # the last command was none about a recipient: an address in the answer is the sender's
     index = 0
     while index < len(lines):
         line = lines[index]
@@ -60,6 +61,7 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
             host, asked, unclaimed = next(g for g in talking.groups() if g).lower().rstrip("."), None, None
         elif (command := max(line.find(">>>"), line.find("-->"))) >= 0:
             rcpt = _RCPT.search(line, command)
+            is_for_all = rcpt is None
             if rcpt is not None or "DATA" not in line[command:].upper():
                 asked = rcpt[1] if rcpt is not None else None
         elif (reply := _SAID.match(line)) is not None:
@@ -71,7 +73,7 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
                 continue
             words = join_lines("\n".join(_SAID.sub(r"\1", text, count=1).strip() for text in lines[first:index]))
             coded = _CODED.match(line)
-            about = asked or (coded[2] if coded is not None else None)
+            about = asked or (coded[2] if coded is not None and not is_for_all else None)
             if about is None:
                 unclaimed = words
             else:
@@ -80,7 +82,7 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
             words, about = " ".join(line.split()), coded[2].rstrip(".")
             if about.lower() not in said:
                 # Sendmail repeats a refusal of MAIL or DATA under the name of the recipient.
-                whole = f"{unclaimed} {words}" if unclaimed else words
+                whole = f"{unclaimed} {words}" if unclaimed and unclaimed != words else words
                 said[about.lower()] = Told(about, whole[:MAX_WORDS], host if unclaimed else None)
                 unclaimed = None
     if unclaimed is not None:

@@ -30,7 +30,7 @@ _SPEAKERS = (
         re.compile(rf"remote[- ](?:mta|host|server|system)(?: is)?:? (?:dns; ?)?[<\[(\"']?{_PEER}(?=[\s\])>:,;\"']|$)"),
     ),
     ("ed by", re.compile(rf"ed by:? [<\[(\"']?{_PEER}(?=[\s\])>:,;\"']|\.\s|\.?$)")),
-    ("server", re.compile(rf"server(?: is)?:? [<\[(\"']?{_PEER}(?=[\s\])>:,;\"']|$)")),
+    ("server", re.compile(rf"(?<!name )server(?: is)?:? [<\[(\"']?{_PEER}(?=[\s\])>:,;\"']|$)")),
 )
 # A host right before these words, or before its own address in brackets.
 _SPEECH = (
