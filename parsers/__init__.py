@@ -16,7 +16,7 @@ from parsers.flufl_reader import read_flufl
 from parsers.genuine import authenticity
 from parsers.gmail_notice import read_gmail_notice
 from parsers.mime import Mail, message_ids, moment, open_mail
-from parsers.not_bounces import looks_like_bounce, why_no_bounce
+from parsers.not_bounces import looks_like_bounce, plainly_no_bounce, why_no_bounce
 from parsers.prose import read_prose
 from parsers.returned import describe, returned_headers
 from parsers.ses import read_ses_mail
@@ -45,6 +45,9 @@ def parse(data: bytes, relay_hosts: frozenset[str] = frozenset()) -> Bounce | No
 
 def _parse(data: bytes, relay_hosts: frozenset[str], depth: int) -> Bounce | NotABounce:
     mail = open_mail(data)
+    plain = plainly_no_bounce(mail)
+    if plain is not None:
+        return plain
     for read in FORMAL:
         reading = read(mail)
         if reading is not None:
@@ -65,7 +68,7 @@ def _parse(data: bytes, relay_hosts: frozenset[str], depth: int) -> Bounce | Not
         "no delivery report in it, and nothing that reads like one",
         message_id=_first(message_ids(mail.headers.raw("message-id"))),
         sender=mail.sender,
-        subject=mail.headers.get("subject"),
+        subject=mail.subject,
     )
 
 
@@ -97,7 +100,7 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
         message_id=_first(message_ids(headers.raw("message-id"))),
         reported_at=moment(headers.raw("date")),
         sender=mail.sender,
-        subject=headers.get("subject"),
+        subject=mail.subject,
         references=tuple(dict.fromkeys(references)),
     )
 

@@ -107,7 +107,7 @@ def read_exchange(mail: Mail) -> Reading | None:
     told = exchange_text(words, own_addresses(mail))
     if not told:
         return None
-    kind = kind_of(mail.headers.get("subject"), words.lower())
+    kind = kind_of(mail.subject, words.lower())
     failures = tuple(failure_from(t, kind, words if len(told) == 1 else t.words) for t in told[:MAX_RECIPIENTS])
     generated = _GENERATED_BY.search(words)
     host = generated[1].lower() if generated is not None else ""

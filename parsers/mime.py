@@ -63,6 +63,10 @@ class Headers:
     def __len__(self) -> int:
         return len(self._first)
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether a field of one of these lower-case names is there."""
+        return not names.isdisjoint(self._first)
+
     def raw(self, name: str) -> str | None:
         """The first field of that lower-case name, unfolded, otherwise as it stands."""
         value = self._first.get(name)
@@ -92,10 +96,10 @@ class Headers:
 class Part:
     """One leaf of a mail: its headers and the span of its body in the mail's bytes."""
 
-    __slots__ = ("_data", "_end", "_start", "_text", "headers", "media_type", "parameters")
+    __slots__ = ("_data", "_text", "end", "headers", "media_type", "parameters", "start")
 
     def __init__(self, data: bytes, start: int, end: int, headers: Headers, default: str = "text/plain") -> None:
-        self._data, self._start, self._end = data, start, end
+        self._data, self.start, self.end = data, start, end
         self._text: str | None = None
         self.headers = headers
         media_type, self.parameters = _content_type((headers.raw("content-type") or "")[:4096])
@@ -103,12 +107,12 @@ class Part:
 
     @property
     def size(self) -> int:
-        return self._end - self._start
+        return self.end - self.start
 
     def body(self, limit: int | None = None) -> bytes:
         """The bytes of the part, transfer encoding undone; at most `limit` encoded bytes are read."""
-        end = self._end if limit is None else min(self._end, self._start + limit)
-        body = self._data[self._start : end]
+        end = self.end if limit is None else min(self.end, self.start + limit)
+        body = self._data[self.start : end]
         encoding = (self.headers.raw("content-transfer-encoding") or "").lower()
         if "base64" in encoding:
             return _base64(body)
@@ -129,15 +133,25 @@ class Part:
 class Mail:
     """A mail opened: its own headers, and its leaves as one flat list in the order they stand."""
 
-    __slots__ = ("data", "headers", "media_type", "parameters", "parts", "sender")
+    __slots__ = ("_parts", "_whole", "data", "headers", "media_type", "parameters", "sender", "subject")
 
-    def __init__(self, data: bytes, whole: Part, parts: list[Part]) -> None:
+    def __init__(self, data: bytes, whole: Part) -> None:
         self.data = data
+        self._whole = whole
+        self._parts: list[Part] | None = None
         self.headers = whole.headers
-        self.parts = parts
         self.media_type, self.parameters = whole.media_type, whole.parameters
         self.sender = address(self.headers.raw("from"))
         """The address in From; None for none."""
+        self.subject = self.headers.get("subject")
+
+    @property
+    def parts(self) -> list[Part]:
+        """The leaves, found when they are first asked for: the header of most mails tells that they do not matter."""
+        if self._parts is None:
+            self._parts = []
+            _collect(self.data, self._whole, self._parts, 0)
+        return self._parts
 
     def texts(self) -> Iterator[Part]:
         """The parts a human would read, plain text before HTML."""
@@ -151,9 +165,7 @@ def open_mail(data: bytes) -> Mail:
     """Open the bytes of one mail: LF, CRLF or CR line ends, with or without an mbox "From " line before it."""
     data, start = _begin(data)
     headers, body = _headers_at(data, start, len(data))
-    parts: list[Part] = []
-    whole = _collect(data, body, len(data), headers, "text/plain", parts, 0)
-    return Mail(data, whole, parts)
+    return Mail(data, Part(data, body, len(data), headers))
 
 
 def open_headers_of(data: bytes) -> Headers:
@@ -199,24 +211,22 @@ def _short_headers(block: bytes) -> Headers:
     return Headers(decode(block, None))
 
 
-def _collect(data: bytes, start: int, end: int, headers: Headers, default: str, parts: list[Part], depth: int) -> Part:
-    part = Part(data, start, end, headers, default)
+def _collect(data: bytes, part: Part, leaves: list[Part], depth: int) -> None:
     boundary = part.parameters.get("boundary") if part.media_type.startswith("multipart/") else None
     if not boundary or depth >= MAX_DEPTH:
-        parts.append(part)
-        return part
-    before = len(parts)
+        leaves.append(part)
+        return
+    before = len(leaves)
     # RFC 2046 5.1.5: the parts of a digest are mails unless they say otherwise.
     default = "message/rfc822" if part.media_type == "multipart/digest" else "text/plain"
-    for part_start, part_end in _spans(data, start, end, boundary.encode("utf-8", "replace")):
-        if len(parts) >= MAX_PARTS:
+    for start, end in _spans(data, part.start, part.end, boundary.encode("utf-8", "replace")):
+        if len(leaves) >= MAX_PARTS:
             break
-        part_headers, body = _headers_at(data, part_start, part_end)
-        _collect(data, min(body, part_end), part_end, part_headers, default, parts, depth + 1)
-    if len(parts) == before:
+        headers, body = _headers_at(data, start, end)
+        _collect(data, Part(data, min(body, end), end, headers, default), leaves, depth + 1)
+    if len(leaves) == before:
         # QUIRK(broken multipart): the boundary never comes; what is there is still worth reading as text.
-        parts.append(Part(data, start, end, Headers("")))
-    return part
+        leaves.append(Part(data, part.start, part.end, Headers("")))
 
 
 def _spans(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:

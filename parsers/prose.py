@@ -52,7 +52,7 @@ def read_prose(mail: Mail) -> Reading | None:
     words = bounce_words(mail)
     named = _failed_recipients(mail, words)
     lower = words.lower()
-    kind = kind_of(mail.headers.get("subject"), lower)
+    kind = kind_of(mail.subject, lower)
     failures = _embedded_report(words, lower, mail) if "final-recipient" in lower else ()
     if not failures:
         told = told_failures(words, own_addresses(mail), named) if words else [Told(n) for n in named]

@@ -38,8 +38,12 @@ def check_zone(domain: DomainFacts) -> Iterator[Finding]:
         yield unanswered("zone-in-use", name, public, by_hand=by_hand)
         return
     used = domain.zone.in_use
+    if used is None and isinstance(domain.zone.by_address, Answer):
+        yield unanswered("zone-in-use", name, domain.zone.by_address, by_hand=by_hand)
+        return
     shown = used or zones[0]
-    state: State = "fail" if used is None else "ok" if set(used.servers) == set(public.records) else "warn"
+    is_same = used is not None and (used is domain.zone.by_address or set(used.servers) == set(public.records))
+    state: State = "fail" if used is None else "ok" if is_same else "warn"
     answered = f"public DNS: {public.words.replace('; ', ', ')}; Route 53 zone {shown.id}: {', '.join(shown.servers)}"
     steps = [
         f"At the registrar of {name}, make these its name servers: {', '.join(shown.servers)}."

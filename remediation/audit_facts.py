@@ -172,11 +172,16 @@ class ZoneFacts:
     cnames: dict[str, str] | NotLookedUp | None = None
     """The DKIM records in the zone that is in use; None: none of ours is."""
 
+    by_address: Zone | Answer | None = None
+    """The zone whose servers have the addresses of the public ones, which then only go by names of their own; an
+    Answer: that could not be looked up. Asked for only where the names differ."""
+
     @property
     def in_use(self) -> Zone | None:
         """The zone public DNS delegates to, at least in part; None: no zone of ours, or not known."""
         public = set(self.servers.records)
-        return next((zone for zone in self.zones if public & set(zone.servers)), None)
+        by_name = next((zone for zone in self.zones if public & set(zone.servers)), None)
+        return by_name or (self.by_address if isinstance(self.by_address, Zone) else None)
 
 
 @dataclass

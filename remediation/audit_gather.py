@@ -27,7 +27,7 @@ from remediation.aws import NotLookedUp
 from remediation.aws_route53 import Zone, cnames_below, zone, zone_ids
 from remediation.aws_ses_setup import SesIdentity
 from remediation.credentials import relay_host
-from remediation.dns import Dns
+from remediation.dns import Answer, Dns
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -120,8 +120,23 @@ def _ask_zone(domain: str, dns: Dns, meter: Meter) -> ZoneFacts | NotLookedUp | 
                 return found
             zones += [] if found is None else [found]
         if zones:
-            return ZoneFacts(zones, dns.ask(name, "NS"))
+            made = ZoneFacts(zones, dns.ask(name, "NS"))
+            if made.in_use is None and made.servers.state == "found":
+                made.by_address = _zone_by_address(made, dns)
+            return made
     return None
+
+
+def _zone_by_address(facts: ZoneFacts, dns: Dns) -> Zone | Answer | None:
+    """The zone whose servers are the public ones under other names ("white label" name servers)."""
+    names = (*facts.servers.records, *(server for held in facts.zones for server in held.servers))
+    dns.ask_all([(name, "A") for name in names])
+    unknown = [answer for name in names if (answer := dns.ask(name, "A")).state == "unknown"]
+    public = {address for name in facts.servers.records for address in dns.ask(name, "A").records}
+    for held in facts.zones:
+        if public & {address for server in held.servers for address in dns.ask(server, "A").records}:
+            return held
+    return unknown[0] if unknown else None
 
 
 def _ask_records(facts: Facts, domain: DomainFacts, dns: Dns, meter: Meter) -> None:

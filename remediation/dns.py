@@ -21,6 +21,7 @@ QUERY_SECONDS = 1.5
 LIFETIME_SECONDS = 4.0
 """How long a question may take in all."""
 SIDE_BY_SIDE = 8
+_CANARIES = ("", "com")  # the root, and for servers that refuse it the largest domain below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,20 @@ class Dns:
             if key not in self._known:
                 with self._lock:
                     self.questions += 1
-                self._known[key] = self._asked(*key)
+                self._known[key] = self._believed(self._asked(*key))
             return self._known[key]
+
+    def _believed(self, answer: Answer) -> Answer:
+        """The answer, but for "no such name" from a server that does not know the root either.
+
+        That is a network without a way out, a login page, a filter; what it denies may well be there.
+        """
+        if answer.state != "nxdomain" or answer.name in _CANARIES:
+            return answer
+        if any(self.ask(name, "NS").state == "found" for name in _CANARIES):
+            return answer
+        why = "the DNS server denies even the root of DNS, so its NXDOMAIN proves nothing"
+        return Answer(answer.name, answer.type, "unknown", why=why)
 
     def ask_all(self, questions: Iterable[tuple[str, str]]) -> None:
         """Ask side by side, so that the answers are known when they are needed."""

@@ -22,6 +22,7 @@ from triage import judge, store
 from triage import run as worker
 from triage.config import Settings, load_settings
 from triage.errors import ConfigError, CredentialsDead, TryLater, UsageError
+from triage.lock import locked
 from triage.run import RunSummary
 from triage.store import Action
 
@@ -44,7 +45,7 @@ def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     gmail.write_credentials(tmp_path)
     monkeypatch.setattr(worker, "connect", partial(worker.connect, sleep=lambda seconds: None, timeout_seconds=2))
     config = tmp_path / "triage.toml"
-    config.write_text("")
+    config.write_text("notes = false\n")  # see test_note.py
     return load_settings(config, {"TRIAGE_GMAIL_URL": gmail.url})
 
 
@@ -479,7 +480,7 @@ def test_a_delay_that_ended_is_noted(gmail: GmailDouble, work: Work, query: Quer
 
 
 def test_a_second_run_at_the_same_time_is_for_later(gmail: GmailDouble, work: Work, settings: Settings) -> None:
-    with worker._locked(settings.database):
+    with locked(settings.database):
         with pytest.raises(TryLater, match="Another run is at work") as caught:
             work()
         assert caught.value.exit_code == 75

@@ -239,9 +239,11 @@ def _tell(db: Database, channel: Channel, alert: Row, gmail: Gmail | None, clock
 def inbox_message(alert: Row, address: str) -> bytes:
     """An alert as the bytes of a mail to the owner of the mailbox."""
     from email.message import EmailMessage
+    from email.policy import SMTP
     from email.utils import format_datetime
 
-    mail = EmailMessage()
+    # RFC 5322 2.1.1 allows lines of 998; folded at 78, a long subject would begin with the line end.
+    mail = EmailMessage(policy=SMTP.clone(max_line_length=900))
     mail["From"] = SENDER
     mail["To"] = address
     mail["Subject"] = alert["title"]
@@ -255,8 +257,7 @@ def inbox_message(alert: Row, address: str) -> bytes:
 
 def _by_apprise(address: str, alert: Row) -> str | None:
     import logging
-
-    import apprise
+    import warnings
 
     heard: list[str] = []
 
@@ -264,22 +265,30 @@ def _by_apprise(address: str, alert: Row) -> str | None:
         heard.append(record.getMessage())
         return False  # what Apprise logs may hold the address
 
-    asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
-    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": apprise.NotifyType.WARNING}
     log = logging.getLogger("apprise")
     log.addFilter(keep)
     try:
-        teller = apprise.Apprise(asset=asset)
-        if not teller.add(address):
-            return "Apprise does not understand the address, see https://github.com/caronc/apprise/wiki"
-        was_taken = teller.notify(
-            title=alert["title"],
-            body=alert["body"],
-            body_format=apprise.NotifyFormat.TEXT,
-            notify_type=kinds.get(alert["occasion"], apprise.NotifyType.FAILURE),
-        )
+        with warnings.catch_warnings(action="ignore"):  # about what its plugins import: none of the user's business
+            return _handed_to_apprise(address, alert, heard)
     finally:
         log.removeFilter(keep)
+
+
+def _handed_to_apprise(address: str, alert: Row, heard: Sequence[str]) -> str | None:
+    """Returns why it was not taken; `heard` fills with what Apprise logs meanwhile."""
+    import apprise
+
+    asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
+    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": apprise.NotifyType.WARNING}
+    teller = apprise.Apprise(asset=asset)
+    if not teller.add(address):
+        return "Apprise does not understand the address, see https://github.com/caronc/apprise/wiki"
+    was_taken = teller.notify(
+        title=alert["title"],
+        body=alert["body"],
+        body_format=apprise.NotifyFormat.TEXT,
+        notify_type=kinds.get(alert["occasion"], apprise.NotifyType.FAILURE),
+    )
     return None if was_taken else f"it was not taken: {_why_not(heard)}"
 
 

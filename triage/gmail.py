@@ -23,6 +23,7 @@ from triage.gmail_answers import Pace, Passing, is_invalid_label_name
 from triage.gmail_answers import Quota as Quota
 from triage.gmail_answers import Refused as Refused
 from triage.gmail_query import bounce_query as bounce_query
+from triage.gmail_renewal import Renewal as Renewal
 from triage.gmail_wire import Wire, half_answer
 
 BATCH_SIZE = 10
@@ -111,12 +112,17 @@ class Gmail:
         self._messages = self._users.messages()
         self._threads = self._users.threads()
         self._labels = self._users.labels()
+        self._drafts = self._users.drafts()
         self._send_as = self._users.settings().sendAs()
         # By case-folded name; None until the list was read.
         self._known_labels: dict[str, _Label] | None = None
         self._asked_names: dict[str, str] = {}
         # Happens by itself at the latest when the object goes, so that no caller leaves a socket open.
         self.close: Callable[[], object] = weakref.finalize(self, wire.close)
+
+    def renew_sign_in(self) -> Renewal | None:
+        """Renew the sign-in now, due or not (0 units), and give what Google said; None: nothing that can be read."""
+        return self._wire.renew()
 
     def profile_address(self) -> str:
         """The address of the signed-in account (1 unit)."""
@@ -259,6 +265,17 @@ class Gmail:
         except Refused as refusal:
             return Unavailable(message_id, refusal.what, gone=refusal.status == 404)
         return None
+
+    def create_draft(self, raw: bytes, thread_id: str | None) -> Ref:
+        """Put a message among the drafts, into a thread if given, by the rules of `insert` (10 units). Sends nothing.
+
+        The id that comes back is that of the message, which a search finds, not that of the draft.
+        """
+        message: dict[str, Any] = {"raw": base64.urlsafe_b64encode(raw).decode("ascii")}
+        if thread_id is not None:
+            message["threadId"] = thread_id
+        answer = self._wire.call_once(self._drafts.create(userId="me", body={"message": message}))
+        return Ref(answer["message"]["id"], answer["message"]["threadId"])
 
     def send_as(self) -> list[SendAs]:
         """The addresses the account sends from, with the outside relay of each alias that has one (1 unit)."""

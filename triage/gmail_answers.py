@@ -22,6 +22,7 @@ T = TypeVar("T")
 # (projects made from 1 May 2026 on, older projects). Cost is per method, whatever the format; a batch of n counts n.
 # https://developers.google.com/workspace/gmail/api/reference/quota
 QUOTA_UNITS: Mapping[str, tuple[int, int]] = {
+    "gmail.users.drafts.create": (10, 10),
     "gmail.users.getProfile": (1, 1),
     "gmail.users.labels.create": (5, 5),
     "gmail.users.labels.list": (1, 1),

@@ -20,8 +20,7 @@ from urllib.parse import urlsplit
 
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater, UsageError
 from triage.gmail_answers import no_answer
-
-log = logging.getLogger(__name__)
+from triage.gmail_renewal import ENDS_AT, ends_at
 
 SCOPE = "https://www.googleapis.com/auth/gmail.modify"
 """The one scope asked for: reads, labels and inserts, and lists the aliases; deletes nothing for good."""
@@ -44,9 +43,13 @@ _TALKATIVE = (
 )
 
 _SIGN_IN_AGAIN = "Run `triage auth` to sign in again."
+PUBLISH = (
+    "set the OAuth app to In production (https://console.cloud.google.com/auth/audience); your own use needs no "
+    "verification"
+)
 _SEVEN_DAYS = (
     "Run `triage auth` to sign in again. If this happens every 7 days, the OAuth app is still in status Testing: "
-    "set it to In production (https://console.cloud.google.com/auth/audience); your own use needs no verification."
+    f"{PUBLISH}."
 )
 
 
@@ -60,8 +63,11 @@ def authorize(
     port: int | None = None,
     timeout_seconds: float = 300.0,
     open_browser: bool = True,
-) -> None:
+) -> datetime | None:
     """Ask the user for consent and write the token file, replacing an older one.
+
+    Returns when Google will end this sign-in whatever happens (the seven days of an app in status Testing); None where
+    Google names no end.
 
     `credentials` is the OAuth client file ("Desktop app") as downloaded from Google. On a desktop the browser comes
     back to a port of this machine (any free one, or `port`, which `ssh -L` can forward). With `headless` the user
@@ -69,7 +75,7 @@ def authorize(
     `show(line)` prints. Raises ConfigError for a wrong client file, CredentialsDead where consent or scope was not
     given, UsageError for a wrong paste, TryLater where nobody answered or Google is away. Uses PKCE (RFC 7636).
     """
-    client = _read_client(credentials)
+    client = read_client(credentials)
     hush()
     from google_auth_oauthlib.flow import InstalledAppFlow
 
@@ -86,6 +92,7 @@ def authorize(
                 _ask_by_browser(flow, asking, show, port or 0, timeout_seconds, open_browser)
         granted = flow.credentials.granted_scopes
         signed_in = flow.credentials
+        sign_in_ends_at = ends_at(flow.oauth2session.token, datetime.now(UTC))
     except TriageError:
         raise
     except Exception as error:
@@ -104,7 +111,8 @@ def authorize(
             "Google signed you in for one hour only (no refresh token).",
             "Remove the app at https://myaccount.google.com/connections , then run `triage auth` again.",
         )
-    save_token(token, signed_in, scopes=[SCOPE])
+    save_token(token, signed_in, scopes=[SCOPE], ends=sign_in_ends_at)
+    return sign_in_ends_at
 
 
 def load_token(path: Path) -> Any:
@@ -156,15 +164,18 @@ def load_token(path: Path) -> Any:
     )
 
 
-def save_token(path: Path, signed_in: Any, *, scopes: list[str] | None = None) -> None:
+def save_token(path: Path, signed_in: Any, *, scopes: list[str] | None = None, ends: datetime | None = None) -> None:
     """Write the token file, mode 0600, in one step: a reader sees the old one or the new one, never half of it.
 
     The access token goes in with its expiry, so that a run within the hour needs no request to sign in. `scopes`
-    replaces those asked for by those to ask for at the next refresh. Raises ConfigError when it cannot be written.
+    replaces those asked for by those to ask for at the next refresh; `ends` is when Google ends the sign-in, where
+    it said so. Raises ConfigError when it cannot be written.
     """
     info = json.loads(signed_in.to_json())
     if scopes is not None:
         info["scopes"] = scopes
+    if ends is not None:
+        info[ENDS_AT] = ends.astimezone(UTC).isoformat(timespec="seconds")
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
@@ -223,8 +234,8 @@ def secure_address(url: str, name: str) -> str:
     raise ConfigError(f"{name} is not a secure address.", "Use https:// (http:// only to 127.0.0.1).")
 
 
-def _read_client(path: Path) -> dict[str, Any]:
-    """The `installed` part of Google's client file."""
+def read_client(path: Path) -> dict[str, Any]:
+    """The `installed` part of Google's client file. Raises ConfigError for anything else."""
     get_one = f"Create an OAuth client of type Desktop app ({_CLIENTS_URL}), download its JSON file"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -263,8 +274,11 @@ def _ask_by_browser(
         url, state = authorization_url(**wanted)
         show("Open this address in a browser on this computer and allow access:")
         show(url)
-        if open_browser:
-            webbrowser.open(url)
+        if not (open_browser and webbrowser.open(url)):
+            port = urlsplit(flow.redirect_uri).port
+            show(f"The browser is on another computer? There, run `ssh -L {port}:127.0.0.1:{port} THIS-HOST` first;")
+            show("or stop here with Ctrl-C and run `triage auth --headless`.")
+        show('Google warns of an app it has not verified: that is your own. Press "Advanced", then "Go to ...".')
         return url, state
 
     flow.authorization_url = shown_url
@@ -287,6 +301,7 @@ def _ask_by_paste(
     url, _ = flow.authorization_url(**asking)
     show("1. Open this address in a browser on any computer and allow access:")
     show(url)
+    show('   Google warns of an app it has not verified: that is your own. Press "Advanced", then "Go to ...".')
     show(f"2. The browser then ends on a page it cannot show (http://127.0.0.1:{port}/?...). That is as it should be.")
     show("3. Copy the whole address of that page from the address bar and paste it here.")
     show(f"(Or connect by `ssh -L {port}:127.0.0.1:{port} THIS-HOST` and run `triage auth --port {port}` there.)")

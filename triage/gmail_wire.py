@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from triage import gmail_auth
 from triage.errors import ConfigError, TriageError
 from triage.gmail_answers import OutcomeUnknown, Pace, Passing, Quota, no_answer, read_refusal, try_again
+from triage.gmail_renewal import Renewal, read_renewal, sign_in_ends_at
 
 T = TypeVar("T")
 
@@ -43,15 +44,28 @@ class Wire:
         self._is_secure = document["rootUrl"].startswith("https:")
         self._http = httplib2.Http(timeout=timeout_seconds)
         self._http.request = partial(_counted, self.quota, self._http.request)
-        renew = self._signed_in.refresh
+        renew, request = self._signed_in.refresh, Request(self._http)
+        self._renewal: Renewal | None = None
+
+        def noted(*args: Any, **named: Any) -> Any:
+            answer = request(*args, **named)
+            self._renewal = read_renewal(answer.headers, answer.data, pace.now()) or self._renewal
+            return answer
+
         # The client would renew the sign-in of a batch over a connection of its own, without a timeout.
-        self._signed_in.refresh = lambda _: renew(Request(self._http))
+        self._signed_in.refresh = lambda _: renew(noted)
         self._authorized = AuthorizedHttp(self._signed_in, http=self._http)
         self.service = build_from_document(document, http=self._authorized)
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
         self._http.close()
+
+    def renew(self) -> Renewal | None:
+        """Renew the sign-in now, due or not, and give what Google said; None: it said nothing that can be read."""
+        self._signed_in.token = None
+        self.repeat(lambda: None)
+        return self._renewal
 
     def call(self, request: Any) -> Any:
         """Send one request that may be repeated without harm, until it is answered."""
@@ -122,7 +136,8 @@ class Wire:
         finally:
             if self._signed_in.token != self._saved_token:
                 self._saved_token = self._signed_in.token
-                gmail_auth.save_token(self._token, self._signed_in)
+                ends_at = self._renewal.ends_at if self._renewal else None
+                gmail_auth.save_token(self._token, self._signed_in, ends=ends_at or sign_in_ends_at(self._token))
 
     def _send_once(self, request: Any) -> Any:
         connection = _one_send_connection(self._is_secure)

@@ -55,7 +55,7 @@ def week(at: datetime) -> str:
 
 
 def report_message_id(address: str, at: datetime) -> str:
-    """The Message-ID of the report of a week, the same on every computer: it finds what a lost database has forgotten."""
+    """The Message-ID of a week's report, the same on every computer: it finds what a lost database has forgotten."""
     digest = hashlib.sha256(f"report {week(at)} {address.lower()}".encode()).hexdigest()[:32]
     return f"triage.{digest}@{NOTE_DOMAIN}"
 

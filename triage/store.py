@@ -326,24 +326,6 @@ def verdicts_since(db: Database, since: datetime | None, limit: int = -1) -> Ite
     return map(_record, _verdict_rows(db, where, [_text(since) or "", limit]))
 
 
-def verdict_counts(db: Database, since: datetime | None) -> list[dict[str, Any]]:
-    """How many verdicts of each sort were received from `since` on; answers from one index, without reading rows.
-
-    Keys: kind, category, cause, side, actor, genuine, permanent, verdicts, superseded (how many of them), first_at,
-    last_at.
-    """
-    return list(
-        db.query(
-            "SELECT kind, category, cause, side, actor, genuine, permanent, count(*) AS verdicts,"
-            " count(superseded_by) AS superseded, min(received_at) AS first_at, max(received_at) AS last_at"
-            " FROM verdicts INDEXED BY verdicts_for_report WHERE received_at >= ?"
-            # In the order of the index: grouping by anything else would sort a million rows.
-            " GROUP BY kind, category, cause, side, actor, genuine, permanent",
-            [_text(since) or ""],
-        )
-    )
-
-
 def last_runs(db: Database, limit: int = 1) -> list[dict[str, Any]]:
     """The newest runs first, each with every column of `runs`."""
     return list(db.query("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit]))

@@ -19,6 +19,9 @@ CLIENT_SECRET = "GOCSPX-not-a-secret-of-anyone"
 LIFETIME = 3599
 """Seconds an access token lives, as Google says it in `expires_in`."""
 
+SEVEN_DAYS = 604_799
+"""Seconds a refresh token of an app in status Testing lives, as Google says it."""
+
 Form = dict[str, str]
 
 
@@ -33,6 +36,8 @@ class OAuth:
     deny_consent: bool = False
     granted_scopes: list[str] | None = None
     """What the user ticks on the consent page; None grants all that is asked for."""
+    is_testing: bool = False
+    """The app is in status Testing: refresh tokens end after seven days, and every answer says so."""
 
     def authorize(self, query: Form) -> str:
         """The address the browser is sent to after consent (or refusal)."""
@@ -61,11 +66,13 @@ class OAuth:
             return _refused("invalid_client", "The OAuth client was not found.", 401)
         match form.get("grant_type"):
             case "refresh_token":
-                return self._refresh(form, now)
+                status, answer = self._refresh(form, now)
             case "authorization_code":
-                return self._exchange(form, now)
+                status, answer = self._exchange(form, now)
             case other:
                 return _refused("unsupported_grant_type", f"Invalid grant_type: {other}")
+        ends = {"refresh_token_expires_in": SEVEN_DAYS} if self.is_testing and status == 200 else {}
+        return status, answer | ends
 
     def revoke(self, token: str) -> tuple[int, JSON]:
         """Revoke a refresh token, or the one behind an access token, with all that came from it."""

@@ -1,0 +1,61 @@
+"""Takes what is posted to it, on loopback: for Apprise's `json://` addresses and for pings.
+
+    with HttpSink() as sink:
+        settings = replace(settings, alerts=(sink.apprise,), ping_url=f"{sink.url}/ping/1234")
+        ...
+        assert sink.told == [("Broken: ...", "What broke: ...")]
+        assert sink.pings == ["/ping/1234/start", "/ping/1234"]
+
+`sink.status` is what it answers; `sink.hangs` makes it answer nothing until the client gives up.
+"""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+
+from tests.doubles.gmail_faults import BrokenConnectionError, Reply
+from tests.doubles.gmail_front import Request
+from tests.doubles.gmail_http import LoopbackServer
+
+
+class HttpSink:
+    """An HTTP server that keeps every request."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.status = 200
+        self.hangs = False
+        self.failures: list[str] = []
+        self._server = LoopbackServer(0, self._answer, self.failures.append)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.apprise = f"json://127.0.0.1:{self._server.server_port}/alerts/s3cr3t-token"
+
+    def __enter__(self) -> HttpSink:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
+        if error is None and self.failures:
+            raise AssertionError("; ".join(self.failures))
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """(title, text) of every alert that was taken, in order."""
+        alerts = [json.loads(request.body) for request in self.requests if "/alerts/" in request.target]
+        return [(alert["title"], alert["message"]) for alert in alerts]
+
+    @property
+    def pings(self) -> list[str]:
+        """The paths that were pinged, in order."""
+        return [request.target for request in self.requests if "/ping/" in request.target]
+
+    def _answer(self, request: Request) -> Reply:
+        if self.hangs:
+            raise BrokenConnectionError("hang")
+        if self.status < 400 or "/ping/" in request.target:
+            self.requests.append(request)
+        return Reply(self.status, b"{}", {"Content-Type": "application/json"})

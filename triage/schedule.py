@@ -1,0 +1,101 @@
+"""What makes a computer run triage by itself, as text: lines for cron, units for systemd, a job for launchd.
+
+Pure. Installs nothing: it is the owner who puts these texts where they belong, and each says where that is.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import shlex
+from collections.abc import Sequence
+
+EVERY_MINUTES = 15
+"""A quiet run costs two requests, and a bounce is news for hours."""
+
+UNIT = "bounce-triage"
+SUCCESS_TOO = 75  # another run is at work, Gmail is away: the next run will do
+
+
+def cron_lines(command: Sequence[str], remarks: Sequence[str] = ()) -> str:
+    """Lines for a crontab. `command` is the program with its settings, to which `run` and `report` are added."""
+    run, report = (_cron_command([*command, word]) for word in ("run", "report"))
+    lines = [
+        "# Put these lines into your crontab: crontab -e",
+        "# A quiet run prints nothing, so cron only mails you when something bounced or went wrong.",
+        *(f"# {remark}" for remark in remarks),
+        f"*/{EVERY_MINUTES} * * * * {run}",
+        f"0 8 * * 1 {report}",
+        "# Later, to see that it works: triage doctor",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def systemd_units(command: Sequence[str]) -> dict[str, str]:
+    """The two user units by file name: the service that runs once, and the timer that starts it."""
+    service = f"""[Unit]
+Description=Read the bounces of a Gmail mailbox and say why each failed
+
+[Service]
+Type=oneshot
+ExecStart={" ".join(map(_systemd_word, [*command, "run"]))}
+# {SUCCESS_TOO}: another run is at work, or Gmail is away; the next run will do.
+SuccessExitStatus={SUCCESS_TOO}
+UMask=0077
+Nice=10
+"""
+    timer = f"""[Unit]
+Description=Start {UNIT} every {EVERY_MINUTES} minutes
+
+[Timer]
+OnCalendar=*:0/{EVERY_MINUTES}
+RandomizedDelaySec=60
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+    return {f"{UNIT}.service": service, f"{UNIT}.timer": timer}
+
+
+def systemd_text(command: Sequence[str], remarks: Sequence[str] = ()) -> str:
+    """Both units, one after the other, each under the name of the file it belongs into."""
+    folder = "~/.config/systemd/user"
+    parts = [f"# ===== {folder}/{name} =====\n{text}" for name, text in systemd_units(command).items()]
+    after = [
+        *remarks,
+        "When both files are there:",
+        f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.timer",
+        "  loginctl enable-linger          (so that it runs while you are not logged in)",
+        f"What it said: journalctl --user -u {UNIT}. To see that it works: triage doctor",
+    ]
+    return "\n".join(parts) + "\n" + "".join(f"# {line}\n" for line in after)
+
+
+def launchd_plist(command: Sequence[str], log: str, remarks: Sequence[str] = ()) -> str:
+    """A job for macOS; `log` is the file its output goes to."""
+    job = {
+        "Label": UNIT,
+        "ProgramArguments": [*command, "run"],
+        "StartInterval": EVERY_MINUTES * 60,
+        "RunAtLoad": True,
+        "ProcessType": "Background",
+        "Umask": 0o077,
+        "StandardOutPath": log,
+        "StandardErrorPath": log,
+    }
+    path = f"~/Library/LaunchAgents/{UNIT}.plist"
+    told = [f"Save this as {path}, then:", f"launchctl bootstrap gui/$(id -u) {path}", *remarks]
+    head, rest = plistlib.dumps(job).decode().split("\n", 1)
+    # Two hyphens would end the comment (XML 1.0, 2.5).
+    return "\n".join([head, *(f"<!-- {line.replace('--', '- -')} -->" for line in told), rest])
+
+
+def _cron_command(words: Sequence[str]) -> str:
+    # crontab(5): a percent sign ends the command, unless it is escaped.
+    return shlex.join(words).replace("%", "\\%")
+
+
+def _systemd_word(word: str) -> str:
+    """A word of ExecStart (systemd.service(5), systemd.unit(5)): quoted, specifiers and variables made plain text."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return plain if plain == word and not set(word) & set(" \t'") else f'"{plain}"'
