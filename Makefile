@@ -6,7 +6,7 @@ CORPUS ?= ../shared/corpus/sisimai
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus golden docs fuzz real-bounces install clean
+.PHONY: help demo test check fix bench corpus golden docs fuzz real-bounces browser install clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -54,5 +54,10 @@ real-bounces: $(INSTALLED) ## Run real Postfix and Exim on loopback, judge what 
 	@$(BIN)/python -m tests.real_mta.install
 	$(BIN)/python -m pytest -m real_mta -rs tests/test_real_mta.py
 
+browser: $(INSTALLED) ## Look at the HTML report in headless Chromium (installs Debian's where it can)
+	@$(BIN)/python -m tests.browser
+	$(BIN)/python -m pytest -m browser -rs tests/test_browser.py
+	@echo "Screenshots, if there is a browser: .browser/"
+
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy .real-mta
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy .real-mta .browser

@@ -1,12 +1,13 @@
 """The main job end to end, on loopback: `make demo`.
 
-Starts a Gmail double, fills its mailbox with examples/mailbox, drives the real command line against it and shows what
-came of it. Needs no account, asks nothing, and leaves nothing behind.
+Starts stand-ins for Gmail and AWS, fills the mailbox with examples/mailbox and AWS with what belongs to it, drives the
+real command line against them and shows what came of it. Needs no account, asks nothing, and leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sqlite3
@@ -16,8 +17,8 @@ import tempfile
 import textwrap
 import time
 import urllib.request
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -25,15 +26,23 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from tests.doubles.aws import AwsDouble, SmtpUser
 from tests.doubles.gmail import GmailDouble
+from tests.doubles.ses_api import new_message_id
+from tests.doubles.ses_events import ses_event
 
 ROOT = Path(__file__).parents[1]
 MAILS = tuple(sorted((ROOT / "examples" / "mailbox").glob("*.eml")))
 STORY = 3
 """The first so many mails are the story: three bounces in one conversation."""
 ALIAS, RELAY = "admin@queenofsandiego.com", "email-smtp.us-east-1.amazonaws.com"
+FIRST_FAILURE = datetime(2026, 11, 17, 16, 40, tzinfo=UTC)
 FIRST_MESSAGE_ID = "<CAHq3Kx=q7TnB2mVd0RkYwz5LcUe8f1oJp4sXg6iAvNtE9hMbQw@mail.gmail.com>"
+THIRD_ID = "010101a1efaea11d-933fac44-7e22-275c-e0d0-89b5b9df51e0-000000"
+THIRD_PERSON = "priya@meridian-travel.example"
 VERDICTS = "SELECT recipient, category, cause, ses_message_id FROM verdicts WHERE cause IS NOT NULL"
+EVIDENCE = "SELECT verdict_id AS id, kind, detail FROM evidence WHERE found IS NOT NULL"
+"""Shown only in part: the first verdict's conclusion, and what ties the third to SES."""
 WIDTH = 100
 INDENT = "   "
 
@@ -44,12 +53,12 @@ def main() -> int:
         sys.stdout.reconfigure(errors="replace", line_buffering=True)
     started = time.monotonic()
     _close(
-        "The main job of this project, end to end. All of it happens on this machine: a stand-in for Gmail on loopback,"
-        " the real command line, a temporary folder. No account, no internet, nothing left behind."
+        "The main job of this project, end to end. All of it happens on this machine: stand-ins for Gmail and AWS on"
+        " loopback, the real command line, a temporary folder. No account, no internet, nothing left behind."
     )
-    with tempfile.TemporaryDirectory(prefix="triage-demo-") as folder, GmailDouble() as gmail:
+    with tempfile.TemporaryDirectory(prefix="triage-demo-") as folder, GmailDouble() as gmail, _aws() as aws:
         try:
-            _show(gmail, Path(folder))
+            _show(gmail, aws, Path(folder))
         except subprocess.CalledProcessError as error:
             print(f"\nThe demo stopped: `triage` ended with exit code {error.returncode}.", file=sys.stderr)
             return error.returncode
@@ -65,10 +74,19 @@ def main() -> int:
     return 0
 
 
-def _show(gmail: GmailDouble, folder: Path) -> None:
-    story = _seed(gmail)
+def _show(gmail: GmailDouble, aws: AwsDouble, folder: Path) -> None:
+    story, shift = _seed(gmail)
+    user = _seed_aws(aws, shift)
     gmail.write_credentials(folder)
-    (folder / "triage.toml").write_text(f'gmail_url = "{gmail.url}"\n', encoding="utf-8")
+    assert aws.queue is not None
+    (folder / "triage.toml").write_text(
+        f'gmail_url = "{gmail.url}"\nalert_inbox = true\nregions = ["us-east-1", "us-west-2"]\n'
+        f'queue_url = "{aws.queue.url}"\nsmtp_user = "{user.name}"\n',
+        encoding="utf-8",
+    )
+
+    def triage(*arguments: str) -> str:
+        return _triage(folder, aws, *arguments)
 
     _step("1. The mailbox of jadasailing@gmail.com, as Gmail shows it")
     _say(
@@ -79,9 +97,9 @@ def _show(gmail: GmailDouble, folder: Path) -> None:
         if "SENT" not in message.labels:
             print(f"{INDENT}{'┃' if message.thread_id == story else ' '} {_inbox_line(message.raw)}")
 
-    _step("2. Read it", "triage run --verbose")
+    _step("2. Read it", "triage run")
     _say("What cron will call. It reads, judges, stores, labels. It never sends, deletes or marks anything as read.")
-    _triage(folder, "run", "--verbose")
+    triage("run")
 
     _step("3. The verdicts", f'sqlite3 triage.db "{VERDICTS}"')
     _say("Who refused and why, one row for each person not reached:")
@@ -91,28 +109,65 @@ def _show(gmail: GmailDouble, folder: Path) -> None:
         " and its id says by which region and when. The last is a forgery: recorded, and never acted on."
     )
 
-    _step("4. The labels, read back from the mailbox", f"GET {gmail.url}/gmail/v1/users/me/threads/{story}")
+    _step("4. The evidence", f'sqlite3 triage.db "{EVIDENCE}"')
+    _say("What IAM and CloudTrail say about the first (1), and SES's events and suppression list about the third (3):")
+    shown = ((1, "own-side"), (3, "ses-event"), (3, "suppression-list"))
+    for verdict_id, kind, detail in _query(folder / "triage.db", EVIDENCE):
+        if (verdict_id, kind) in shown and "is not on it" not in detail:
+            _print_paragraph(f"{verdict_id}  {kind:<17} {detail}", " " * 21)
+
+    _step("5. The labels, read back from the mailbox", f"GET {gmail.url}/gmail/v1/users/me/threads/{story}")
     _say("The conversation now says both: something on our side is broken, and one address is wrong.")
     for name in _labels_by_api(gmail.url, folder, story):
         print(INDENT + name)
 
-    _step("5. What a human reads", "triage report")
-    _say("Our own side first, because one repair heals it for everybody; then who was not reached.")
-    _triage(folder, "report")
+    _step("6. One repair heals many bounces: the incident", "triage incidents")
+    _say("The two failures of the alias have one remedy: they are one incident. A wrong address is nobody's outage.")
+    triage("incidents")
 
-    _step("6. Once more, as cron does every quarter of an hour", "triage run")
+    _step("7. The alert, as it lies in the inbox")
+    _say("Told once, by a way that does not use the broken one: put into the inbox by Gmail's API, never sent.")
+    _print_alert(gmail, lines=14)
+
+    _step("8. What a human reads", "triage report")
+    _say("Our own side first, because one repair heals it for everybody; then who was not reached.")
+    triage("report")
+
+    _step("9. Once more, as cron does every quarter of an hour", "triage run")
     gmail.reset_counters()
-    if not _triage(folder, "run"):
+    if not triage("run"):
         print(f"{INDENT}(no output)\n")
     requests = f"{gmail.quota.http_requests} request{'' if gmail.quota.http_requests == 1 else 's'}"
     _close(
-        f"Nothing new, so nothing said, and no mail judged or labelled twice. It cost {requests} to Gmail and"
+        f"Nothing new, so nothing said, and no mail judged, labelled or told of twice. It cost {requests} to Gmail and"
         f" {gmail.quota.units_new} of the 6,000 quota units of a minute."
     )
 
+    _step("10. The owner enters the new password in Gmail; the next mail gets through", "triage run")
+    _say("Nobody has to tell us: SES publishes that it took a mail from Gmail's hands, and the incident is over.")
+    _let_a_mail_through(aws)
+    triage("run")
+    print()
+    _print_alert(gmail, lines=7)
 
-def _seed(gmail: GmailDouble) -> str:
-    """Fill the mailbox; returns the id of the story's thread. Whatever the calendar says, the newest mail just came."""
+
+@contextmanager
+def _aws() -> Iterator[AwsDouble]:
+    """The stand-ins for AWS, which otherwise tell of each request."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    double = AwsDouble()
+    try:
+        double.reset()
+        yield double
+    finally:
+        double.stop()
+
+
+def _seed(gmail: GmailDouble) -> tuple[str, timedelta]:
+    """Fill the mailbox; whatever the calendar says, the newest mail just came.
+
+    Returns the id of the story's thread, and by how much later everything is than the examples say.
+    """
     gmail.add_send_as(ALIAS, display_name="Queen of San Diego", host=RELAY)
     mails = [path.read_bytes() for path in MAILS]
     dates = [parsedate_to_datetime(str(message_from_bytes(raw)["Date"])) for raw in mails]
@@ -122,7 +177,54 @@ def _seed(gmail: GmailDouble) -> str:
         folder = "SPAM" if b"dmarc=fail" in raw else "INBOX"
         thread_id = story if number < STORY else None
         gmail.seed(raw, (folder, "UNREAD"), thread_id=thread_id, received_at=date + shift)
-    return story
+    return story, shift
+
+
+def _seed_aws(aws: AwsDouble, shift: timedelta) -> SmtpUser:
+    """A rotation nobody carried over to Gmail, and what SES knows of the third mail. Returns the IAM user."""
+    rotated_at = FIRST_FAILURE + shift - timedelta(hours=2, minutes=38)
+    user = aws.make_smtp_user()
+    aws.deactivate_key(user)
+    new = aws.add_key(user.name)
+    aws.trail.note("created", user.name, new.key_id, rotated_at - timedelta(minutes=3))
+    aws.trail.note("made inactive", user.name, user.key_id, rotated_at)
+    aws.make_event_queue()
+    sent_at = datetime(2026, 11, 18, 17, 22, 41, tzinfo=UTC)  # the id says so
+    words = {"status": "5.1.10", "diagnostic": "smtp; 550 5.1.10 RESOLVER.ADR.RecipientNotFound"}
+    for kind in ("Send", "Bounce"):
+        aws.publish(ses_event(kind, [THIRD_PERSON], at=sent_at, message_id=THIRD_ID, region="us-west-2", **words))
+    aws.ses.suppress(THIRD_PERSON, "us-west-2", message_id=THIRD_ID, at=sent_at)
+    return user
+
+
+def _let_a_mail_through(aws: AwsDouble) -> None:
+    """SES takes a mail that Gmail hands over at the alias's relay, and says so."""
+    taken_at = datetime.now(UTC)
+    for kind in ("Send", "Delivery"):
+        message_id = new_message_id("us-east-1", int(taken_at.timestamp() * 1000))
+        event = ses_event(kind, ["dana@harborview-events.example"], at=taken_at, message_id=message_id)
+        event["mail"]["headers"].append({"name": "X-Gm-Message-State", "value": "AOJu0Yz"})
+        aws.publish(event)
+
+
+def _print_paragraph(text: str, hang: str) -> None:
+    lines = textwrap.wrap(text, _width() - len(INDENT), subsequent_indent=hang, break_on_hyphens=False)
+    print(textwrap.indent("\n".join(lines), INDENT))
+
+
+def _print_alert(gmail: GmailDouble, lines: int) -> None:
+    """The newest message of ours in the inbox: who, what, and the beginning of its text."""
+    mails = [message_from_bytes(message.raw, policy=policy.default) for message in gmail.messages.values()]
+    mail = [mail for mail in mails if mail["X-Triage"] == "alert"][-1]
+    body = mail.get_body(("plain",))
+    assert body is not None
+    told = [f"From: {mail['From']}", f"Subject: {mail['Subject']}", ""]
+    for line in body.get_content().splitlines():
+        told += textwrap.wrap(line, _width() - len(INDENT) - 2, break_on_hyphens=False) or [""]
+    for line in told[: 3 + lines]:
+        print(f"{INDENT}| {line}".rstrip())
+    if len(told) > 3 + lines:
+        print(f"{INDENT}| ...")
 
 
 def _first_mail() -> bytes:
@@ -143,10 +245,10 @@ def _inbox_line(raw: bytes) -> str:
     return f"{sender[:28]:<28}  {str(mail['Subject'])[: _width() - 35]}"
 
 
-def _triage(folder: Path, *arguments: str) -> str:
+def _triage(folder: Path, aws: AwsDouble, *arguments: str) -> str:
     """Run the real command line in the temporary folder and show what it prints. Raises when it fails."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "AWS_"))}
-    env |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": str(_width() - len(INDENT))}
+    env |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": str(_width() - len(INDENT))} | aws.env
     done = subprocess.run(  # noqa: S603 - our own command line, with arguments from this file
         [sys.executable, "-m", "triage.cli", *arguments],
         cwd=folder,
@@ -162,7 +264,7 @@ def _triage(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _query(database: Path, sql: str) -> list[tuple[str | None, ...]]:
+def _query(database: Path, sql: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         return connection.execute(f"{sql} ORDER BY id").fetchall()
 

@@ -16,7 +16,7 @@ from parsers.flufl_reader import read_flufl
 from parsers.genuine import authenticity
 from parsers.gmail_notice import read_gmail_notice
 from parsers.mime import Mail, message_ids, moment, open_mail
-from parsers.not_bounces import looks_like_bounce, plainly_no_bounce, why_no_bounce
+from parsers.not_bounces import looks_like_bounce, nothing_found, plainly_no_bounce, why_no_bounce
 from parsers.prose import read_prose
 from parsers.returned import describe, returned_headers
 from parsers.ses import read_ses_mail
@@ -63,13 +63,7 @@ def _parse(data: bytes, relay_hosts: frozenset[str], depth: int) -> Bounce | Not
     attached = _attached_bounce(mail, relay_hosts, depth)
     if attached is not None:
         return attached
-    return other or NotABounce(
-        "not-a-bounce",
-        "no delivery report in it, and nothing that reads like one",
-        message_id=_first(message_ids(mail.headers.raw("message-id"))),
-        sender=mail.sender,
-        subject=mail.subject,
-    )
+    return other or nothing_found(mail)
 
 
 def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce:

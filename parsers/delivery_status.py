@@ -19,7 +19,10 @@ from parsers.smtp_transcript import ADDRESS
 from parsers.speaker import host_in
 
 REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
+MAX_REPORTS = 8
 MAX_RECIPIENTS = 1000
+MAX_BLOCKS = 2 * MAX_RECIPIENTS
+"""Pieces between blank lines that are looked at in all reports of a mail."""
 MICROSOFT = ("exchange", "exchange-online", "outlook")
 MAX_PROSE = 4000
 
@@ -54,7 +57,8 @@ def read_delivery_status(mail: Mail) -> Reading | None:
     reports = [part for part in mail.parts if part.media_type in REPORT_TYPES]
     if not reports:
         return None
-    failures, reporter = read_fields("\n\n".join(part.text() for part in reports), human_text(mail), mail)
+    text = "\n\n".join([part.text() for part in reports[:MAX_REPORTS]])
+    failures, reporter = read_fields(text, human_text(mail), mail)
     return Reading("delivery-status", failures, reporter) if failures else None
 
 
@@ -102,7 +106,7 @@ def _blocks(text: str) -> tuple[Headers | None, list[Headers]]:
     """Split a report in its per-message fields and one block for each recipient."""
     per_message: Headers | None = None
     recipients: list[str] = []
-    for chunk in _BLANK_LINES.split(text.strip("\n")):
+    for chunk in _BLANK_LINES.split(text.strip("\n"), MAX_BLOCKS):
         block = _UNFOLDED.sub("\n ", chunk.strip("\n"))
         lower = block.lower()
         if not lower or lower.isspace():

@@ -11,8 +11,9 @@ from parsers.facts import Failure, Kind, Reading
 from parsers.mime import Mail
 from parsers.prose import holds_a_report, own_addresses
 
-MAX_BYTES = 64 * 1024
-"""Bytes of a mail that are handed over: the detectors look at each line of it, some of them more than once."""
+MAX_LINES = 400
+MAX_LINE = 998
+"""Bytes of a line (RFC 5322 2.1.1). The detectors search each line, some of them in a time that grows with its square."""
 
 
 def read_flufl(mail: Mail) -> Reading | None:
@@ -25,10 +26,11 @@ def read_flufl(mail: Mail) -> Reading | None:
 
     from flufl.bounce import all_failures
 
+    lines = [line[:MAX_LINE] for line in mail.data[: MAX_LINES * MAX_LINE].split(b"\n", MAX_LINES)[:MAX_LINES]]
     # It logs a traceback for each of its detectors that stumbles; a mail that nobody can read is no news.
     logging.getLogger("flufl.bounce").disabled = True
     try:
-        temporary, permanent = all_failures(message_from_bytes(mail.data[:MAX_BYTES]))
+        temporary, permanent = all_failures(message_from_bytes(b"\n".join(lines)))
     except Exception:  # a bug of theirs on a hostile mail must not end our run
         return None
     own = own_addresses(mail)

@@ -19,6 +19,8 @@ MAX_DEPTH = 12
 """Multiparts inside multiparts that are followed; real bounces reach 4 (a report inside a forwarded mail)."""
 MAX_PARTS = 200
 """Parts of one mail that are looked at; what comes after is only counted as body of the mail."""
+MAX_BOUNDARIES = 1000
+"""Lines of one multipart that look like its boundary."""
 MAX_HEADER_BYTES = 128 * 1024
 MAX_TEXT_BYTES = 256 * 1024
 """Bytes of one part that are decoded to text: the reason of a failure stands in the first screens, or nowhere."""
@@ -26,6 +28,8 @@ MAX_TEXT_BYTES = 256 * 1024
 # RFC 5322 2.2: a field name is printable ASCII without colon; a value goes on while lines begin with white space.
 _FIELD = re.compile(r"^([!-9;-~]{1,100}+)[ \t]*+:(.*+(?:\n[ \t].*+)*+)", re.MULTILINE)
 _FOLD = re.compile(r"\n[ \t]+")
+# QUIRK(mbox): the separator line, and blank lines that copy and paste leaves before the first header.
+_BEFORE_HEADER = re.compile(rb"(?:\n++|>?From [^\n]*+\n){1,9}")
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"([^"\\\n]*(?:\\.[^"\\\n]*)*)"|([^\s;"]+))')
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?)")
@@ -178,13 +182,8 @@ def _begin(data: bytes) -> tuple[bytes, int]:
     """The mail with LF line ends, and where its header begins."""
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    start = 0
-    while data.startswith((b"\n", b"From ", b">From "), start):
-        # QUIRK(mbox): the separator line, and blank lines that copy and paste leaves before the first header.
-        line_end = data.find(b"\n", start)
-        if line_end < 0:
-            break
-        start = line_end + 1
+    before = _BEFORE_HEADER.match(data)
+    start = before.end() if before is not None else 0
     return data, start + 3 if data.startswith(b"\xef\xbb\xbf", start) else start
 
 
@@ -231,22 +230,25 @@ def _collect(data: bytes, part: Part, leaves: list[Part], depth: int) -> None:
 
 def _spans(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple[int, int]]:
     """The spans between boundary lines (RFC 2046 5.1.1); a missing last boundary ends with the data."""
-    delimiter = b"--" + boundary
+    delimiter = b"\n--" + boundary
     length = len(delimiter)
     opened: int | None = None
-    at = start if data.startswith(delimiter, start) else data.find(b"\n" + delimiter, start, end) + 1
-    while at > 0 or (at == 0 and start == 0 and opened is None and data.startswith(delimiter)):
-        after = at + length
-        line_end = data.find(b"\n", after, end)
-        tail = data[after : line_end if line_end >= 0 else end]
-        if not tail.strip() or tail.startswith(b"--"):
+    # One byte before the body: the line end before its first line, which may be a boundary.
+    at = data.find(delimiter, max(0, start - 1), end)
+    for _ in range(MAX_BOUNDARIES):
+        if at < 0:
+            break
+        line_end = data.find(b"\n", at + length, end)
+        tail = data[at + length : line_end if line_end >= 0 else end]
+        is_last = tail.startswith(b"--")
+        if is_last or not tail.strip():
             if opened is not None:
-                yield opened, max(opened, at - 1)
-            opened = None if tail.startswith(b"--") else line_end + 1
-            if opened is None or line_end < 0:
+                yield opened, max(opened, at)
+            if is_last or line_end < 0:
                 return
+            opened = line_end + 1
         # else: the boundary is the beginning of a longer one: not ours.
-        at = data.find(b"\n" + delimiter, max(after - 1, start), end) + 1
+        at = data.find(delimiter, at + length - 1, end)
     if opened is not None:
         yield opened, end
 

@@ -36,7 +36,7 @@ _REPLY_OR_FORWARD = re.compile(
 _AWAY = re.compile("|".join(AWAY_SUBJECTS), re.IGNORECASE)
 
 _DAEMON = re.compile(DAEMONS, re.IGNORECASE)
-_DAEMON_NAME = re.compile("|".join(DAEMON_NAMES), re.IGNORECASE)
+
 _RECEIPT_SUBJECT = re.compile(
     r"(?:read|not read|gelesen|ungelesen|lu|non lu|leído|letto|lido|lida|gelezen|läst|прочитано|已读|開封済み)\s?:",
     re.IGNORECASE,
@@ -47,10 +47,11 @@ _DMARC_FILE = re.compile(r"[\w.-]+![\w.-]+!\d{6,}!\d{6,}(?:!\w+)?\.(?:xml|zip|gz
 _LINK = re.compile(rb"<a\s[^<>]{0,400}href\s*=\s*[\"']?(?:3D)?[\"']?https?:", re.IGNORECASE)
 
 
-# Subjects of what is read, or told, otherwise; the last one is Outlook.com's complaint (feedback.py).
-_OTHER_SUBJECTS = (_AWAY, _RECEIPT_SUBJECT, _DMARC_SUBJECT, re.compile("complaint about message from", re.IGNORECASE))
-# Types without a place for a report or an attached mail.
+
+# Types of mails without a place for a report or an attached mail.
 _LETTERS = ("text/plain", "text/html", "multipart/alternative", "multipart/related")
+_ZIPPED = ("application/zip", "application/gzip", "application/x-zip-compressed", "application/x-gzip")
+_TELLING_TYPES = ("text/calendar", "text/rfc822-headers", *_ZIPPED)
 _NEEDS_A_LOOK = frozenset(
     {
         "auto-submitted",
@@ -66,23 +67,38 @@ _NEEDS_A_LOOK = frozenset(
 
 
 def plainly_no_bounce(mail: Mail) -> NotABounce | None:
-    """What a letter or a newsletter is, where its header alone leaves no doubt; None where the rest must be looked at.
+    """What a mail is that has no sign of a bounce, of a machine's report or an automatic reply; None where it has one.
 
-    Most of a mailbox is told by it, in a fraction of the time that opening the parts of a mail takes. The answer is that
-    of `why_no_bounce`.
+    Most of a mailbox is told by it from the header, in a fraction of the time that all readers would take to say the
+    same.
     """
     headers = mail.headers
-    if mail.media_type not in _LETTERS or headers.has_any(_NEEDS_A_LOOK) or has_null_sender(mail):
+    if headers.has_any(_NEEDS_A_LOOK) or (headers.raw("precedence") or "")[:4].lower() == "auto":
         return None
-    written_by = headers.get("from") or ""
-    if _DAEMON_NAME.search(written_by) is not None or "sns.amazonaws.com" in written_by or is_daemon(written_by):
+    sender = mail.sender or ""
+    if not sender or _DAEMON.match(sender) is not None or sender.endswith("sns.amazonaws.com"):
         return None
     subject = mail.subject or ""
-    if speaks_of_failure(subject) or any(pattern.match(subject) is not None for pattern in _OTHER_SUBJECTS):
+    if has_null_sender(mail) or speaks_of_failure(subject) or _is_other_subject(subject):
         return None
-    if (headers.raw("precedence") or "")[:4].lower() == "auto":
+    if says((headers.get("from") or "").lower(), DAEMON_NAMES):
         return None
-    return _letter_or_list(mail)
+    answer = _letter_or_list(mail)
+    if mail.media_type in _LETTERS:
+        if answer is None and b"text/calendar" in mail.data:
+            return None
+    else:
+        for part in mail.parts:
+            if part.media_type.startswith("message/") or part.media_type in _TELLING_TYPES:
+                return None
+    if answer is None and address(headers.raw("return-path")) is None and _words_of_failure(mail) is not None:
+        return None  # with a return address it would be no notification (RFC 5321 4.5.5)
+    return answer or nothing_found(mail)
+
+
+def nothing_found(mail: Mail) -> NotABounce:
+    """The answer for a mail that nobody finds anything in."""
+    return _answer(mail, "not-a-bounce", "no delivery report in it, and nothing that reads like one")
 
 
 def why_no_bounce(mail: Mail) -> NotABounce | None:
@@ -153,11 +169,25 @@ def looks_like_bounce(mail: Mail) -> str | None:
     return f"it says “{words}”" if words is not None else None
 
 
+# Asked of the same subject more than once.
 @lru_cache(maxsize=8)
 def speaks_of_failure(subject: str) -> bool:
     """Whether a subject is one of a bounce."""
     lower = subject.lower()
-    return any(root in lower and re.search(pattern, lower) is not None for root, pattern in BOUNCE_SUBJECTS)
+    for root, pattern in BOUNCE_SUBJECTS:
+        if root in lower and re.search(pattern, lower) is not None:
+            return True
+    return False
+
+
+def _is_other_subject(subject: str) -> bool:
+    """Whether a subject is one of an automatic reply, a receipt, a DMARC report, or Outlook.com's complaint."""
+    return (
+        _AWAY.match(subject) is not None
+        or _RECEIPT_SUBJECT.match(subject) is not None
+        or _DMARC_SUBJECT.match(subject) is not None
+        or subject[:9].lower() == "complaint"
+    )
 
 
 def is_daemon(sender: str | None) -> bool:
@@ -167,7 +197,7 @@ def is_daemon(sender: str | None) -> bool:
     found = address(sender)
     if found is not None:
         return _DAEMON.match(found) is not None
-    return _DAEMON.match(sender.strip(" <>\"'") + "@") is not None or _DAEMON_NAME.search(sender) is not None
+    return _DAEMON.match(sender.strip(" <>\"'") + "@") is not None or says(sender.lower(), DAEMON_NAMES)
 
 
 def has_null_sender(mail: Mail) -> bool:
@@ -195,12 +225,7 @@ def _machine_report(mail: Mail) -> str | None:
     for part in mail.parts:
         if part.media_type == "text/calendar":
             return "an invitation, or the answer to one (text/calendar)"
-        if part.media_type in (
-            "application/zip",
-            "application/gzip",
-            "application/x-zip-compressed",
-            "application/x-gzip",
-        ):
+        if part.media_type in _ZIPPED:
             name = part.parameters.get("name") or part.headers.raw("content-disposition") or ""
             if _DMARC_FILE.search(name) is not None:
                 return "a DMARC aggregate report (the name of its attachment)"
@@ -269,7 +294,7 @@ def _dressed_as_bounce(mail: Mail, sender: str) -> str | None:
     if has_null_sender(mail) or address(mail.headers.raw("return-path")) is None:
         return None
     name = mail.headers.get("from") or ""
-    claims = is_daemon(mail.headers.raw("from")) or _DAEMON_NAME.search(name.replace(sender, "")) is not None
+    claims = is_daemon(mail.headers.raw("from")) or says(name.replace(sender, "").lower(), DAEMON_NAMES)
     if not claims and not speaks_of_failure(mail.subject or ""):
         return None
     if any(part.media_type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts):

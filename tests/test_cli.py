@@ -312,7 +312,11 @@ def test_a_reader_that_has_seen_enough_is_no_error(home: Home) -> None:
 def test_a_run_tells_its_totals_and_a_second_one_is_quiet(home: Home) -> None:
     home.copy(ALIAS, EXCHANGE)
     first = home.triage("run", "--mailbox", "mails")
-    assert (first.returncode, first.stdout, first.stderr) == (0, "2 new mails: 2 verdicts, 0 no bounce.\n", "")
+    assert (first.returncode, first.stdout, first.stderr) == (
+        0,
+        "2 new mails: 2 verdicts, 0 no bounce; 1 incident opened.\n",
+        "",
+    )
     second = home.triage("run", "--mailbox", "mails")
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
     said = home.triage("run", "--mailbox", "mails", "--verbose")
@@ -437,7 +441,7 @@ def test_headings_stand_out_on_a_terminal_that_wants_it(judged: Home) -> None:
     assert "\x1b" not in judged.triage("report", "--since", "900w").stdout
 
 
-IMPATIENT = "from triage import cli; cli.PROGRESS_AFTER_SECONDS = -1.0; raise SystemExit(cli.main())"
+IMPATIENT = "from triage import cli, cli_shared as s; s.PROGRESS_AFTER_SECONDS = -1.0; raise SystemExit(cli.main())"
 
 
 def test_long_work_shows_a_bar_on_a_terminal_and_none_in_cron(home: Home) -> None:
@@ -445,7 +449,7 @@ def test_long_work_shows_a_bar_on_a_terminal_and_none_in_cron(home: Home) -> Non
     code, text = home.on_terminal("run", "--mailbox", "mails", program=("-c", IMPATIENT))
     assert code == 0
     assert "Reading mails" in text
-    assert text.splitlines()[-1].endswith("2 new mails: 2 verdicts, 0 no bounce.")
+    assert text.splitlines()[-1].endswith("2 new mails: 2 verdicts, 0 no bounce; 1 incident opened.")
     again = home.triage("run", "--mailbox", "mails", program=("-c", IMPATIENT))
     assert (again.stdout, again.stderr) == ("", "")
 

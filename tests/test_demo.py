@@ -37,19 +37,37 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float, Path]:
 
 def test_the_demo_tells_the_story(demo: tuple[str, float, Path]) -> None:
     output, seconds, temporary = demo
-    titles = re.findall(r"^(\d)\. ", output, re.MULTILINE)
-    assert titles == ["1", "2", "3", "4", "5", "6"]
+    titles = re.findall(r"^(\d+)\. ", output, re.MULTILINE)
+    assert titles == [str(number) for number in range(1, 11)]
     for recipient, category, cause, _, _ in WANTED:
         assert re.search(rf"{re.escape(recipient)} +{category} +{cause}", output), recipient
-    labels = output.partition("4. The labels")[2].partition("5. What")[0]
+    labels = output.partition("5. The labels")[2].partition("6. One")[0]
     assert len(re.findall(r"^ +Bounce/", labels, re.MULTILINE)) == 2
     assert "ON YOUR SIDE" in output
     assert seconds < 60
     assert list(temporary.iterdir()) == [], "left behind"
 
 
+def test_the_demo_shows_why_who_was_told_and_that_it_is_over(demo: tuple[str, float, Path]) -> None:
+    output = " ".join(demo[0].replace("|", " ").split())
+    evidence = output.partition("4. The evidence")[2].partition("5. The labels")[0]
+    assert re.search(r"1 own-side key AKIA…\w\w was made inactive on .*; first failure", evidence)
+    assert re.search(r"3 ses-event Send .*; Bounce .* RESOLVER\.ADR\.RecipientNotFound", evidence)
+    assert "because of this very mail" in evidence
+    incidents = output.partition("6. One repair")[2].partition("7. The alert")[0]
+    assert incidents.count("OPEN") == 1
+    assert "2 bounces; hit: marcus@bayside-catering.example and dana@harborview-events.example" in incidents
+    alert = output.partition("7. The alert")[2].partition("8. What")[0]
+    assert "Subject: Broken: mail from admin@queenofsandiego.com does not leave" in alert
+    assert "What to click: https://mail.google.com/" in alert
+    end = output.partition("10. The owner")[2]
+    assert "1 incident closed; 1 alert delivered" in end
+    assert "Subject: Repaired: mail from admin@queenofsandiego.com leaves again" in end
+    assert "How long: broken for 2 days" in end
+
+
 def test_the_second_run_is_quiet_and_cheap(demo: tuple[str, float, Path]) -> None:
-    last = demo[0].partition("6. Once more")[2]
+    last = demo[0].partition("9. Once more")[2].partition("10. ")[0]
     assert "(no output)" in last
     cost = re.search(r"It cost (\d+) requests? to\s+Gmail\s+and\s+(\d+)\s+of", last)
     assert cost is not None

@@ -211,7 +211,10 @@ def test_desktop_end_to_end(double: GmailDouble, tmp_path: Path) -> None:
     )
     browser.join(5)
     assert b"go back to the terminal" in pages[0]
-    asked = parse_qs(urlsplit(shown[-1]).query)
+    asked = parse_qs(urlsplit(next(line for line in shown if line.startswith("http"))).query)
+    port = urlsplit(asked["redirect_uri"][0]).port
+    assert any(f"ssh -L {port}:127.0.0.1:{port}" in line for line in shown), "no browser came up here"
+    assert any("--headless" in line for line in shown)
     assert asked["redirect_uri"][0].startswith("http://127.0.0.1:")
     assert (asked["access_type"], asked["prompt"]) == (["offline"], ["consent"])
     with connect_to(double, tmp_path / "token.json") as gmail:

@@ -14,7 +14,7 @@ from typing import Any
 
 from remediation.suggest import clean
 from triage.display import ACTOR_WORDS, counted, shown, span_words, when_words
-from triage.incidents import SIGNS, Incident, duration_words, headline
+from triage.incidents import Incident, duration_words, headline
 
 MOST_PEOPLE = 10
 MOST_STEPS = 8
@@ -68,7 +68,7 @@ def clicks(incident: Incident) -> str | None:
     """The page on which the repair is made, and what to look for there; None: it is not made on one page."""
     if incident.kind == "alias":
         beside = f' beside {clean(incident.sender)} choose "edit info"' if incident.sender else ' choose "edit info"'
-        return f'https://mail.google.com/mail/u/0/#settings/accounts - under "Send mail as"{beside}'
+        return f'https://mail.google.com/mail/#settings/accounts - under "Send mail as"{beside}'
     if incident.kind == "ses" and incident.place and _REGION.fullmatch(incident.place):
         page = "account" if " account " in incident.key else "identities"
         return f"https://{incident.place}.console.aws.amazon.com/ses/home?region={incident.place}#/{page}"
@@ -102,9 +102,9 @@ def account(incident: Incident, facts: Facts, at: datetime) -> Iterator[str]:
 
 
 def _over(incident: Incident, facts: Facts) -> Iterator[str]:
-    why = SIGNS.get(incident.closed_by or "", "")
+    by_hand = "closed by hand: " if incident.closed_by == "by-hand" else ""
     yield f"It is over: {incident.title} ({incident.cause})."
-    yield f"What shows it: {why}, {when_words(incident.closed_at)}: {clean(incident.closed_why or '')}."
+    yield f"What shows it: {by_hand}{clean(incident.closed_why or '')}, {when_words(incident.closed_at)}."
     yield f"How long: {duration_words(incident)}; first bounce {when_words(incident.first_at)}."
     yield from _who(incident, facts)
     yield "These mails did not arrive: send again what still matters."

@@ -7,9 +7,8 @@ SES look-up, no database, and never asks anybody.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from parsers.facts import Bounce, Failure, Genuine, Kind, NotABounce, NotKind, Original
 from remediation import Actor, Side, load_causes
@@ -39,8 +38,7 @@ _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
 _GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Our judgement of one failed recipient, or of a mail that is no bounce. The fields of a verdict record."""
 
     source: str

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from triage.cli_audit import audit, check_address
+from triage.cli_browse import browse
 from triage.cli_credentials import credentials
+from triage.cli_doctor import doctor
 from triage.cli_incidents import incidents
+from triage.cli_owner import auth, rejudge, schedule, undo
 from triage.cli_report import report
+from triage.cli_resend import resend
+from triage.cli_shared import now, options, progress_bar, read_settings, width_of_screen, write_json
 from triage.errors import TriageError, UsageError
 
-if TYPE_CHECKING:
-    from triage.config import Settings
-
-PROGRESS_AFTER_SECONDS = 1.0
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
 
@@ -58,12 +56,6 @@ def _span(text: str) -> timedelta:
     return parse_span(text)
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Global options count before the command and after it."""
-    if value:
-        setattr(ctx.ensure_object(Asked), param.name or "", value)
-
-
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value:
         return
@@ -76,26 +68,8 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.exit()
 
 
-def _global_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    config = click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        help="Settings file, instead of ./triage.toml.",
-        expose_value=False,
-        callback=_keep,
-    )
-    verbose = click.option(
-        "--verbose",
-        is_flag=True,
-        help="Say more, and show the details of an error.",
-        expose_value=False,
-        callback=_keep,
-    )
-    return config(verbose(command))
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@_global_options
+@options
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
     """Tell why a mail bounced, whose move it is, and how to fix it.
@@ -111,7 +85,7 @@ def cli() -> None:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--jsonl", is_flag=True, help="One JSON object per failed recipient, instead of a table.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to work in.")
-@_global_options
+@options
 def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
     """Judge mails from files, without database or network.
 
@@ -127,10 +101,10 @@ def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     render = json_line if jsonl else partial(table_row, width=width)
     total, counts, unreadable = 0, Counter[tuple[str, str | None]](), 0
-    write = _write_json if jsonl else _write
+    write = write_json if jsonl else _write
     if not jsonl:
         _write(table_head(width))
-    with _progress("Judging mails", is_wanted=not sys.stdout.isatty()) as progress:
+    with progress_bar("Judging mails", is_wanted=not sys.stdout.isatty()) as progress:
         for block in judge_mails(mails, render, jobs):
             write(block.text)
             total += block.mails
@@ -146,21 +120,26 @@ def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
 
 @cli.command()
 @click.argument("what", metavar="ID|FILE")
-@_global_options
+@click.option(
+    "--for-admin", is_flag=True, help="Instead, a ready message to the people who run the recipient's mail server."
+)
+@options
 @click.pass_obj
-def explain(asked: Asked, what: str) -> int:
+def explain(asked: Asked, what: str, for_admin: bool) -> int:
     """Tell everything known about one mail, and why it was judged so.
 
     FILE is a mail, one mail of an mbox as FILE#NUMBER, or - for standard input. ID is looked up in the database: the
     number of a verdict (as in the report), a Gmail message id, or the Message-ID of the bounce or of the returned mail.
     """
-    from triage.explain_lookup import explain_file, explain_stored, names_a_file
+    from triage.explain_lookup import admin_lines, explain_file, explain_stored, names_a_file
 
-    if names_a_file(what):
-        lines = explain_file(what, sys.stdin.buffer, _width())
+    if for_admin:
+        lines = admin_lines(what, sys.stdin.buffer, read_settings(asked).database, width_of_screen())
+    elif names_a_file(what):
+        lines = explain_file(what, sys.stdin.buffer, width_of_screen())
     else:
-        lines = explain_stored(what, _settings(asked).database, _width())
-    _say(lines, has_headings=True)
+        lines = explain_stored(what, read_settings(asked).database, width_of_screen())
+    _say(lines, has_headings=not for_admin)
     return 0
 
 
@@ -171,7 +150,7 @@ def explain(asked: Asked, what: str) -> int:
 )
 @click.option("--since", type=_span, metavar="SPAN", help="Look further back than the last run did: 12h, 30d, 8w.")
 @click.option("--probe", is_flag=True, help="When an alias failed, try one login with the stored credentials.")
-@_global_options
+@options
 @click.pass_obj
 def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | None, probe: bool) -> int:
     """Read the mailbox, judge what is new, record it and label its threads.
@@ -186,18 +165,18 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
 
     if since and paths:
         raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
-    settings = _settings(asked)
+    settings = read_settings(asked)
     settings = replace(settings, probe=True) if probe else settings
-    start = _now() - since if since else None
-    with _progress("Reading mails") as progress:
+    start = now() - since if since else None
+    with progress_bar("Reading mails") as progress:
         if dry_run and paths:
             plan = worker.dry_run_local(settings, paths, stdin=sys.stdin.buffer, progress=progress)
         elif dry_run:
-            plan = worker.dry_run(settings, _now, since=start, progress=progress)
+            plan = worker.dry_run(settings, now, since=start, progress=progress)
         elif paths:
-            summary = worker.run_local(settings, _now, paths, stdin=sys.stdin.buffer, progress=progress)
+            summary = worker.run_local(settings, now, paths, stdin=sys.stdin.buffer, progress=progress)
         else:
-            summary = worker.run(settings, _now, since=start, progress=progress)
+            summary = worker.run(settings, now, since=start, progress=progress)
     if dry_run:
         summary = plan.summary
         _say(planned_words(plan))
@@ -208,7 +187,13 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
     for line in summary.not_told if asked.verbose else ():
         _warn(f"Not told: {line}")
     was_quiet = not (
-        summary.new or summary.failed or summary.actions or summary.judged or summary.closed or summary.alerts
+        summary.new
+        or summary.failed
+        or summary.actions
+        or summary.notes
+        or summary.judged
+        or summary.closed
+        or summary.alerts
     )
     if not was_quiet or asked.verbose or sys.stdout.isatty():
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
@@ -216,37 +201,17 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
     return 1 if summary.failed else 0
 
 
-@cli.command()
-@click.option("--headless", is_flag=True, help="The browser is on another computer: show an address, take one back.")
-@click.option("--port", type=click.IntRange(1024, 65535), help="Port the browser returns to, else any free one.")
-@_global_options
-@click.pass_obj
-def auth(asked: Asked, headless: bool, port: int | None) -> int:
-    """Sign in to Google once and keep the permission in the token file.
-
-    Needs credentials.json, the OAuth client file as downloaded from Google (see "Set up" in the README). Asks for one
-    permission, gmail.modify: read, label, insert. Nothing can be deleted for good with it.
-    """
-    from triage.gmail_auth import authorize
-
-    settings = _settings(asked)
-    authorize(
-        settings.credentials,
-        settings.token,
-        headless=headless,
-        paste=lambda prompt: str(click.prompt(prompt.rstrip(": "), type=str)),
-        show=lambda line: _say([line]),
-        port=port,
-    )
-    _say([f"Signed in. The permission is kept in {settings.token}, readable by you only. Next: triage run"])
-    return 0
-
-
 cli.add_command(audit)
+cli.add_command(auth)
 cli.add_command(check_address)
 cli.add_command(credentials)
+cli.add_command(doctor)
 cli.add_command(incidents)
+cli.add_command(rejudge)
+cli.add_command(schedule)
+cli.add_command(undo)
 cli.add_command(report)
+cli.add_command(resend)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -295,20 +260,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _settings(asked: Asked) -> Settings:
-    from triage.config import load_settings
-
-    if asked.verbose:
-        import logging
-
-        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    return load_settings(asked.config, os.environ)
-
-
 def _say(lines: Iterable[str], *, has_headings: bool = False) -> None:
     """Write lines; on a terminal that wants it, those without indent are headings."""
     is_bold = has_headings and _is_coloured()
@@ -322,14 +273,6 @@ def _is_coloured() -> bool:
 
 def _write(text: str) -> None:
     sys.stdout.write(text)
-    if sys.stdout.isatty():
-        sys.stdout.flush()
-
-
-def _write_json(text: str) -> None:
-    """JSON is UTF-8 (RFC 8259 8.1), whatever the terminal; a lone surrogate becomes the escape it has in ASCII."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     if sys.stdout.isatty():
         sys.stdout.flush()
 
@@ -350,41 +293,6 @@ def _traceback() -> None:
     import traceback
 
     traceback.print_exc()
-
-
-def _width() -> int:
-    """Columns of the terminal, 80 without one; longer lines than 100 do not read well."""
-    import shutil
-
-    return min(shutil.get_terminal_size().columns, 100)
-
-
-@contextmanager
-def _progress(what: str, *, is_wanted: bool = True) -> Iterator[Callable[[int, int | None], None]]:
-    """A function to call with (done, of how many or None); shows a bar on a terminal once the work has become long."""
-    if not (is_wanted and sys.stderr.isatty()):
-        yield lambda done, total: None
-        return
-    started = time.monotonic()
-    bars: list[Any] = []
-
-    def show(done: int, total: int | None) -> None:
-        if not bars and time.monotonic() - started > PROGRESS_AFTER_SECONDS:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            bars.append(Progress(*columns, console=Console(stderr=True), transient=True))
-            bars[0].start()
-            bars[0].add_task(what, total=total)
-        if bars:
-            bars[0].update(bars[0].task_ids[0], completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        for bar in bars:
-            bar.stop()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli_shared import now, options, read_settings, say
+from triage.cli_shared import now, options, read_settings, say, width_of_screen, write_json
 from triage.errors import ConfigError, TryLater, UsageError
 
 if TYPE_CHECKING:
@@ -65,11 +65,9 @@ def report(
         if opens:
             _open(written)
     elif wanted == "text":
-        _say_text(_rendered(model, wanted, _width()))
+        _say_text(_rendered(model, wanted, width_of_screen()))
     else:  # HTML and JSON are UTF-8 whatever the terminal is; a lone surrogate becomes the escape it has in ASCII
-        sys.stdout.flush()
-        sys.stdout.buffer.write(_rendered(model, wanted, 100).encode("utf-8", "backslashreplace"))
-        sys.stdout.buffer.flush()
+        write_json(_rendered(model, wanted, 100))
     return 0
 
 
@@ -153,9 +151,3 @@ def _say_text(text: str) -> None:
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for line in text.splitlines():
         click.echo(click.style(line, bold=True) if is_coloured and line[:1].strip() else line)
-
-
-def _width() -> int:
-    import shutil
-
-    return min(shutil.get_terminal_size().columns, 100)

@@ -5,7 +5,10 @@ Must import next to nothing: `triage --help` pays for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,8 @@ from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater
 if TYPE_CHECKING:
     from remediation.rotation_steps import Failed
     from triage.config import Settings
+
+PROGRESS_AFTER_SECONDS = 1.0
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -90,3 +95,46 @@ def as_error(failed: Failed) -> TriageError:
     if failed.will_pass:
         return TryLater(failed.why, failed.todo)
     return (CredentialsDead if failed.lacks_permission else ConfigError)(failed.why, failed.todo)
+
+
+def write_json(text: str) -> None:
+    """JSON is UTF-8 (RFC 8259 8.1), whatever the terminal; a lone surrogate becomes the escape it has in ASCII."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    if sys.stdout.isatty():
+        sys.stdout.flush()
+
+
+def width_of_screen() -> int:
+    """Columns of the terminal, 80 without one; longer lines than 100 do not read well."""
+    import shutil
+
+    return min(shutil.get_terminal_size().columns, 100)
+
+
+@contextmanager
+def progress_bar(what: str, *, is_wanted: bool = True) -> Iterator[Callable[[int, int | None], None]]:
+    """A function to call with (done, of how many or None); shows a bar on a terminal once the work has become long."""
+    if not (is_wanted and sys.stderr.isatty()):
+        yield lambda done, total: None
+        return
+    started = time.monotonic()
+    bars: list[Any] = []
+
+    def show(done: int, total: int | None) -> None:
+        if not bars and time.monotonic() - started > PROGRESS_AFTER_SECONDS:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            bars.append(Progress(*columns, console=Console(stderr=True), transient=True))
+            bars[0].start()
+            bars[0].add_task(what, total=total)
+        if bars:
+            bars[0].update(bars[0].task_ids[0], completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.stop()

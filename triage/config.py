@@ -156,7 +156,7 @@ def load_settings(
     `config_path` (or TRIAGE_CONFIG) must exist when named; otherwise ./triage.toml and the user's configuration folder
     are tried. Relative paths count from the file that names them, else from the working folder. Raises ConfigError.
     """
-    config_file = _find_config(config_path, env)
+    config_file = find_config(config_path, env)
     folder = config_file.parent if config_file else _user_folder()
     values: dict[str, Any] = {
         name: folder / f.metadata["default"] for name, f in SETTINGS.items() if "default" in f.metadata
@@ -199,7 +199,8 @@ def _user_folder() -> Path:
     return platformdirs.user_config_path("bounce-triage", appauthor=False)
 
 
-def _find_config(config_path: Path | None, env: Mapping[str, str]) -> Path | None:
+def find_config(config_path: Path | None, env: Mapping[str, str]) -> Path | None:
+    """The triage.toml that counts, None without one. Raises ConfigError for one that is named and not there."""
     named = config_path or (Path(env[CONFIG_VARIABLE]) if env.get(CONFIG_VARIABLE) else None)
     if named:
         named = named.expanduser().absolute()

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from parsers import Bounce, NotABounce, parse
 from parsers.mime import open_mail
+from parsers.returned import returned_headers
 from parsers.trail import Hop, received_trail
 from remediation import load_causes
 from triage import store, store_events
@@ -19,6 +20,7 @@ from triage.classify import classify
 from triage.errors import UsageError
 from triage.events import read_again
 from triage.explain import explain
+from triage.for_admin import admin_message, why_no_message
 from triage.mailbox import LocalMail, read_mails
 
 MOST_MAILS = 10
@@ -62,6 +64,51 @@ def explain_stored(ident: str, database: Path, width: int) -> list[str]:
             "Give a file, or a number from `triage report`, a Gmail message id or a Message-ID.",
         )
     return lines
+
+
+def admin_lines(name: str, stdin: BinaryIO, database: Path, width: int) -> list[str]:
+    """The ready messages to the recipients' administrators about one mail, or about one verdict by its number.
+
+    Raises UsageError where there is no such mail, or none of its failures is of the other side.
+    """
+    if names_a_file(name):
+        mail = _one_mail(name, stdin)
+        records = [verdict.record() for verdict in classify(parse(mail.data), mail.source)]
+        found: list[tuple[bytes | None, list[dict[str, Any]]]] = [(mail.data, records)]
+    else:
+        found = _stored_records(name, database)
+    lines: list[str] = []
+    reasons: list[str] = []
+    for raw, records in found:
+        headers = None if raw is None else returned_headers(open_mail(raw))
+        hops = [] if raw is None or headers is None else received_trail(raw)
+        for record in records:
+            if why := why_no_message(record):
+                reasons.append(why)
+                continue
+            lines += ["", "-" * 20, ""] if lines else []
+            lines += admin_message(record, load_causes().get(record["cause"] or ""), headers, hops, width)
+    if not lines:
+        why = reasons[0] if reasons else f"There is no such mail in {database}."
+        raise UsageError(
+            f"There is nothing to write to an administrator about {name!r}. {why}", f"`triage explain {name}`"
+        )
+    return lines
+
+
+def _stored_records(ident: str, database: Path) -> list[tuple[bytes | None, list[dict[str, Any]]]]:
+    """(bytes, records) of the stored mails meant; only the one record where `ident` is the number of a verdict."""
+    db = store.open_readonly(database)
+    if db is None:
+        return []
+    with closing(db):
+        found = [
+            (store.read_raw(db, row["id"]), store.verdicts_of(db, row["id"]))
+            for row in store.find_mails(db, ident)[:MOST_MAILS]
+        ]
+    number = int(ident) if ident.isdecimal() and len(ident) < 15 else None
+    one = [(raw, [record for record in records if record["id"] == number]) for raw, records in found]
+    return one if any(records for _, records in one) else found
 
 
 def _one_mail(name: str, stdin: BinaryIO) -> LocalMail:

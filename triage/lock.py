@@ -33,3 +33,17 @@ def locked(database: Path) -> Iterator[None]:
 def lock_file(database: Path) -> Path:
     """Where the lock of a database lies."""
     return database.with_name(f"{database.name}.lock")
+
+
+def is_locked(database: Path) -> bool:
+    """Whether a command is at work on this database at this moment. Leaves no file behind where there was none."""
+    from filelock import FileLock, Timeout
+
+    path = lock_file(database)
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, mode=0o600):
+            return False
+    except Timeout:
+        return True

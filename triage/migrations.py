@@ -9,6 +9,8 @@ from __future__ import annotations
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from triage.views import VIEWS
+
 migrations = Migrations("triage")
 
 
@@ -350,7 +352,7 @@ def m010_incidents(db: Database) -> None:
     )
     db.execute("CREATE INDEX alerts_planned ON alerts (id) WHERE state = 'planned'")
     # What got through: how an incident finds the first sign that it is over.
-    db.execute("CREATE INDEX events_accepted ON events (sender, sent_at) WHERE kind IN ('Send', 'Delivery')")
+    db.execute("CREATE INDEX events_accepted ON events (sender, path, sent_at) WHERE kind IN ('Send', 'Delivery')")
     db.execute(
         "CREATE INDEX events_delivered ON events (substr(recipient, instr(recipient, '@') + 1), at)"
         " WHERE kind = 'Delivery'"
@@ -367,6 +369,7 @@ def m010_incidents(db: Database) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN opened INTEGER /* incidents that opened */")
     db.execute("ALTER TABLE runs ADD COLUMN closed INTEGER /* incidents that closed */")
     db.execute("ALTER TABLE runs ADD COLUMN alerts INTEGER /* alerts delivered */")
+    db.execute("ALTER TABLE runs ADD COLUMN not_told TEXT /* why alerts could not be delivered; NULL: none failed */")
 
 
 @migrations()
@@ -451,3 +454,10 @@ def m030_notes(db: Database) -> None:
     db.execute("ALTER TABLE actions ADD COLUMN undone_at TEXT /* UTC: taken back by `undo`; NULL: it was not */")
     db.execute("CREATE INDEX actions_by_target ON actions (target, kind)")
     db.execute("ALTER TABLE runs ADD COLUMN notes INTEGER /* notes written */")
+
+
+@migrations()
+def m040_views(db: Database) -> None:
+    """The questions people ask, for plain sqlite3 and for `triage browse`; the text is in views.py."""
+    for name, view in VIEWS.items():
+        db.execute(f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}")

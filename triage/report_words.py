@@ -316,7 +316,8 @@ def _outcome(one: Mapping[str, Any]) -> str:
         return f"stopped: {shown(one['error'])}"
     if one["finished_at"] is None:
         return "did not come to its end: it is at work, or was killed"
-    return totals_words(one)
+    untold = f" Not told to anybody yet: {shown(one['not_told'])}." if one.get("not_told") else ""
+    return totals_words(one) + untold
 
 
 def totals_words(one: Mapping[str, Any]) -> str:

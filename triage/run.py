@@ -117,7 +117,8 @@ def run(
         totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes)
         totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, not_told=told.problems)
         summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
-        store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=summary.not_looked_up)
+        away, untold = summary.not_looked_up, summary.not_told
+        store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=away, not_told=untold)
         return summary
 
 

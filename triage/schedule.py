@@ -37,7 +37,7 @@ Description=Read the bounces of a Gmail mailbox and say why each failed
 
 [Service]
 Type=oneshot
-ExecStart={" ".join(map(_systemd_word, [*command, "run"]))}
+ExecStart={_exec_start([*command, "run"])}
 # {SUCCESS_TOO}: another run is at work, or Gmail is away; the next run will do.
 SuccessExitStatus={SUCCESS_TOO}
 UMask=0077
@@ -95,7 +95,9 @@ def _cron_command(words: Sequence[str]) -> str:
     return shlex.join(words).replace("%", "\\%")
 
 
-def _systemd_word(word: str) -> str:
-    """A word of ExecStart (systemd.service(5), systemd.unit(5)): quoted, specifiers and variables made plain text."""
-    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return plain if plain == word and not set(word) & set(" \t'") else f'"{plain}"'
+def _exec_start(words: Sequence[str]) -> str:
+    """A command line of a unit (systemd.service(5), "Command lines"): its specifiers and variables are plain text."""
+    quoted = [word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") for word in words]
+    # A variable is not looked for in the program itself, so a dollar sign is not doubled there.
+    quoted[1:] = [word.replace("$", "$$") for word in quoted[1:]]
+    return " ".join(f'"{word}"' if set(word) & set(" \t'\\$%") else word for word in quoted)

@@ -40,8 +40,8 @@ ORIGINAL_KEYS = (
 )
 """The keys inside `original`, which are columns of the same name."""
 
-_COLUMNS = (*(key for key in RECORD_KEYS if key != "original"), *ORIGINAL_KEYS, "why")
-_VERDICT_COLUMNS = ", ".join(f'"{column}"' for column in ("mail_id", "position", "received_at", *_COLUMNS))
+VERDICT_COLUMNS = (*(key for key in RECORD_KEYS if key != "original"), *ORIGINAL_KEYS, "why")
+_VERDICT_COLUMNS = ", ".join(f'"{column}"' for column in ("mail_id", "position", "received_at", *VERDICT_COLUMNS))
 _MAIL_COLUMNS = (
     "id, gmail_id, thread_id, source, message_id, received_at, seen_at, state, tries, error, original_in_sent"
 )
@@ -92,17 +92,22 @@ def store_judged(
         mail_id = _write_mail(db, mail, known, "judged", None, at)
         received_at = _text(mail.received_at or at)
         for position, record in enumerate(records):
-            flat = {**record, **(record.get("original") or {})}
-            flat |= {column: json.dumps([*map(_storable, flat.get(column) or ())]) for column in ("fix", "links")}
-            flat = dict.fromkeys(_COLUMNS) | {key: _storable(value) for key, value in flat.items()}
+            flat = flat_record(record)
             verdict_id = db.execute(
-                f"INSERT INTO verdicts ({_VERDICT_COLUMNS}) VALUES (?, ?, ?{', ?' * len(_COLUMNS)})",  # noqa: S608
-                [mail_id, position, received_at, *(flat[column] for column in _COLUMNS)],
+                f"INSERT INTO verdicts ({_VERDICT_COLUMNS}) VALUES (?, ?, ?{', ?' * len(VERDICT_COLUMNS)})",  # noqa: S608
+                [mail_id, position, received_at, *(flat[column] for column in VERDICT_COLUMNS)],
             ).lastrowid
-            _note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
+            note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
             store_incidents.attach(db, int(verdict_id or 0), record, mail.original_in_sent, at)
         plan_actions(db, mail_id, actions, at)
         return mail_id
+
+
+def flat_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A verdict record as the columns of its row."""
+    flat = {**record, **(record.get("original") or {})}
+    flat |= {column: json.dumps([*map(_storable, flat.get(column) or ())]) for column in ("fix", "links")}
+    return dict.fromkeys(VERDICT_COLUMNS) | {key: _storable(value) for key, value in flat.items()}
 
 
 def plan_actions(db: Database, mail_id: int, actions: Iterable[Action], at: datetime) -> None:
@@ -172,7 +177,7 @@ def _write_mail(
     return int(db.execute(f"INSERT INTO mails ({columns}) VALUES ({marks})", values).lastrowid or 0)  # noqa: S608
 
 
-def _note_superseded(db: Database, verdict: dict[str, Any]) -> None:
+def note_superseded(db: Database, verdict: dict[str, Any]) -> None:
     """Tie a delayed verdict to the one that says how it ended, whichever of the two arrives first.
 
     The same mail is meant when recipient and Message-ID agree, or the thread where one of them has no Message-ID. A
@@ -238,10 +243,11 @@ def finish_run(
     *,
     error: str | None = None,
     not_looked_up: Iterable[str] = (),
+    not_told: Iterable[str] = (),
 ) -> None:
     """Record how a run ended; the keys of `totals` are the count columns of `runs`."""
-    away = _storable("; ".join(not_looked_up)) or None
-    values = {"finished_at": _text(at), "error": _storable(error), "not_looked_up": away, **totals}
+    away, untold = (_storable("; ".join(reasons)) or None for reasons in (not_looked_up, not_told))
+    values = {"finished_at": _text(at), "error": _storable(error), "not_looked_up": away, "not_told": untold, **totals}
     with transaction(db):
         db.execute(
             f"UPDATE runs SET {', '.join(f'{column} = :{column}' for column in values)} WHERE id = :id",  # noqa: S608

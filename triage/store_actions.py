@@ -79,5 +79,21 @@ def record_undone(db: Database, action_ids: Sequence[int], at: datetime) -> None
         )
 
 
+def stuck_actions(db: Database) -> list[Row]:
+    """What is planned and failed at least once, by kind: kind, number, error (of the newest)."""
+    return list(
+        db.query(
+            "SELECT kind, count(*) AS number, error, max(id) FROM actions"
+            " WHERE state = 'planned' AND tries > 0 GROUP BY kind ORDER BY kind"
+        )
+    )
+
+
+def integrity_problem(db: Database) -> str | None:
+    """What SQLite finds wrong with the file; None: nothing. Reads all of it."""
+    (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    return None if answer == "ok" else str(answer)
+
+
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

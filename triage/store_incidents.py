@@ -35,7 +35,7 @@ _TAKEN = """SELECT sent_at AS at, 'ses-event' AS kind,
  'SES took the mail to ' || recipient || ' (' || kind || ' event)' AS words
  FROM events WHERE kind IN ('Send', 'Delivery') AND sender = :sender"""
 _THROUGH_ALIAS = (
-    f"{_TAKEN} AND path = 'gmail-alias'",
+    f"{_TAKEN} AND path IS 'gmail-alias'",
     """SELECT sent_at AS at, 'left-later' AS kind,
  'SES took the mail to ' || recipient || ', which came back only after that' AS words
  FROM verdicts WHERE lower("from") = :sender AND ses_message_id IS NOT NULL AND gmail_message_id IS NOT NULL
@@ -45,7 +45,7 @@ _THROUGH_ALIAS = (
 )
 _FROM_IDENTITY = (
     # A sandbox lets mail to verified addresses through: only mail to those who were hit tells that it has ended.
-    f"{_TAKEN} AND (path IS 'gmail-alias') = (:path IS 'gmail-alias') AND (:place IS NULL OR ses_region = :place)"  # noqa: S608
+    f"{_TAKEN} AND path IS :way AND (:place IS NULL OR ses_region = :place)"  # noqa: S608
     """ AND (:cause != 'ses-sandbox' OR EXISTS
  (SELECT 1 FROM verdicts v WHERE v.incident_id = :id AND lower(v.recipient) = events.recipient))""",
 )
@@ -111,9 +111,11 @@ def settle_all(db: Database, at: datetime) -> tuple[int, int]:
 
 def close_by_hand(db: Database, incident_id: int, why: str, at: datetime) -> Incident | None:
     """Close an incident because somebody says that it is over; a later bounce opens it again. None: there is none."""
-    if _one(db, "SELECT id FROM incidents WHERE id = ?", [incident_id]) is None:
+    row = _one(db, "SELECT last_at FROM incidents WHERE id = ?", [incident_id])
+    if row is None:
         return None
-    add_repair(db, incident_id, "by-hand", at, why)
+    # Gmail's clock may be ahead of this one.
+    add_repair(db, incident_id, "by-hand", max(at, _moment(row["last_at"]) + timedelta(seconds=1)), why)
     return read_incident(db, incident_id)
 
 
@@ -258,6 +260,7 @@ def _about(row: Row, newest: Row) -> Row:
         "sender": sender_of(record),
         "place": place_of(record, Key(row["kind"], what)),
         "path": newest["path"],
+        "way": "gmail-alias" if newest["path"] == "gmail-alias" else None,
     }
 
 

@@ -6,7 +6,7 @@ Says SQL and asks nobody. A row of `resends` is written before anything leaves; 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Way = Literal["draft", "ses"]
+
+
+class _HadItError(Exception):
+    """Ends a transaction without a trace: one of the people was given the mail before."""
+
 
 _COLUMNS = (
     'v.id, v.recipient, v.original_recipient, v.cause, v.side, v.subject, v.sent_at, v."from" AS sender,'
@@ -87,27 +92,40 @@ def read_resends(db: Database, original_id: str, recipient: str) -> dict[str, Ro
 
 
 def begin(
-    db: Database, original_id: str, recipients: Sequence[str], way: Way, message_id: str, verdict_ids: Sequence[int],
-    thread_id: str | None, region: str | None, at: datetime, *, again: bool = False,
-) -> bool:  # fmt: skip
+    db: Database,
+    original_id: str,
+    people: Mapping[str, int],
+    way: Way,
+    message_id: str,
+    at: datetime,
+    *,
+    thread_id: str | None = None,
+    region: str | None = None,
+    again: bool = False,
+) -> bool:
     """Write down that a mail is about to be given to these people; False, and nothing written, where one had it.
 
-    `again`: a try that is on record as started may be made once more (a draft; never a mail).
+    `people`: address -> verdict id. `again`: a try on record as started may be made once more (a draft, never a mail).
     """
-    with transaction(db):
-        for recipient, verdict_id in zip(recipients, verdict_ids, strict=True):
-            done = db.execute(
-                "INSERT INTO resends (original_id, recipient, way, state, message_id, verdict_id, thread_id, ses_region,"
-                " started_at) VALUES (?, ?, ?, 'started', ?, ?, ?, ?, ?) ON CONFLICT (original_id, recipient, way)"
-                " DO UPDATE SET state = 'started', message_id = excluded.message_id, why = NULL,"
-                " verdict_id = excluded.verdict_id, thread_id = excluded.thread_id, ses_region = excluded.ses_region,"
-                " started_at = excluded.started_at WHERE state = 'refused' OR (state = 'started' AND ?)",
-                [*(original_id, recipient.lower(), way, message_id, verdict_id, thread_id, region, _text(at)), again],
-            )
-            if not done.rowcount:
-                db.rollback()
-                db.execute("BEGIN")  # for the commit that ends the transaction
-                return False
+    try:
+        with transaction(db):
+            for recipient, verdict_id in people.items():
+                done = db.execute(
+                    "INSERT INTO resends (original_id, recipient, way, state, message_id, verdict_id, thread_id,"
+                    " ses_region, started_at) VALUES (?, ?, ?, 'started', ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (original_id, recipient, way) DO UPDATE SET state = 'started', why = NULL,"
+                    " message_id = excluded.message_id, verdict_id = excluded.verdict_id,"
+                    " thread_id = excluded.thread_id, ses_region = excluded.ses_region,"
+                    " started_at = excluded.started_at WHERE state = 'refused' OR (state = 'started' AND ?)",
+                    [
+                        *(original_id, recipient.lower(), way, message_id, verdict_id, thread_id, region, _text(at)),
+                        again,
+                    ],
+                )
+                if not done.rowcount:
+                    raise _HadItError
+    except _HadItError:
+        return False
     return True
 
 
@@ -146,14 +164,17 @@ def file_copy(db: Database, message_id: str, gmail_id: str) -> None:
 
 def without_copy(db: Database) -> list[Row]:
     """What was sent and has no copy in its conversation yet, the oldest first."""
-    return list(
-        db.query("SELECT * FROM resends WHERE way = 'ses' AND state = 'done' AND gmail_id IS NULL ORDER BY id")
-    )
+    return list(db.query("SELECT * FROM resends WHERE way = 'ses' AND state = 'done' AND gmail_id IS NULL ORDER BY id"))
 
 
 def in_doubt(db: Database) -> list[Row]:
     """What was perhaps sent and perhaps not, the oldest first."""
     return list(db.query("SELECT * FROM resends WHERE way = 'ses' AND state = 'started' ORDER BY id"))
+
+
+def drafts_in_doubt(db: Database) -> list[Row]:
+    """Drafts that were perhaps made and perhaps not, the oldest first."""
+    return list(db.query("SELECT * FROM resends WHERE way = 'draft' AND state = 'started' ORDER BY id"))
 
 
 def settle(db: Database, resend_id: int, *, was_sent: bool, at: datetime) -> bool:

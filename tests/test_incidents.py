@@ -1,0 +1,480 @@
+"""Incidents: which bounces belong together, what opens and ends one, and that no order of news makes a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from remediation import load_causes
+from tests.made_incidents import ALIAS, NOW, ago, publish, put, record, refused, ses_refused, taken
+from triage import store, store_incidents
+from triage.display import span_words
+from triage.incidents import (
+    SIGNS,
+    Incident,
+    Opening,
+    duration_words,
+    headline,
+    is_proven,
+    key_of,
+    openings,
+)
+from triage.store_events import record_evidence, verdict_row
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    opened = store.open_store(tmp_path / "triage.db")
+    yield opened
+    opened.close()
+
+
+def only(db: Database) -> Incident:
+    (incident,) = store_incidents.read_incidents(db)
+    return incident
+
+
+# What belongs together
+
+
+@pytest.mark.parametrize(
+    ("verdict", "key"),
+    [
+        (record(), "alias admin@queenofsandiego.com"),
+        (record(cause="alias-tls-failed", remote_host="smtp.example.com"), "alias admin@queenofsandiego.com"),
+        (record(**{"from": " Admin@QueenOfSanDiego.com"}), "alias admin@queenofsandiego.com"),
+        (record(**{"from": None}), "alias unknown"),
+        (record(cause="alias-recipient-suppressed"), None),
+        (ses_refused(), "ses queenofsandiego.com us-west-2 ses-identity-not-verified"),
+        (
+            ses_refused(diagnostic=None, ses_region="eu-west-1"),
+            "ses queenofsandiego.com eu-west-1 ses-identity-not-verified",
+        ),
+        (ses_refused(diagnostic=None), "ses queenofsandiego.com unknown ses-identity-not-verified"),
+        (
+            ses_refused(cause="ses-sandbox", diagnostic=None, remote_host="email-smtp.us-east-1.amazonaws.com"),
+            "ses account us-east-1 ses-sandbox",
+        ),
+        (ses_refused(cause="ses-suppressed"), None),
+        (ses_refused(cause="ses-content-rejected"), None),
+        (record(category="gmail-refused", cause="sending-limit-reached"), "gmail sending-limit-reached"),
+        (record(category="gmail-refused", cause="gmail-outbound-blocked"), None),
+        (refused(), "remote client.example dmarc-rejected"),
+        (
+            refused(recipient="Pat@CLIENT.example", cause="transport-rule-rejected"),
+            "remote client.example transport-rule-rejected",
+        ),
+        (refused(recipient=None), None),
+        (refused(cause="recipient-unknown"), None),
+        (refused(cause="mailbox-full"), None),
+        (refused(cause="message-too-large"), None),
+        (refused(cause="connection-failed"), None),
+        (record(kind="delayed"), None),
+        (record(kind="feedback", cause="complaint"), None),
+        (record(kind="not-a-bounce", cause=None, category=None, original=None), None),
+        (record(category="unverified", genuine="fail"), None),
+    ],
+)
+def test_one_repair_is_one_key(verdict: dict[str, Any], key: str | None) -> None:
+    found = key_of(verdict)
+    assert (found.text if found else None) == key
+
+
+def test_every_cause_named_here_is_in_the_catalogue() -> None:
+    from triage import incidents
+
+    named = (
+        incidents._ONE_ADDRESS
+        | incidents._SES_IDENTITY
+        | incidents._SES_ACCOUNT
+        | incidents._GMAIL_ACCOUNT
+        | incidents._POLICIES
+    )
+    assert named <= set(load_causes())
+    # Own-side causes without an incident are about one recipient or one mail, or pass by themselves.
+    own = {cause.id for cause in load_causes().values() if cause.side == "own" and cause.category != "smtp-credentials"}
+    assert own - named == {
+        *("ses-suppressed", "ses-unsubscribed", "ses-content-rejected", "ses-temporary-failure"),
+        "gmail-outbound-blocked",
+    }
+
+
+@pytest.mark.parametrize(
+    ("genuine", "in_sent", "proven"),
+    [
+        *(("pass", None, True), ("pass", False, True), ("unknown", True, True)),
+        *(("unknown", False, False), ("unknown", None, False), ("fail", True, False), (None, True, False)),
+    ],
+)
+def test_only_a_genuine_bounce_counts(genuine: str | None, in_sent: bool | None, proven: bool) -> None:
+    assert is_proven({"genuine": genuine}, in_sent) is proven
+
+
+# Opening and growing
+
+
+def test_forty_bounces_are_one_incident_with_everybody_it_hit(db: Database) -> None:
+    for number in range(40):
+        put(db, number, record(recipient=f"p{number % 30}@client.example"), at=ago(minutes=60 - number))
+    incident = only(db)
+    assert (incident.state, incident.openings, incident.bounces, len(incident.people)) == ("open", 1, 40, 30)
+    assert (incident.first_at, incident.last_at, incident.detected_at) == (
+        ago(minutes=60),
+        ago(minutes=21),
+        ago(minutes=60),
+    )
+    assert incident.people[0] == "p9@client.example"  # the newest first
+    assert db.execute("SELECT count(*) FROM verdicts WHERE incident_id = 1").fetchone() == (40,)
+
+
+def test_the_story_is_two_incidents(db: Database) -> None:
+    put(db, 1, record(recipient="dana@client.example"), record(recipient="marcus@client.example"), at=ago(days=2))
+    put(db, 2, refused(), at=ago(days=1))
+    assert [i.key for i in store_incidents.read_incidents(db)] == [
+        "alias admin@queenofsandiego.com",
+        "remote client.example dmarc-rejected",
+    ]
+
+
+def test_a_bounce_that_proves_nothing_opens_nothing_and_joins_nothing(db: Database) -> None:
+    put(db, 1, record(genuine="unknown"), in_sent=False)
+    put(db, 2, record(genuine="fail", category="unverified"))
+    assert store_incidents.read_incidents(db) == []
+    put(db, 3, record(genuine="unknown"), in_sent=True)
+    put(db, 4, record(genuine="unknown"), in_sent=None)
+    assert only(db).bounces == 1
+
+
+def test_what_the_newest_bounce_says_is_what_the_incident_says(db: Database) -> None:
+    put(db, 1, record(cause="alias-relay-unreachable", remote_host="SMTP.example.com"), at=ago(hours=1))
+    put(db, 2, record(cause="alias-auth-not-offered"), at=ago(hours=2))
+    incident = only(db)
+    assert (incident.cause, incident.place, incident.sender) == ("alias-relay-unreachable", "smtp.example.com", ALIAS)
+    assert (incident.title, incident.side) == ("The alias's server does not answer", "own")
+
+
+def test_time_to_detect_runs_from_the_first_bounce_to_the_run_that_saw_it(db: Database) -> None:
+    put(db, 1, record(), at=ago(hours=3), seen_at=ago(hours=2))
+    assert only(db).time_to_detect == timedelta(hours=1)
+    put(db, 2, record(), at=ago(hours=1), seen_at=NOW)
+    assert only(db).detected_at == ago(hours=2)
+
+
+# Closing
+
+
+Given = Callable[[Database], object]
+
+ENDS: dict[str, tuple[dict[str, Any], Given, str]] = {
+    "a mail through the alias": (record(), lambda db: publish(db, taken(ago(minutes=5))), "ses-event"),
+    "its delivery": (record(), lambda db: publish(db, taken(ago(minutes=5), "Delivery")), "ses-event"),
+    "a mail through the alias that came back later": (
+        record(),
+        lambda db: put(
+            db,
+            9,
+            refused(
+                gmail_message_id="later@mail.gmail.com",
+                ses_message_id="0100",
+                path="gmail-alias",
+                cause="recipient-unknown",
+                sent_at="2026-11-24T09:20:00.565Z",
+            ),
+        ),
+        "left-later",
+    ),
+    "a hand": (record(), lambda db: store_incidents.close_by_hand(db, 1, "mended", NOW), "by-hand"),
+    "a mail SES takes again": (
+        ses_refused(path="ses-api", ses_region="us-east-1"),
+        lambda db: publish(db, taken(ago(minutes=5), way="api")),
+        "ses-event",
+    ),
+    "a mail to one who was hit, for the sandbox": (
+        ses_refused(cause="ses-sandbox", path="ses-api", ses_region="us-east-1"),
+        lambda db: publish(db, taken(ago(minutes=5), way="api", to="pat@client.example")),
+        "ses-event",
+    ),
+    "a delivery to the domain": (
+        refused(),
+        lambda db: publish(db, taken(ago(minutes=5), "Delivery", way="api", to="kim@client.example")),
+        "delivery",
+    ),
+    "a report of success from the domain": (
+        refused(),
+        lambda db: put(db, 9, refused(kind="delivered", cause=None, category=None, side=None, actor=None)),
+        "delivery",
+    ),
+    "a mail Gmail sends again": (
+        record(category="gmail-refused", cause="sending-limit-reached", path="gmail"),
+        lambda db: put(db, 9, refused(path="gmail", cause="recipient-unknown", sent_at="2026-11-24T09:20:00Z")),
+        "left-later",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_an_incident_ends_with(name: str, db: Database) -> None:
+    verdict, end, closed_by = ENDS[name]
+    put(db, 1, verdict, at=ago(hours=2))
+    assert store_incidents.settle_all(db, ago(minutes=90)) == (0, 0)
+    end(db)
+    store_incidents.settle_all(db, NOW)
+    incident = next(i for i in store_incidents.read_incidents(db) if i.id == 1)
+    assert (incident.state, incident.closed_by) == ("closed", closed_by)
+    assert incident.closed_at is not None
+    assert incident.noticed_at == NOW
+    assert ago(minutes=11) < incident.closed_at <= NOW
+    assert incident.time_to_repair == incident.closed_at - ago(hours=2)
+    assert duration_words(incident).startswith(f"broken for {span_words(incident.time_to_repair)}, seen after")
+    assert closed_by in SIGNS
+
+
+NO_ENDS: dict[str, tuple[dict[str, Any], Given]] = {
+    "a mail by the API": (record(), lambda db: publish(db, taken(ago(minutes=5), way="api"))),
+    "a mail from another alias": (record(), lambda db: publish(db, taken(ago(minutes=5), sender="kim@example.org"))),
+    "a mail SES took before": (record(), lambda db: publish(db, taken(ago(hours=3), "Delivery"))),
+    "a mail SES refused": (record(), lambda db: publish(db, taken(ago(minutes=5), "Reject"))),
+    "a forged bounce about a later mail": (
+        record(),
+        lambda db: put(
+            db,
+            9,
+            refused(
+                gmail_message_id="x@mail.gmail.com",
+                ses_message_id="01",
+                sent_at="2026-11-24T09:20:00Z",
+                genuine="unknown",
+            ),
+        ),
+    ),
+    "a mail to a verified address, for the sandbox": (
+        ses_refused(cause="ses-sandbox", path="ses-api", ses_region="us-east-1"),
+        lambda db: publish(db, taken(ago(minutes=5), way="api", to="me@queenofsandiego.com")),
+    ),
+    "a mail in another region": (
+        ses_refused(path="ses-api"),
+        lambda db: publish(db, taken(ago(minutes=5), way="api")),
+    ),
+    "a mail by the API, for what went through the alias": (
+        ses_refused(ses_region="us-east-1"),
+        lambda db: publish(db, taken(ago(minutes=5), way="api")),
+    ),
+    "a mail SES took for the domain": (
+        refused(),
+        lambda db: publish(db, taken(ago(minutes=5), "Send", way="api", to="kim@client.example")),
+    ),
+    "a delivery to another domain": (
+        refused(),
+        lambda db: publish(db, taken(ago(minutes=5), "Delivery", way="api", to="kim@other.example")),
+    ),
+    "a delivery from another domain of ours": (
+        refused(),
+        lambda db: publish(db, taken(ago(minutes=5), "Delivery", way="api", sender="a@example.org")),
+    ),
+    "another bounce": (refused(), lambda db: put(db, 9, refused(cause="mailbox-full", kind="failed"))),
+}
+
+
+@pytest.mark.parametrize("name", NO_ENDS)
+def test_an_incident_does_not_end_with(name: str, db: Database) -> None:
+    verdict, event = NO_ENDS[name]
+    put(db, 1, verdict, at=ago(hours=2))
+    event(db)
+    store_incidents.settle_all(db, NOW)
+    incident = next(i for i in store_incidents.read_incidents(db) if i.id == 1)
+    assert (incident.state, incident.closed_at) == ("open", None)
+
+
+def test_it_opens_again_with_the_next_bounce_and_counts_from_there(db: Database) -> None:
+    put(db, 1, record(), at=ago(days=3))
+    publish(db, taken(ago(days=2)))
+    assert store_incidents.settle_all(db, ago(days=2)) == (0, 1)
+    put(db, 2, record(recipient="kim@client.example"), at=ago(hours=1), seen_at=NOW)
+    incident = only(db)
+    assert (incident.state, incident.openings, incident.first_at) == ("open", 2, ago(hours=1))
+    assert (incident.people, incident.bounces, incident.detected_at) == (("kim@client.example",), 1, NOW)
+    assert (incident.closed_at, incident.closed_by, incident.closed_why, incident.noticed_at) == (None,) * 4
+    assert store_incidents.settle_all(db, NOW) == (1, 0)
+    assert store_incidents.openings_of(db, incident) == [
+        Opening(ago(hours=1), ago(hours=1), None),
+        Opening(ago(days=3), ago(days=3), ago(days=2)),
+    ]
+
+
+def test_a_hand_does_not_hide_what_comes_after(db: Database) -> None:
+    put(db, 1, record(), at=ago(hours=3))
+    store_incidents.close_by_hand(db, 1, "mended", ago(hours=2))
+    assert only(db).closed_why == "mended"
+    put(db, 2, record(), at=ago(hours=1))
+    assert (only(db).state, only(db).openings) == ("open", 2)
+    assert store_incidents.close_by_hand(db, 77, "mended", NOW) is None
+
+
+def test_a_bounce_that_arrives_late_opens_nothing_that_is_mended(db: Database) -> None:
+    put(db, 1, record(), at=ago(hours=4))
+    publish(db, taken(ago(hours=2)))
+    store_incidents.settle_all(db, ago(hours=2))
+    put(db, 2, record(recipient="late@client.example"), at=ago(hours=3), seen_at=NOW)
+    incident = only(db)
+    assert (incident.state, incident.openings, incident.last_at) == ("closed", 1, ago(hours=3))
+    assert "late@client.example" in incident.people
+
+
+def test_an_earlier_end_that_is_learned_late_is_the_end(db: Database) -> None:
+    put(db, 1, record(), at=ago(hours=4))
+    publish(db, taken(ago(hours=1)))
+    store_incidents.settle_all(db, ago(minutes=50))
+    publish(db, taken(ago(hours=3)))
+    store_incidents.settle_all(db, NOW)
+    assert (only(db).closed_at, only(db).noticed_at) == (ago(hours=3), ago(minutes=50))
+
+
+def test_a_quiet_settling_writes_nothing(db: Database) -> None:
+    put(db, 1, record(), at=ago(hours=4))
+    before = db.conn.total_changes
+    assert store_incidents.settle_all(db, NOW) == (0, 0)
+    assert db.conn.total_changes == before
+
+
+def test_a_verdict_that_was_two_stays_in_one_incident(db: Database) -> None:
+    """A failure known from an event becomes the one the mail tells of; `store_events` joins the two."""
+    event = taken(ago(minutes=30), "Bounce", way="api", to="pat@client.example")
+    publish(db, event)
+    row = next(iter(db.query("SELECT id, ses_message_id FROM events")))
+    (alone,) = put(db, 1, refused(cause="policy-rejected"), at=ago(minutes=30))
+    db.execute("UPDATE mails SET source = 'ses-event:1', gmail_id = NULL")
+    db.execute("UPDATE events SET verdict_id = ?", [alone])
+    db.conn.commit()
+    (from_mail,) = put(db, 2, refused(), at=ago(minutes=29))
+    assert len(store_incidents.read_incidents(db)) == 2
+    assert record_evidence(db, from_mail, [], NOW, event_ids=[row["id"]]) == alone
+    assert verdict_row(db, from_mail) is None
+    store_incidents.settle_all(db, NOW)
+    by_key = {i.key.rpartition(" ")[2]: i for i in store_incidents.read_incidents(db)}
+    assert (by_key["dmarc-rejected"].state, by_key["dmarc-rejected"].bounces) == ("open", 1)
+    assert (by_key["policy-rejected"].state, by_key["policy-rejected"].closed_by) == ("closed", "emptied")
+
+
+def test_nothing_of_a_mail_is_stored_without_its_incident(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(store_incidents, "_settle", break_down)
+    with pytest.raises(RuntimeError):
+        put(db, 1, record())
+    assert [db[table].count for table in ("mails", "verdicts", "incidents")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (record(), "mail from admin@queenofsandiego.com does not leave"),
+        (ses_refused(), "Amazon SES in us-west-2 does not take mail from admin@queenofsandiego.com"),
+        (record(category="gmail-refused", cause="sending-limit-reached"), "Gmail does not send your mail"),
+        (refused(), "client.example does not take mail from admin@queenofsandiego.com"),
+    ],
+)
+def test_the_headline_names_what_does_not_work(verdict: dict[str, Any], words: str, db: Database) -> None:
+    put(db, 1, verdict)
+    assert headline(only(db)) == words
+
+
+@pytest.mark.parametrize("side", [">", "<="])
+@pytest.mark.parametrize("kind", store_incidents._SOURCES)
+def test_the_nearest_sign_is_found_without_reading_a_table(kind: str, side: str, db: Database) -> None:
+    about = dict.fromkeys(("id", "cause", "sender", "place", "path", "way", "moment"), "x")
+    for source in store_incidents._SOURCES[kind]:
+        sql = f"EXPLAIN QUERY PLAN SELECT * FROM ({source}) WHERE at {side} :moment ORDER BY at LIMIT 1"
+        steps = [row["detail"] for row in db.query(sql, about)]
+        assert not [step for step in steps if step.startswith("SCAN") and step != "SCAN rotations"]  # there are few
+        if "repairs" not in source and "rotations" not in source:
+            assert not [step for step in steps if "ORDER BY" in step], steps
+
+
+# Any order
+
+MOMENTS = st.integers(0, 40).map(lambda minutes: ago(minutes=minutes))
+NEWS = st.lists(st.tuples(st.sampled_from(["failure", "send", "later", "hand"]), MOMENTS), min_size=1, max_size=14)
+Step = tuple[str, datetime]
+
+
+def learn(db: Database, number: int, step: Step) -> None:
+    what, at = step
+    if what == "failure":
+        put(db, number, record(recipient=f"p{at.minute % 3}@client.example"), at=at, seen_at=NOW)
+    elif what == "send":
+        publish(db, taken(at))
+    elif what == "later":
+        sent = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        through = refused(
+            gmail_message_id=f"m{number}@mail.gmail.com", ses_message_id="01", path="gmail-alias", sent_at=sent
+        )
+        put(db, number, through | {"cause": "recipient-unknown"}, at=at + timedelta(days=1))
+    elif store_incidents.read_incident(db, 1):
+        store_incidents.close_by_hand(db, 1, "mended", at)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(news=NEWS, order=st.randoms(use_true_random=False), settle=st.booleans())
+def test_any_order_of_news_gives_the_same_incident(news: list[Step], order: Any, settle: bool) -> None:
+    """And the same as the pure reckoning over all that happened, whatever order it was learned in."""
+    hands = [step for step in news if step[0] == "hand"]  # a hand needs an incident to close
+    rest = [step for step in news if step[0] != "hand"]
+    shuffled = order.sample(rest, len(rest))
+    states = []
+    for steps in (sorted(rest, key=lambda step: step[1]), shuffled):
+        db = _fresh()
+        for number, step in enumerate([*steps, *hands], 1):
+            learn(db, number, step)
+            if settle:
+                store_incidents.settle_all(db, NOW)
+        store_incidents.settle_all(db, NOW)
+        found = store_incidents.read_incidents(db)
+        states.append(
+            [
+                (i.key, i.state, i.cause, i.first_at, i.last_at, i.closed_at, i.closed_by, i.people, i.bounces)
+                for i in found
+            ]
+        )
+        failures = [at for what, at in rest if what == "failure"]
+        signs = [at for what, at in rest if what != "failure"]
+        # A hand closes what there is at that time, whatever the clock says.
+        signs += [max(at, max(failures) + timedelta(seconds=1)) for _, at in hands if failures]
+        expected = openings(failures, signs)
+        assert [(i.first_at, i.last_at, i.closed_at) for i in found] == [
+            (o.first_at, o.last_at, o.closed_at) for o in expected[-1:]
+        ]
+        for incident in found:
+            assert store_incidents.openings_of(db, incident) == expected[::-1]
+        db.close()
+    assert states[0] == states[1]
+
+
+def _fresh() -> Database:
+    """An empty database in memory: a file for each example would take a second."""
+    from triage.database import _connect, _migrate
+
+    db = _connect(":memory:")
+    _migrate(db, Path(":memory:"))
+    return db
+
+
+@given(news=NEWS)
+def test_openings_follow_each_other_and_hold_every_bounce_once(news: list[Step]) -> None:
+    failures = [at for what, at in news if what == "failure"]
+    found = openings(failures, [at for what, at in news if what != "failure"])
+    for one in found:
+        assert one.first_at <= one.last_at
+        assert one.closed_at is None or one.closed_at > one.last_at
+    for earlier, later in pairwise(found):
+        assert earlier.closed_at is not None
+        assert earlier.closed_at <= later.first_at
+    assert all(sum(one.first_at <= at <= one.last_at for one in found) == 1 for at in failures)

@@ -1,0 +1,158 @@
+"""kill -9 around every step of writing a note, then another run: there is exactly one, and it is on record.
+
+The worker is a real process; the Gmail double kills it before or after a request is carried out, or it kills itself
+before or after it records a note.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.gmail import GmailDouble
+from tests.doubles.gmail_faults import When
+from tests.made_mails import NOW, alias_notice, minutes_ago, refusal, sent
+from triage import run as worker
+from triage import store
+from triage.config import Settings, load_settings
+
+ROOT = Path(store.__file__).parents[1]
+
+WORKER = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from triage import run, store_actions
+from triage.config import load_settings
+
+config, url, now, fatal = sys.argv[1:]
+recorded = 0
+record = store_actions.finish_note
+
+def counted(*values):
+    global recorded
+    recorded += 1
+    if fatal == f"{recorded} before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    record(*values)
+    if fatal == f"{recorded} after":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store_actions.finish_note = counted
+run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
+"""
+
+NOTES = 2
+# The requests a run makes for its notes, by method and which one of that method: the first listing is of the bounces,
+# the first sendAs.list belongs to the evidence.
+REQUESTS = [
+    *[("messages.list", nth) for nth in (2, 3)],
+    ("getProfile", 1),
+    ("sendAs.list", 2),
+    *[("messages.insert", nth) for nth in (1, 2)],
+]
+
+
+def world(gmail: GmailDouble, folder: Path) -> Settings:
+    """One conversation with an alias failure and a refusal: two notes are due."""
+    gmail.write_credentials(folder)
+    (folder / "triage.toml").write_text("overlap_hours = 0\n")
+    first = gmail.seed(sent("mail-1@example.org"), labels=["SENT"], received_at=minutes_ago(60))
+    thread_id = gmail.messages[first].thread_id
+    for number, mail in enumerate((alias_notice(1), refusal(2))):
+        gmail.seed(mail, thread_id=thread_id, received_at=minutes_ago(30 - number))
+    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+
+
+def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_state(gmail: GmailDouble, settings: Settings) -> dict[str, Any]:
+    """Every note in Gmail, byte by byte, and what the database says of it; Gmail's ids become m0, m1, ..."""
+    db = store.open_readonly(settings.database)
+    assert db is not None
+    actions = list(db.query("SELECT kind, target, payload, state, error, gmail_id FROM actions ORDER BY kind, payload"))
+    db.close()
+    notes = [
+        (message.id, message.thread_id, sorted(message.labels), message.raw.decode())
+        for message in gmail.messages.values()
+        if b"X-Triage" in message.raw
+    ]
+    text = json.dumps({"actions": actions, "notes": notes})
+    for number, message_id in enumerate(gmail.messages):
+        text = text.replace(message_id, f"m{number}")
+    state: dict[str, Any] = json.loads(text)
+    for note in state["notes"]:  # which depends on the ids that were replaced
+        assert note[3].count("bounce-triage.invalid") == 2
+        note[3] = "".join(line for line in note[3].splitlines(True) if not line.startswith("Message-ID:"))
+    for action in state["actions"]:
+        action["payload"] = json.loads(action["payload"])
+        action["payload"].pop("message_id", None)
+    state["actions"].sort(key=json.dumps)
+    return state
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The end state of a run nobody disturbed, after proving that the requests listed above are those it makes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with GmailDouble() as gmail:
+        settings = world(gmail, folder)
+        with start(gmail, folder) as process:
+            _, err = process.communicate()
+        assert (process.returncode, err) == (0, "")
+        for method in dict(REQUESTS):
+            assert gmail.quota.calls[method] == max(nth for name, nth in REQUESTS if name == method), method
+        state = end_state(gmail, settings)
+    assert len(state["notes"]) == NOTES
+    assert {(action["kind"], action["state"]) for action in state["actions"]} == {("label", "done"), ("note", "done")}
+    return state
+
+
+def killed_then_finished(gmail: GmailDouble, settings: Settings, process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for the kill, do another run, then a third that must find nothing to do; returns the end state."""
+    with process:
+        _, err = process.communicate()
+    assert (process.returncode, err) == (-9, "")
+    worker.run(settings, lambda: NOW)
+    gmail.reset_counters()
+    worker.run(settings, lambda: NOW)
+    assert dict(gmail.quota.calls) == {"messages.list": 1}
+    return end_state(gmail, settings)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, NOTES + 1))
+def test_killed_while_recording(number: int, when: str, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    with GmailDouble() as gmail:
+        settings = world(gmail, tmp_path)
+        process = start(gmail, tmp_path, f"{number} {when}")
+        assert killed_then_finished(gmail, settings, process) == undisturbed
+
+
+# After one request is before the next; only an insert leaves something behind.
+KILLS = [(method, nth, "before", 0.0) for method, nth in REQUESTS]
+KILLS += [("messages.insert", nth, "after", 0.0) for nth in (1, 2)]
+# Where the search does not show yet what was inserted a moment ago.
+KILLS += [("messages.insert", nth, "after", 3600.0) for nth in (1, 2)]
+
+
+@pytest.mark.parametrize(("method", "nth", "when", "lag"), KILLS)
+def test_killed_at_a_request(
+    method: str, nth: int, when: When, lag: float, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    with GmailDouble() as gmail:
+        settings = world(gmail, tmp_path)
+        gmail.clock.advance(7200)
+        gmail.account.search_lag = lag
+        running: list[subprocess.Popen[str]] = []
+        gmail.kill_at(lambda: running[0].pid, method, nth, when)
+        running.append(start(gmail, tmp_path))
+        assert killed_then_finished(gmail, settings, running[0]) == undisturbed

@@ -1,0 +1,270 @@
+"""The report in the inbox: a proper mail, once a week whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.gmail import GmailDouble
+from tests.made_reports import EVERYTHING, NOW, TEXTS
+from triage import store, store_inserts
+from triage.errors import TryLater
+from triage.gmail import Gmail, Refused, connect
+from triage.insert_once import SEARCH_LAG, Inserted, NotYet, insert_once
+from triage.report_mail import compose, deliver, report_message_id, subject, week
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def double(tmp_path: Path) -> Iterator[GmailDouble]:
+    with GmailDouble() as gmail:
+        gmail.write_credentials(tmp_path)
+        yield gmail
+
+
+@pytest.fixture
+def gmail(double: GmailDouble, tmp_path: Path) -> Iterator[Gmail]:
+    with closing(connect(tmp_path / "token.json", url=double.url, sleep=lambda _: None)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[object]:
+    with closing(store.open_store(tmp_path / "triage.db")) as opened:
+        yield opened
+
+
+def mails(double: GmailDouble) -> list[EmailMessage]:
+    read = [message_from_bytes(m.raw, policy=policy.default) for m in double.messages.values()]
+    return [mail for mail in read if isinstance(mail, EmailMessage)]
+
+
+def test_the_mail_says_it_in_text_and_in_html() -> None:
+    raw = compose(EVERYTHING, "jadasailing@gmail.com", "triage.x@bounce-triage.invalid")
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    text, page = (part.get_content() for part in mail.iter_parts())
+    assert "ON YOUR SIDE" in text
+    assert page.startswith("<!DOCTYPE html>")
+    assert mail["From"].addresses[0].domain.endswith(".invalid")  # so Gmail does not file it under Sent
+    assert mail["Subject"] == "Bounce report, Mon 23 Nov: 1 thing to repair on your side, 8 people not reached"
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998  # RFC 5322 2.1.1
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("quiet", "all quiet"), ("one-refusal", "nothing to repair on your side, 1 person not reached")],
+)
+def test_the_subject_gives_the_answer(name: str, words: str) -> None:
+    assert subject(TEXTS[name]) == f"Bounce report, Mon 23 Nov: {words}"
+
+
+def test_a_week_is_that_of_iso_8601() -> None:
+    assert week(datetime(2026, 11, 22, 23, 59, tzinfo=UTC)) == "2026-W47"
+    assert week(datetime(2026, 11, 23, 0, 0, tzinfo=UTC)) == "2026-W48"
+    assert week(datetime(2027, 1, 3, 12, 0, tzinfo=UTC)) == "2026-W53"
+    one, other = (report_message_id("a@example.com", NOW + timedelta(days=days)) for days in (0, 7))
+    assert one != other
+    assert report_message_id("A@example.com", NOW + timedelta(days=6)) == one
+
+
+def test_it_goes_into_the_inbox_once_a_week(gmail: Gmail, double: GmailDouble, db: object) -> None:
+    assert deliver(gmail, db, EVERYTHING) == Inserted(next(iter(double.messages)), is_new=True)
+    (message,) = double.messages.values()
+    assert set(message.labels) == {"INBOX", "UNREAD"}
+    again = deliver(gmail, db, EVERYTHING)
+    assert isinstance(again, Inserted)
+    assert not again.is_new
+    assert len(double.messages) == 1
+    assert double.sent == []
+
+
+def test_the_next_week_brings_the_next_report(gmail: Gmail, double: GmailDouble, db: object) -> None:
+    from dataclasses import replace
+
+    deliver(gmail, db, EVERYTHING)
+    later = replace(EVERYTHING, until=(NOW + timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    deliver(gmail, db, later)
+    assert len({mail["Message-ID"] for mail in mails(double)}) == 2
+
+
+def test_a_lost_database_does_not_bring_it_twice(gmail: Gmail, double: GmailDouble, db: object, tmp_path: Path) -> None:
+    deliver(gmail, db, EVERYTHING)
+    with closing(store.open_store(tmp_path / "other.db")) as other:
+        assert deliver(gmail, other, EVERYTHING) == Inserted(next(iter(double.messages)), is_new=False)
+        assert store_inserts.read_insert(other, f"report 2026-W48 {double.address}")["done_at"]
+    assert len(double.messages) == 1
+
+
+def test_what_the_owner_threw_away_stays_away(gmail: Gmail, double: GmailDouble, db: object) -> None:
+    deliver(gmail, db, EVERYTHING)
+    double.messages.clear()
+    double.account.mailbox.threads.clear()
+    deliver(gmail, db, EVERYTHING)
+    assert len(double.messages) == 0
+
+
+@pytest.mark.parametrize("lag", [0.0, 60.0])
+def test_a_lost_answer_is_looked_up_and_never_repeated(
+    gmail: Gmail, double: GmailDouble, db: object, lag: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.account.search_lag = lag
+    double.fail("messages.insert", connection="drop", when="after")
+    assert isinstance(deliver(gmail, db, EVERYTHING), NotYet)
+    again = deliver(gmail, db, EVERYTHING)
+    assert isinstance(again, NotYet if lag else Inserted)
+    double.clock.advance(120)
+    assert isinstance(deliver(gmail, db, EVERYTHING), Inserted)
+    assert len(double.messages) == 1
+
+
+def test_a_try_that_left_nothing_is_repeated_after_the_search_cannot_lag_any_more(
+    gmail: Gmail, double: GmailDouble, db: object
+) -> None:
+    double.fail("messages.insert", connection="drop", when="before")
+    key, message_id = "x", "x@bounce-triage.invalid"
+    raw = compose(EVERYTHING, double.address, message_id)
+
+    def put(at: datetime) -> Inserted | NotYet:
+        return insert_once(gmail, db, key, message_id, lambda: raw, now=at)
+
+    assert isinstance(put(NOW), NotYet)
+    assert isinstance(put(NOW + SEARCH_LAG - timedelta(seconds=1)), NotYet)
+    assert put(NOW + SEARCH_LAG) == Inserted(next(iter(double.messages)), is_new=True)
+
+
+def test_a_refusal_leaves_the_way_free(gmail: Gmail, double: GmailDouble, db: object) -> None:
+    double.fail("messages.insert", status=400)
+    with pytest.raises(Refused):
+        deliver(gmail, db, EVERYTHING)
+    double.fail("messages.insert", status=429, times=None)
+    with pytest.raises(TryLater):
+        deliver(gmail, db, EVERYTHING)
+    double.clear_faults()
+    assert isinstance(deliver(gmail, db, EVERYTHING), Inserted)
+
+
+def test_two_at_once_put_it_there_once(gmail: Gmail, double: GmailDouble, db: object, tmp_path: Path) -> None:
+    """The other process asks between our look and our try."""
+
+    def compose_slowly() -> bytes:
+        with closing(store.open_store(tmp_path / "triage.db")) as other:
+            assert store_inserts.begin_insert(other, "x", "x@bounce-triage.invalid", None, NOW)
+        return b"never used"
+
+    assert isinstance(insert_once(gmail, db, "x", "x@bounce-triage.invalid", compose_slowly, now=NOW), NotYet)
+    assert len(double.messages) == 0
+
+
+KILLED = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from tests.made_reports import EVERYTHING
+from triage.gmail import connect
+from triage.report_mail import deliver
+from triage.store import open_store
+folder, url = Path(sys.argv[1]), sys.argv[2]
+with closing(open_store(folder / "triage.db")) as db, closing(connect(folder / "token.json", url=url)) as gmail:
+    deliver(gmail, db, EVERYTHING)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["getProfile", "messages.list", "messages.insert"])
+def test_killed_at_any_request_it_comes_once(
+    gmail: Gmail, double: GmailDouble, tmp_path: Path, method: str, when: str
+) -> None:
+    running: list[subprocess.Popen[bytes]] = []
+    double.kill_at(lambda: running[0].pid, method, when=when)  # type: ignore[arg-type]
+    running.append(subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), double.url], cwd=ROOT))
+    assert running[0].wait(60) == -9
+    from dataclasses import replace
+
+    with closing(store.open_store(tmp_path / "triage.db")) as db:
+        later = replace(EVERYTHING, until=(NOW + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        assert isinstance(deliver(gmail, db, later), Inserted)
+    assert len(double.messages) == 1
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+
+def triage(folder: Path, double: GmailDouble, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "triage.toml").write_text(f'gmail_url = "{double.url}"\n')
+    return subprocess.run(
+        [sys.executable, "-m", "triage.cli", "report", "--config", str(folder / "triage.toml"), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_cron_is_told_nothing_and_the_inbox_everything(double: GmailDouble, tmp_path: Path, db: object) -> None:
+    for _ in range(2):
+        done = triage(tmp_path, double, "--deliver", "inbox")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (mail,) = mails(double)
+    assert mail["Subject"].endswith("all quiet")
+    done = triage(tmp_path, double, "--deliver", "inbox", "--verbose")
+    assert "was put into your inbox before; nothing was done" in done.stdout
+
+
+def test_an_outcome_nobody_knows_is_told_and_ends_with_75(double: GmailDouble, tmp_path: Path, db: object) -> None:
+    double.fail("messages.insert", connection="drop", when="after")
+    done = triage(tmp_path, double, "--deliver", "inbox")
+    assert done.returncode == 75
+    assert done.stderr.startswith("triage: The report was not put into the inbox")
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("r.html", "<!DOCTYPE html>"), ("r.md", "# Bounces"), ("r.json", "{"), ("r.txt", "Bounces of the last 7 days")],
+)
+def test_a_file_gets_the_format_of_its_name(
+    double: GmailDouble, tmp_path: Path, db: object, name: str, begins: str
+) -> None:
+    done = triage(tmp_path, double, "--output", str(tmp_path / name))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / name).read_text().startswith(begins)
+    assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "json"])
+def test_every_format_comes_on_standard_output(double: GmailDouble, tmp_path: Path, db: object, form: str) -> None:
+    done = triage(tmp_path, double, "--format", form)
+    assert done.returncode == 0
+    assert (json.loads(done.stdout)["totals"] == {}) if form == "json" else "Nothing came in." in done.stdout
+
+
+def test_a_browser_shows_html_only_and_a_folder_is_no_file(double: GmailDouble, tmp_path: Path, db: object) -> None:
+    assert triage(tmp_path, double, "--open", "--format", "json").returncode == 2
+    assert triage(tmp_path, double, "--output", str(tmp_path / "nowhere" / "r.html")).returncode == 2
+
+
+def test_the_page_is_opened(tmp_path: Path, db: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    import webbrowser
+
+    from triage import cli
+
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)) or True)
+    monkeypatch.setenv("TRIAGE_DATABASE", str(tmp_path / "triage.db"))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["report", "--open", "--output", "r.html"]) == 0
+    assert opened == [(tmp_path / "r.html").as_uri()]
