@@ -29,7 +29,8 @@ SPREADS = {"all in the last 7 days": timedelta(days=7), "over 3 years": timedelt
 _MAILS = """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)
 INSERT INTO mails (id, gmail_id, thread_id, source, received_at, seen_at, state, tries)
 SELECT i, printf('%016x', i), printf('%016x', i / 3), 'gmail:' || printf('%016x', i),
- strftime('%Y-%m-%dT%H:%M:%SZ', :now, '-' || CAST(i * :seconds / :number AS INT) || ' seconds'), '', 'judged', 1 FROM n"""
+ strftime('%Y-%m-%dT%H:%M:%SZ', :now, '-' || CAST(i * :seconds / :number AS INT) || ' seconds'), '', 'judged', 1
+FROM n"""
 _VERDICTS = """INSERT INTO verdicts (mail_id, position, received_at, source, kind, recipient, category, cause, side,
  actor, permanent, reason, status, reply_code, diagnostic, platform, remote_host, reported_by, message_id, sent_at,
  "from", subject, path, genuine, rule, evidence, fix, links)

@@ -41,6 +41,7 @@ STORY = ROOT / "examples" / "mailbox"
 """Mails from which the README shows real output."""
 STORY_READ_AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 STORY_LINES = 18
+AUDIT_LINES = 14
 
 LABEL_MEANINGS: Mapping[str, str] = {
     "smtp-credentials": "Gmail could not hand the mail to the server behind your alias: it never left. You repair it.",
@@ -103,6 +104,13 @@ def _help(command: click.Command, name: str) -> str:
 def exit_codes() -> str:
     """Exit codes and what they mean."""
     return _table("| code | meaning |", [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES])
+
+
+def story_audit() -> str:
+    """The beginning of the real audit in docs/audit.md."""
+    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    example = text.partition("<!-- made: example -->\n```text\n")[2].partition("```")[0]
+    return f"```text\n{''.join(example.splitlines(keepends=True)[:AUDIT_LINES])}...\n```"
 
 
 def labels() -> str:
@@ -200,6 +208,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "numbers": numbers,
     "story-table": story_table,
     "story-report": story_report,
+    "story-audit": story_audit,
 }
 
 if __name__ == "__main__":

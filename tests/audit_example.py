@@ -23,7 +23,7 @@ from tests.doubles.zone import ZoneDouble
 from triage.audit_report import audit_text
 
 PAGE = Path(__file__).parent.parent / "docs" / "audit.md"
-MARKED = re.compile(r"(<!-- made: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- made: ([a-z-]+) -->\n)(.*?)(<!-- made end -->)", re.DOTALL)
 WIDTH = 96
 
 

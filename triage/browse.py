@@ -1,14 +1,14 @@
 """Opens the database in Datasette, read-only: what it is told about tables, columns, questions, and how it is started.
 
-`metadata` is pure. Datasette is an optional extra and is never imported here: it runs as a process of its own, on
-loopback only, with the database opened so that SQLite itself refuses to write.
+`metadata` is pure. Datasette is an optional extra and is never imported here: this process becomes it, on loopback
+only. It opens the database so that SQLite itself refuses to write.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from triage.errors import ConfigError, TriageError
+from triage.errors import ConfigError
 from triage.views import VIEWS
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
         # A query of the very same name would hide the view's own page, which filters and counts.
         view.replace("_", "-"): {
             "title": what.title,
-            "description_html": f'{escape(what.description)} <a href="/{quote(name)}/{view}">Filter and count these</a>',
+            "description_html": f'{escape(what.description)} <a href="/{quote(name)}/{view}">Filter and count.</a>',
             "sql": f"SELECT * FROM {view}",  # noqa: S608
         }
         for view, what in VIEWS.items()
@@ -119,8 +119,11 @@ def read_schema(db: Database) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def command(database: Path, metadata_file: Path, *, port: int, opens: bool) -> list[str]:
-    """How Datasette is started: on loopback, where nobody else can reach it, and without a way to write."""
+def command(database: Path, *, port: int, opens: bool) -> list[str]:
+    """How Datasette is started: on loopback, where nobody else can reach it, and without a way to write.
+
+    It reads the metadata from standard input.
+    """
     settings = {
         "sql_time_limit_ms": MILLISECONDS,
         "facet_time_limit_ms": MILLISECONDS,
@@ -130,21 +133,20 @@ def command(database: Path, metadata_file: Path, *, port: int, opens: bool) -> l
     }
     return [
         *(sys.executable, "-m", "datasette", "serve", str(database)),
-        *("--metadata", str(metadata_file), "--host", HOST, "--port", str(port)),
+        *("--metadata", "-", "--host", HOST, "--port", str(port)),
         *(word for name, value in settings.items() for word in ("--setting", name, str(value))),
         *(["--open"] if opens else []),
     ]
 
 
-def serve(database: Path, schema: Mapping[str, str], *, port: int, opens: bool) -> int:
-    """Run Datasette until it is stopped; returns its exit code. Raises TriageError where it cannot be started."""
-    with tempfile.TemporaryDirectory(prefix="triage-browse-") as folder:
-        file = Path(folder, "metadata.json")
-        file.write_text(json.dumps(metadata(database.stem, schema)), encoding="utf-8")
-        try:
-            return subprocess.run(command(database, file, port=port, opens=opens), check=False).returncode  # noqa: S603
-        except OSError as error:
-            raise TriageError(f"Datasette could not be started: {error.strerror}", INSTALL) from error
+def become_datasette(database: Path, schema: Mapping[str, str], *, port: int, opens: bool) -> None:
+    """Let this process become Datasette, so that whoever stops it stops that; returns only by raising OSError."""
+    with tempfile.TemporaryFile() as file:  # it has no name, so nothing is left behind
+        file.write(json.dumps(metadata(database.stem, schema)).encode("ascii"))
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+    words = command(database, port=port, opens=opens)
+    os.execv(words[0], words)  # noqa: S606
 
 
 def _sentence(comment: str) -> str:

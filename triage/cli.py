@@ -203,6 +203,7 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
 
 cli.add_command(audit)
 cli.add_command(auth)
+cli.add_command(browse)
 cli.add_command(check_address)
 cli.add_command(credentials)
 cli.add_command(doctor)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from typing import Any
 
 import click
 
 from triage.cli_shared import options, read_settings, say
-from triage.errors import ConfigError, TriageError
+from triage.errors import ConfigError
 
 DEFAULT_PORT = 8001
 
@@ -35,7 +36,6 @@ def browse(asked: Any, port: int, no_open: bool) -> int:
     with closing(db):
         schema = work.read_schema(db)
     say([f"Opening {settings.database}, read-only. Ctrl-C ends it."])
-    code = work.serve(settings.database, schema, port=port, opens=not no_open)
-    if code > 0:
-        raise TriageError(f"Datasette ended with code {code}.", "What it said stands above; another --port may help.")
-    return 0
+    sys.stdout.flush()
+    work.become_datasette(settings.database, schema, port=port, opens=not no_open)
+    return 1  # never reached: nothing of this process is left
