@@ -67,6 +67,8 @@ def test_systemd_accepts_the_units(tmp_path: Path, name: str) -> None:
     env = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert (done.returncode, done.stderr) == (0, "")
+    if "'" in name:
+        return  # started through /usr/bin/env, which systemd looks at instead
     program.unlink()
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert "is not executable" in done.stderr, "it does look at the command"

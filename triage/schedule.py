@@ -97,7 +97,7 @@ def _cron_command(words: Sequence[str]) -> str:
 
 def _exec_start(words: Sequence[str]) -> str:
     """A command line of a unit (systemd.service(5), "Command lines"): its specifiers and variables are plain text."""
-    quoted = [word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") for word in words]
-    # A variable is not looked for in the program itself, so a dollar sign is not doubled there.
-    quoted[1:] = [word.replace("$", "$$") for word in quoted[1:]]
+    if set(words[0]) & set("'\"\\$"):
+        words = ["/usr/bin/env", *words]  # systemd takes no program with such a name; as an argument it may have it
+    quoted = [word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$") for word in words]
     return " ".join(f'"{word}"' if set(word) & set(" \t'\\$%") else word for word in quoted)
