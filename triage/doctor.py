@@ -140,7 +140,7 @@ def _last_run(db: Database, settings: Settings, now: datetime) -> Check:
     told = f"the last good one {span_words(good_age)} ago" if good_age is not None else "none was good so far"
     if last["error"]:
         state: State = "warn" if good_age is not None and good_age < LATE else "fail"
-        words = f"stopped {span_words(age)} ago: {shown(last['error'])}; {told}"
+        words = f"stopped {span_words(age)} ago: {shown(last['error']).rstrip('.')}; {told}"
         return Check("last run", state, words, "Run `triage run` and do what it says.")
     if not last["finished_at"]:
         words = f"killed {span_words(age)} ago before its end; {told}"
