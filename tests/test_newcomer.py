@@ -7,10 +7,8 @@ consent is clicked and the address it ends on is pasted back.
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.command import environment, words
 from tests.doubles.gmail import GmailDouble
 
 ROOT = Path(__file__).parents[1]
@@ -37,11 +36,10 @@ def home(tmp_path: Path) -> Iterator[tuple[GmailDouble, Path]]:
 
 
 def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "AWS_"))}
     return subprocess.Popen(
-        [sys.executable, "-m", "triage.cli", *arguments],
+        words(*arguments),
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT), "HOME": str(folder), "OAUTHLIB_INSECURE_TRANSPORT": "1"},
+        env=environment(folder, OAUTHLIB_INSECURE_TRANSPORT="1"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.command import triage
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import refusal
-
-ROOT = Path(__file__).parents[1]
-
-
-def _triage(folder: Path, *arguments: str) -> str:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "AWS_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "triage.cli", *arguments],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 def _cause(folder: Path) -> str:
@@ -47,7 +28,7 @@ def judged(tmp_path: Path) -> Path:
         gmail.write_credentials(tmp_path)
         (tmp_path / "triage.toml").write_text(f'gmail_url = "{gmail.url}"\nnotes = false\n', encoding="utf-8")
         gmail.seed(refusal(1), received_at=datetime.now(UTC) - timedelta(hours=1))
-        _triage(tmp_path, "run")
+        triage(tmp_path, "run")
     assert _cause(tmp_path) == "remote-rejection recipient-unknown"
     with closing(sqlite3.connect(tmp_path / "triage.db")) as db, db:
         db.execute("UPDATE verdicts SET cause = 'unknown', category = 'unknown', rule = 'nothing-said'")
@@ -55,7 +36,7 @@ def judged(tmp_path: Path) -> Path:
 
 
 def test_without_apply_it_only_shows(judged: Path) -> None:
-    output = _triage(judged, "rejudge")
+    output = triage(judged, "rejudge")
     assert "unknown -> recipient-unknown" in output.replace("→", "->")
     assert "1 mail judged again: 1 verdict would move" in output
     assert "triage rejudge --apply" in output
@@ -63,18 +44,18 @@ def test_without_apply_it_only_shows(judged: Path) -> None:
 
 
 def test_apply_writes_once(judged: Path) -> None:
-    assert "1 verdict moved" in _triage(judged, "rejudge", "--apply")
+    assert "1 verdict moved" in triage(judged, "rejudge", "--apply")
     assert _cause(judged) == "remote-rejection recipient-unknown"
-    assert "0 verdicts moved" in _triage(judged, "rejudge", "--apply")
+    assert "0 verdicts moved" in triage(judged, "rejudge", "--apply")
 
 
 def test_json_names_the_fields_that_move(judged: Path) -> None:
-    found = json.loads(_triage(judged, "rejudge", "--json"))
+    found = json.loads(triage(judged, "rejudge", "--json"))
     assert "recipient-unknown" in json.dumps(found)
     assert _cause(judged) == "unknown unknown"
 
 
 def test_without_a_database_there_is_nothing_to_judge(tmp_path: Path) -> None:
     (tmp_path / "triage.toml").write_text("", encoding="utf-8")
-    assert "0 mails judged again" in _triage(tmp_path, "rejudge")
+    assert "0 mails judged again" in triage(tmp_path, "rejudge")
     assert not (tmp_path / "triage.db").exists()

@@ -1,15 +1,12 @@
 """The story, end to end: the real command line as a subprocess, the real Google client, a Gmail double on loopback.
 
-One conversation holds two failures of the alias's relay and one refusal by the recipient's Exchange server. The run must
-tell them apart, tie the third to the SES message it was, and say so in the mailbox; the next run must be cheap.
+One conversation holds two failures of the alias's relay and one refusal by the recipient's Exchange server. The run
+must tell them apart, tie the third to the SES message it was, and say so in the mailbox; the next run must be cheap.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import triage
 from tests.doubles.gmail import GmailDouble
 
 ROOT = Path(__file__).parents[1]
@@ -37,25 +35,10 @@ def gmail(tmp_path: Path) -> Iterator[tuple[GmailDouble, str]]:
         yield double, thread
 
 
-def _triage(folder: Path, *arguments: str) -> str:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "AWS_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "triage.cli", *arguments],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def test_the_two_failures_are_told_apart_in_one_conversation(gmail: tuple[GmailDouble, str], tmp_path: Path) -> None:
     double, thread = gmail
     assert len(STORY) == 3
-    _triage(tmp_path, "run")
+    triage(tmp_path, "run")
     with closing(sqlite3.connect(tmp_path / "triage.db")) as connection:
         rows = connection.execute(
             "SELECT category, side, actor, ses_message_id IS NOT NULL, ses_region, ses_id_source, path FROM verdicts"
@@ -72,8 +55,8 @@ def test_the_two_failures_are_told_apart_in_one_conversation(gmail: tuple[GmailD
 
 def test_the_second_run_asks_twice_at_most(gmail: tuple[GmailDouble, str], tmp_path: Path) -> None:
     double, _ = gmail
-    _triage(tmp_path, "run")
+    triage(tmp_path, "run")
     double.reset_counters()
-    assert _triage(tmp_path, "run") == ""
+    assert triage(tmp_path, "run") == ""
     assert double.quota.http_requests <= 2
     assert double.quota.units_new <= 6

@@ -1,0 +1,36 @@
+"""Runs the real command line as a subprocess, in a folder of its own that is also its home."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """This process's environment without settings of ours or AWS's, and with `folder` as home."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "AWS_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "HOME": str(folder), **more}
+
+
+def words(*arguments: str) -> list[str]:
+    """The command line of `triage`."""
+    return [sys.executable, "-m", "triage.cli", *arguments]
+
+
+def triage(folder: Path, *arguments: str) -> str:
+    """Run `triage` where it must end well and complain of nothing; returns what it printed."""
+    done = subprocess.run(
+        words(*arguments),
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
