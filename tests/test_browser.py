@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from tests import browser
-from tests.made_reports import TEXTS
+from tests.made_reports import NOW, TEXTS, report_of
 from tests.test_report import Page, hostile_report
+from triage.report import Counts
 from triage.report_html import report_html
 
 SHOTS = Path(__file__).parents[1] / ".browser"
-REPORTS = TEXTS | {"hostile": hostile_report()}
+YEARS = [
+    {"day": f"{year}-05-01", "kind": "failed", "category": "unknown", "side": "own", "verdicts": 1234}
+    for year in range(2017, 2027)
+]
+REPORTS = TEXTS | {
+    "hostile": hostile_report(),
+    "years": report_of([], since=NOW - timedelta(days=3650), counts=Counts(YEARS, YEARS)),
+}
 WIDTHS = (360, 1200)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 

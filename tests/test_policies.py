@@ -11,6 +11,7 @@ from remediation.policies import (
     POLICIES,
     actions,
     audit_policy,
+    resend_policy,
     rotation_policy,
     smtp_user_policy,
     triage_policy,
@@ -21,6 +22,7 @@ FULL = {
     "triage": triage_policy(account="123456789012", queue="ses-events", smtp_user="ses-smtp", secret="ses-smtp/q"),
     "audit": audit_policy(account="123456789012", smtp_user="ses-smtp", secret="ses-smtp/q"),
     "rotation": rotation_policy(account="123456789012", smtp_user="ses-smtp", secret="ses-smtp/q"),
+    "resend": resend_policy(account="123456789012", region="us-east-1", domain="queenofsandiego.com"),
 }
 READING = ("Get", "List", "Describe", "BatchGet", "Lookup")
 
@@ -78,3 +80,10 @@ def test_the_smtp_user_may_only_send() -> None:
     both = smtp_user_policy(region="us-east-1", domain="queenofsandiego.com", configuration_set="events")
     assert len(resources(both, "ses:SendRawEmail")) == 2
     assert actions(unsuppress_policy()) == ["ses:DeleteSuppressedDestination"]
+
+
+def test_sending_again_is_held_to_one_domain() -> None:
+    policy = FULL["resend"]
+    assert resources(policy, "ses:SendEmail") == ["arn:aws:ses:us-east-1:123456789012:identity/queenofsandiego.com"]
+    changing = [a for a in actions(policy) if not a.partition(":")[2].startswith(READING)]
+    assert changing == ["ses:SendEmail", "ses:SendRawEmail"]

@@ -582,6 +582,17 @@ def test_the_command_shows_puts_back_and_says_so(world: World) -> None:
     assert len(world.drafts()) == 1
 
 
+def test_an_incident_by_its_number(world: World) -> None:
+    world.bounce(world.write("Charter", "pat@client.example"), "pat@client.example")
+    world.bounce(
+        world.write("Quote", "eve@client.example"), "eve@client.example", cause="ses-sandbox", category="ses-refused"
+    )
+    (number,) = {row["id"] for row in world.db.query("SELECT id FROM incidents WHERE kind = 'ses'")}
+    done = triage(world, str(number), "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [row["recipient"] for row in json.loads(done.stdout)] == ["eve@client.example"]
+
+
 @pytest.mark.parametrize("typed", ["", "yes\n", "send\n", "send 2\n", "SEND 1\n"])
 def test_without_the_very_sentence_nothing_is_sent(world: World, typed: str) -> None:
     world.bounce(world.write("Charter", "pat@client.example"), "pat@client.example")
@@ -619,6 +630,16 @@ def test_a_question_that_makes_no_sense(world: World, arguments: list[str], code
     done = triage(world, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr
+
+
+def test_a_mail_in_doubt_is_told_also_where_it_was_not_asked_about(world: World) -> None:
+    world.bounce(world.write("Charter", "pat@client.example"), "pat@client.example")
+    world.ses.fail("SendEmail", connection="drop", when="after")
+    world.send()
+    done = triage(world, "--cause", "mailbox-full")
+    assert "pat@client.example: perhaps sent at Tue 24 Nov 2026 09:30 UTC" in done.stderr
+    assert "--was-not-sent 1" in done.stderr
+    assert triage(world, "--was-sent", "1").stdout == "Mail 1: taken as sent.\n"
 
 
 def test_nobody_hit_is_said(world: World) -> None:

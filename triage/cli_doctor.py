@@ -25,7 +25,7 @@ NAME_WIDTH = 14
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option(
     "--iam-policy",
-    type=click.Choice(["triage", "audit", "rotation"]),
+    type=click.Choice(["triage", "audit", "rotation", "resend"]),
     help="Print the least this part of triage must be allowed at AWS, and do nothing else.",
 )
 @options

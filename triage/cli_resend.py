@@ -115,7 +115,7 @@ def _resend(
 ) -> int:
     from triage import resend as work
     from triage import store_resend
-    from triage.resend_plan import plan
+    from triage.resend_plan import in_doubt_words, plan
 
     at = now()
     if not dry_run:
@@ -137,6 +137,10 @@ def _resend(
     by_place = {(one.item.recipient, one.item.original_id): one.words for one in outcomes}
     told |= {id(item): words for item in ready if (words := by_place.get((item.recipient, item.original_id)))}
     code = _tell(items, told, as_json=as_json)
+    shown_already = {(item.recipient.lower(), item.original_id) for item in items}
+    for row in store_resend.in_doubt(db):
+        if (row["recipient"], row["original_id"]) not in shown_already:
+            warn(f"{row['recipient']}: {in_doubt_words(row)}")
     return 1 if code or any(not one.was_done for one in outcomes) else 0
 
 
@@ -149,7 +153,11 @@ def _sent(db: Database, gmail: Gmail, ready: Sequence[Item], region: str) -> lis
     if isinstance(allowed, str):
         raise ConfigError(allowed, "`triage audit` tells what to do about it.")
     if isinstance(allowed, NotLookedUp):
-        todo = "Try again in a while." if allowed.will_pass else "`triage audit` tells what AWS does not allow."
+        todo = (
+            "Try again in a while."
+            if allowed.will_pass
+            else "`triage doctor --iam-policy resend` prints what must be allowed."
+        )
         raise (TryLater if allowed.will_pass else ConfigError)(f"What SES allows is not known: {allowed.why}", todo)
     for item in ready:
         for line in _line(item, "is ready"):

@@ -71,6 +71,9 @@ def iam_policy(name: str, settings: Settings) -> Policy:
         known |= {"queue": queue, "queue_region": queue_region}
     if name == "rotation":
         known |= {"secret_region": settings.smtp_region}
+    if name == "resend":
+        sender = (settings.smtp_alias or "").rpartition("@")[2] or next(iter(settings.domains), None)
+        known = {"region": settings.smtp_region, "domain": sender}
     return POLICIES[name](account=account, **{key: value for key, value in known.items() if value})
 
 

@@ -125,7 +125,8 @@ def _trend(report: Report) -> Iterator[str]:
         yield from ("", partial)
     most = max((bar.own + bar.remote + bar.unclear for bar in report.bars), default=0)
     if most:
-        yield from ("", "| not delivered (UTC) | your side | other side | not clear | |", "|---|---:|---:|---:|---|")
+        yield from ("", f"{words.chart_title(report)}:", "")
+        yield from ("| when | your side | other side | not clear | |", "|---|---:|---:|---:|---|")
         for bar in report.bars:
             yield f"| {words.bar_days(bar)} | {bar.own:,} | {bar.remote:,} | {bar.unclear:,} | {_bar(bar, most)} |"
 

@@ -123,7 +123,8 @@ def _trend(report: Report, width: int) -> Iterator[str]:
         yield from wrapped(partial, width, "  ")
     most = max((bar.own + bar.remote + bar.unclear for bar in report.bars), default=0)
     if most:
-        yield from wrapped("Not delivered, by day (UTC): # your side, o the other side, ? not clear", width, "  ")
+        legend = f"{words.chart_title(report)}: # your side, o the other side, ? not clear"
+        yield from wrapped(legend, width, "  ")
         label = max(len(words.bar_days(bar)) for bar in report.bars)
         size = max(min(BAR_WIDTH, width - label - 15), 5)
         for bar in report.bars:

@@ -218,6 +218,13 @@ def trend_is_partial(report: Report) -> str | None:
     return None
 
 
+def chart_title(report: Report) -> str:
+    """What the bars count: `Not delivered, by day (UTC)`."""
+    first = report.bars[0]
+    days = (date.fromisoformat(first.last_day) - date.fromisoformat(first.first_day)).days + 1
+    return f"Not delivered, by {'day' if days == 1 else counted(days, 'day')} (UTC)"
+
+
 def bar_days(bar: Bar) -> str:
     """The day or days of a bar: `Mon 23 Nov`, `10-12 Nov`."""
     first, last = date.fromisoformat(bar.first_day), date.fromisoformat(bar.last_day)
@@ -226,6 +233,8 @@ def bar_days(bar: Bar) -> str:
         day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[first.weekday()]
         return f"{day} {first.day} {month[first.month - 1]}"
     begin = f"{first.day}" if first.month == last.month else f"{first.day} {month[first.month - 1]}"
+    if (last - first).days > 31:
+        return f"{month[first.month - 1]} {first.year} - {month[last.month - 1]} {last.year}"
     return f"{begin}-{last.day} {month[last.month - 1]}"
 
 

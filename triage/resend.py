@@ -193,7 +193,8 @@ def _allowed(found: Account) -> Allowance | str:
 
 def _suppressed(entry: Any) -> str:
     if isinstance(entry, NotLookedUp):
-        return f"not sent: whether SES would deliver it is not known ({entry.why})"
+        rights = "; `triage doctor --iam-policy resend` prints the rights it takes" if entry.kind == "denied" else ""
+        return f"not sent: whether SES would deliver it is not known ({entry.why}{rights})"
     return (
         f"not sent: SES keeps mail to this address back ({entry.reason} since {when_words(entry.since)});"
         f" `triage check-address {entry.address}` tells more"

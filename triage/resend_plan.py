@@ -125,16 +125,21 @@ def _item(db: Database, mails: Mails, row: Row, reached_at: str | None, now: dat
     return replace(item, why_not=_written_since(db, mails, item, row))
 
 
+def in_doubt_words(row: Row) -> str:
+    """What there is to say of a mail that was perhaps sent (a row of `resends`), and how to settle it."""
+    why = f" ({shown(row['why'])})" if row["why"] else ""
+    return (
+        f"perhaps sent at {when_words(row['started_at'])}, and nobody knows{why}: ask the recipient, then"
+        f" `triage resend --was-sent {row['id']}` or `--was-not-sent {row['id']}`"
+    )
+
+
 def _was_given(gmail: Gmail, kept: str, row: Row, now: datetime, way: rows.Way) -> str | None:
     """Why a mail is not given once more that was given before; None: nothing came of that."""
     if kept == "ses" and row["state"] == "done":
         return f"sent again through SES ({when_words(row['done_at'])})"
     if kept == "ses" and row["state"] == "started":
-        why = f" ({shown(row['why'])})" if row["why"] else ""
-        return (
-            f"perhaps sent at {when_words(row['started_at'])}, and nobody knows{why}: ask the recipient, then"
-            f" `triage resend --was-sent {row['id']}` or `--was-not-sent {row['id']}`"
-        )
+        return in_doubt_words(row)
     if kept == "draft" and row["state"] != "refused":
         there = gmail.find_message_id(row["message_id"])
         if there and way == "draft":
