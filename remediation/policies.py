@@ -159,10 +159,23 @@ def unsuppress_policy() -> Policy:
     return _policy([_allow("TakeOffSuppressionList", ["ses:DeleteSuppressedDestination"], "*")])
 
 
+def resend_policy(*, account: str = UNKNOWN_ACCOUNT, region: str = "*", domain: str = "*") -> Policy:
+    """What `triage resend --send` needs: to send as one domain, to see quota and suppression list. Not for cron."""
+    return _policy(
+        [
+            _allow(
+                "SendAgain", ["ses:SendEmail", "ses:SendRawEmail"], f"arn:aws:ses:{region}:{account}:identity/{domain}"
+            ),
+            _allow("SeeWhatIsAllowed", ["ses:GetAccount", "ses:GetSuppressedDestination"], "*"),
+        ]
+    )
+
+
 POLICIES: Mapping[str, Callable[..., Policy]] = {
     "triage": triage_policy,
     "audit": audit_policy,
     "rotation": rotation_policy,
+    "resend": resend_policy,
 }
 """The policies `triage doctor --iam-policy NAME` prints."""
 

@@ -25,6 +25,7 @@ from triage import gmail_auth
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater, UsageError
 from triage.gmail import Gmail, connect
 from triage.gmail_auth import SCOPE, authorize, load_token, save_token
+from triage.gmail_renewal import sign_in_ends_at
 
 EXAMPLE = Path(__file__).parent.parent / "credentials.example.json"
 
@@ -557,3 +558,35 @@ def test_hush_covers_every_library_that_logs_requests() -> None:
     gmail_auth.hush()
     for name in ("google.auth.transport.requests", "google_auth_oauthlib.flow", "requests_oauthlib.oauth2_session"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+
+
+# -- the seven days of an app in status Testing ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_testing", [True, False])
+def test_an_end_google_names_is_told_and_kept(double: GmailDouble, tmp_path: Path, is_testing: bool) -> None:
+    double.oauth.is_testing = is_testing
+    shown: list[str] = []
+    ends_at = authorize(
+        tmp_path / "credentials.json",
+        tmp_path / "token.json",
+        headless=True,
+        paste=lambda _: redirected(next(line for line in shown if line.startswith("http"))),
+        show=shown.append,
+    )
+    kept = sign_in_ends_at(tmp_path / "token.json")
+    if is_testing:
+        assert ends_at is not None
+        assert timedelta(days=6, hours=23) < ends_at - datetime.now(UTC) < timedelta(days=7)
+        assert kept == ends_at.replace(microsecond=0)
+    else:
+        assert (ends_at, kept) == (None, None)
+
+
+def test_a_new_sign_in_forgets_the_end_of_the_old_one(double: GmailDouble, tmp_path: Path) -> None:
+    double.oauth.is_testing = True
+    sign_in(tmp_path)
+    assert sign_in_ends_at(tmp_path / "token.json") is not None
+    double.oauth.is_testing = False
+    sign_in(tmp_path)
+    assert sign_in_ends_at(tmp_path / "token.json") is None

@@ -12,8 +12,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +21,11 @@ from triage.gmail_answers import OutcomeUnknown as OutcomeUnknown  # part of thi
 from triage.gmail_answers import Pace, Passing, is_invalid_label_name
 from triage.gmail_answers import Quota as Quota
 from triage.gmail_answers import Refused as Refused
+from triage.gmail_messages import RawMessage as RawMessage
+from triage.gmail_messages import Ref as Ref
+from triage.gmail_messages import SendAs as SendAs
+from triage.gmail_messages import Unavailable as Unavailable
+from triage.gmail_messages import raw_message
 from triage.gmail_query import bounce_query as bounce_query
 from triage.gmail_renewal import Renewal as Renewal
 from triage.gmail_wire import Wire, half_answer
@@ -30,49 +34,6 @@ BATCH_SIZE = 10
 """Ten at once take away most of the waiting; 25 already draw 429 "Too many concurrent requests for user"."""
 PAGE_SIZE = 500
 TIMEOUT_SECONDS = 30.0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Ref(NamedTuple):
-    """A message in the mailbox: Gmail's own ids, which are no Message-IDs."""
-
-    id: str
-    thread_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class RawMessage:
-    """A message as it arrived, byte by byte. `internal_at` is when Gmail took it in: aware, UTC."""
-
-    id: str
-    thread_id: str
-    raw: bytes = field(repr=False)
-    internal_at: datetime
-    label_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """A message or thread that could not be had. `gone`: it is no longer there; else asking another time may help."""
-
-    id: str
-    why: str
-    gone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SendAs:
-    """An address the account sends from. `host`, `port`, `security` are those of an outside relay, None without one."""
-
-    address: str
-    display_name: str | None
-    is_primary: bool
-    host: str | None
-    port: int | None
-    security: str | None
-    """none | ssl | starttls, as Gmail spells them."""
-    verification: str | None
-    """accepted | pending; None for the primary address."""
 
 
 def _utc_now() -> datetime:
@@ -304,7 +265,7 @@ class Gmail:
             def answered(message_id: str, answer: Any, error: Any) -> None:
                 failure = self._wire.understood(error) if error is not None else half_answer(answer)
                 if failure is None:
-                    answers[message_id] = _raw_message(message_id, answer)
+                    answers[message_id] = raw_message(message_id, answer)
                 elif isinstance(failure, Passing):
                     put_off[message_id] = failure
                 elif isinstance(failure, Refused):
@@ -409,19 +370,3 @@ class Gmail:
 def _spellings(parent: _Label | None, part: str) -> list[str]:
     """How one step of a label's path may be named: as asked, or as it is where Gmail does not allow that."""
     return [f"{parent.name}/{name}" if parent else name for name in (part, f"triage-{part}")]
-
-
-def _raw_message(message_id: str, answer: dict[str, Any]) -> RawMessage | Unavailable:
-    try:
-        encoded = answer["raw"]
-        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-        internal_at = EPOCH + timedelta(milliseconds=int(answer["internalDate"]))
-    except (KeyError, ValueError, OverflowError, TypeError) as error:
-        return Unavailable(message_id, f"Gmail's answer cannot be read ({type(error).__name__})", gone=False)
-    return RawMessage(
-        id=message_id,
-        thread_id=answer.get("threadId", message_id),
-        raw=raw,
-        internal_at=internal_at,
-        label_ids=tuple(answer.get("labelIds", ())),
-    )
