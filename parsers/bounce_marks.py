@@ -32,13 +32,14 @@ DAEMON_NAMES = (
     "mail system",
     "administrateur syst",
 )
-# Subjects of bounces: a piece that all alternatives of a row share, in lower case, and the pattern, searched for anywhere
+# Subjects of bounces: a piece that all alternatives of a row share, lower case, and the pattern, searched anywhere
 # in the lower-case subject, so that none may be an everyday phrase.
 BOUNCE_SUBJECTS: tuple[tuple[str, str], ...] = (
     (
         "deliver",
         r"undeliver(?:able|ed)|un-?deliverable|non-?deliver(?:y|able)|not delivered"
-        r"|deliver(?:y|ing)? (?:status|failure|failed|problem|error|notification|delayed|report|has failed|unsuccessful)"
+        r"|deliver(?:y|ing)? (?:status|failure|failed|problem|error|notification|delayed|report|has failed"
+        r"|unsuccessful)"
         r"|(?:mail|message|delivery) (?:delivery )?(?:failed|failure|system error|could not be|not delivered|delayed)"
         r"|(?:message|mail) delivery has failed"
         r"|(?:could not|couldn't|cannot|can't) (?:be )?deliver",
@@ -83,7 +84,7 @@ BOUNCE_SUBJECTS: tuple[tuple[str, str], ...] = (
     ("배달", r"배달(?:되지| 실패)"),
     ("반송", r"반송"),
 )
-# Sentences of failure in the words of a bounce, lower case; only such as no letter of a person opens with. Under a piece
+# Sentences of failure in a bounce, lower case; only such as no letter of a person opens with. Under a piece
 # that all of a group share: where that is missing, the group need not be read.
 BOUNCE_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (

@@ -31,7 +31,7 @@ class Authenticity:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What is known of the mail that was returned. All of it is text written by others: never trusted, only reported."""
+    """What is known of the mail that was returned. All of it is text written by others: not trusted, reported."""
 
     message_id: str | None = None
     """Message-ID of the returned mail, without angle brackets; behind SES this is the id SES gave it."""

@@ -24,7 +24,7 @@ def read_feedback(mail: Mail) -> Reading | None:
 
 
 def _read_outlook(mail: Mail) -> Reading | None:
-    """Outlook.com's junk mail reports (JMRP): the mail as an attachment, the complainer in a header of it, no report."""
+    """Outlook.com's junk mail reports (JMRP): the mail as an attachment, the complainer in its header, no report."""
     if not (mail.headers.raw("subject") or "").lower().startswith("complaint about message from"):
         return None
     returned = returned_headers(mail)

@@ -13,7 +13,7 @@ from parsers.prose import holds_a_report, own_addresses
 
 MAX_LINES = 400
 MAX_LINE = 998
-"""Bytes of a line (RFC 5322 2.1.1). The detectors search each line, some of them in a time that grows with its square."""
+"""Bytes of a line (RFC 5322 2.1.1). The detectors search each line, some in a time that grows with its square."""
 
 
 def read_flufl(mail: Mail) -> Reading | None:

@@ -1,8 +1,8 @@
 """Reads the notices Gmail itself writes; the "Send mail as" notice is the heart of this project.
 
 That notice says that Gmail could not hand a mail to the relay behind an alias: the recipient's server was never asked.
-It often carries no status report at all, its sentences are translated, and it can come without its usual words; so it is
-recognised by what stays the same: the `?p=` token of its help link, the empty report, the relay's own reply.
+It often carries no status report at all, its sentences are translated, and it can come without its usual words; so it
+is recognised by what stays the same: the `?p=` token of its help link, the empty report, the relay's own reply.
 Sources: Gmail's help pages named in the tokens; observed notices from 2011 to 2026.
 """
 
@@ -25,8 +25,9 @@ _TITLE = re.compile(r"\*\*\s*([^*\n]{3,120}?)\s*\*\*")
 # A relay, and never a recipient's server, speaks these: AUTH answers (RFC 4954), and SES's submission endpoint.
 _AUTH_CODES = ("534", "535", "538")
 _SES_SUBMISSION = re.compile(
-    r"email address is not verified\. the following identities|access denied: user `?arn:aws|sending paused for this account"
-    r"|454 throttling failure|454 temporary authentication failure|account not subscribed to ses|530 authentication required",
+    r"email address is not verified\. the following identities|access denied: user `?arn:aws"
+    r"|sending paused for this account|454 throttling failure|454 temporary authentication failure"
+    r"|account not subscribed to ses|530 authentication required",
 )
 _RELAY_HOST = re.compile(r"\bemail-smtp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com")
 # "(state N)" of the old notices: how far the session had come. These four end before the recipient is named.

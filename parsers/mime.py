@@ -79,7 +79,7 @@ class Headers:
         return (_FOLD.sub(" ", value) if "\n" in value else value).strip()
 
     def get(self, name: str) -> str | None:
-        """The first field of that lower-case name, unfolded, RFC 2047 decoded, control characters out; None if empty."""
+        """The first field of that lower-case name, unfolded, RFC 2047 decoded, without control characters; or None."""
         value = self.raw(name)
         if not value:
             return None

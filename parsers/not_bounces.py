@@ -47,7 +47,6 @@ _DMARC_FILE = re.compile(r"[\w.-]+![\w.-]+!\d{6,}!\d{6,}(?:!\w+)?\.(?:xml|zip|gz
 _LINK = re.compile(rb"<a\s[^<>]{0,400}href\s*=\s*[\"']?(?:3D)?[\"']?https?:", re.IGNORECASE)
 
 
-
 # Types of mails without a place for a report or an attached mail.
 _LETTERS = ("text/plain", "text/html", "multipart/alternative", "multipart/related")
 _ZIPPED = ("application/zip", "application/gzip", "application/x-zip-compressed", "application/x-gzip")
@@ -174,10 +173,7 @@ def looks_like_bounce(mail: Mail) -> str | None:
 def speaks_of_failure(subject: str) -> bool:
     """Whether a subject is one of a bounce."""
     lower = subject.lower()
-    for root, pattern in BOUNCE_SUBJECTS:
-        if root in lower and re.search(pattern, lower) is not None:
-            return True
-    return False
+    return any(root in lower and re.search(pattern, lower) is not None for root, pattern in BOUNCE_SUBJECTS)
 
 
 def _is_other_subject(subject: str) -> bool:

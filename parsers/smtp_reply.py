@@ -75,7 +75,7 @@ def _introduced(text: str, at: int) -> bool:
 # The first reply and the innermost one are asked for one after the other, of the same few texts.
 @lru_cache(maxsize=8)
 def _replies(text: str) -> tuple[re.Match[str], ...]:
-    """The replies in a text; one of success or of a dialogue only where a text begins with it: sizes look like those."""
+    """The replies in a text; one of success or of a dialogue only at the beginning: sizes look like those."""
     return tuple(
         found
         for found in _CODE.finditer(text)
