@@ -62,7 +62,7 @@ def gmail(double: GmailDouble, sleeps: list[float], tmp_path: Path) -> Iterator[
     gmail = connect(
         tmp_path / "token.json",
         url=double.url,
-        timeout_seconds=0.5,
+        timeout_seconds=2.0,
         sleep=sleeps.append,
         now=lambda: NOW,
         rand=lambda: 0.5,
