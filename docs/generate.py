@@ -97,7 +97,9 @@ def command_helps() -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    with click.Context(command, info_name=name, terminal_width=HELP_WIDTH, **command.context_settings) as context:
+    # A command takes these from the group it is called through, and keeps the option it made first.
+    inherited = {**cli.context_settings, **command.context_settings}
+    with click.Context(command, info_name=name, terminal_width=HELP_WIDTH, **inherited) as context:
         return command.get_help(context).rstrip()
 
 
