@@ -1,7 +1,8 @@
 """The main job end to end, on loopback: `make demo`.
 
 Starts stand-ins for Gmail and AWS, fills the mailbox with examples/mailbox and AWS with what belongs to it, drives the
-real command line against them and shows what came of it. Needs no account, asks nothing, and leaves nothing behind.
+real command line against them and shows what came of it. Needs no account, asks nothing, and leaves nothing behind
+but the report in .demo/, to be looked at.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ from tests.doubles.aws import AwsDouble, SmtpUser
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import ses_event
+from triage.note import NOTE_DOMAIN
 
 ROOT = Path(__file__).parents[1]
 MAILS = tuple(sorted((ROOT / "examples" / "mailbox").glob("*.eml")))
+SHOWN = ROOT / ".demo"
+"""Where the report stays for the reader; git ignores it."""
 STORY = 3
 """The first so many mails are the story: three bounces in one conversation."""
 ALIAS, RELAY = "admin@queenofsandiego.com", "email-smtp.us-east-1.amazonaws.com"
@@ -42,7 +46,11 @@ THIRD_ID = "010101a1efaea11d-933fac44-7e22-275c-e0d0-89b5b9df51e0-000000"
 THIRD_PERSON = "priya@meridian-travel.example"
 VERDICTS = "SELECT recipient, category, cause, ses_message_id FROM verdicts WHERE cause IS NOT NULL"
 EVIDENCE = "SELECT verdict_id AS id, kind, detail FROM evidence WHERE found IS NOT NULL"
-"""Shown only in part: the first verdict's conclusion, and what ties the third to SES."""
+SHOWN_KINDS = {
+    **dict.fromkeys((1, 2), ("ses-id", "ses-event", "own-side")),
+    3: ("ses-event", "suppression-list"),
+}
+"""Shown only in part: why the first two never reached SES, and what ties the third to it."""
 WIDTH = 100
 INDENT = "   "
 
@@ -54,7 +62,8 @@ def main() -> int:
     started = time.monotonic()
     _close(
         "The main job of this project, end to end. All of it happens on this machine: stand-ins for Gmail and AWS on"
-        " loopback, the real command line, a temporary folder. No account, no internet, nothing left behind."
+        " loopback, the real command line, a temporary folder. No account, no internet; only the report stays, in"
+        " .demo/."
     )
     with tempfile.TemporaryDirectory(prefix="triage-demo-") as folder, GmailDouble() as gmail, _aws() as aws:
         try:
@@ -110,10 +119,12 @@ def _show(gmail: GmailDouble, aws: AwsDouble, folder: Path) -> None:
     )
 
     _step("4. The evidence", f'sqlite3 triage.db "{EVIDENCE}"')
-    _say("What IAM and CloudTrail say about the first (1), and SES's events and suppression list about the third (3):")
-    shown = ((1, "own-side"), (3, "ses-event"), (3, "suppression-list"))
+    _say(
+        "The first two (1, 2) never reached SES, and IAM and CloudTrail say why. The third (3) did: SES's event and its"
+        " suppression list both confirm it."
+    )
     for verdict_id, kind, detail in _query(folder / "triage.db", EVIDENCE):
-        if (verdict_id, kind) in shown and "is not on it" not in detail:
+        if kind in SHOWN_KINDS.get(verdict_id, ()) and "is not on it" not in detail:
             _print_paragraph(f"{verdict_id}  {kind:<17} {detail}", " " * 21)
 
     _step("5. The labels, read back from the mailbox", f"GET {gmail.url}/gmail/v1/users/me/threads/{story}")
@@ -149,6 +160,16 @@ def _show(gmail: GmailDouble, aws: AwsDouble, folder: Path) -> None:
     triage("run")
     print()
     _print_alert(gmail, lines=7)
+
+    _step("11. The conversation, as Gmail shows it to the owner now")
+    _say("Each bounce is where it was, still unread (*). The labels say whose trouble it is, the notes what to do.")
+    _print_thread(gmail, story)
+
+    _step("12. The report once more, to look at and to pass on", "triage report --output report.html")
+    triage("report", "--output", "report.html")
+    SHOWN.mkdir(exist_ok=True)
+    shutil.copyfile(folder / "report.html", SHOWN / "report.html")
+    _close(f"Open it in a browser; it is one file and asks nothing of the internet: {SHOWN.name}/report.html")
 
 
 @contextmanager
@@ -225,6 +246,33 @@ def _print_alert(gmail: GmailDouble, lines: int) -> None:
         print(f"{INDENT}| {line}".rstrip())
     if len(told) > 3 + lines:
         print(f"{INDENT}| ...")
+
+
+def _print_thread(gmail: GmailDouble, thread_id: str) -> None:
+    """The messages of a thread, the oldest first: labels, sender, subject, and how each begins."""
+    names = sorted(name for name in gmail.label_names_of_thread(thread_id) if name.startswith("Bounce"))
+    in_thread = [message for message in gmail.messages.values() if message.thread_id == thread_id]
+    in_thread.sort(key=lambda message: message.internal_ms)
+    print(f"{INDENT}Sunset charter 28 November: final headcount")
+    print(f"{INDENT}{'   '.join(f'[{name}]' for name in names)}")
+    for message in in_thread:
+        mail = message_from_bytes(message.raw, policy=policy.default)
+        print(f"{INDENT}{'-' * (_width() - len(INDENT))}")
+        unread = "*" if "UNREAD" in message.labels else " "
+        sender = mail["From"].addresses[0]
+        print(f"{INDENT}{unread} {sender.display_name or sender.addr_spec}")
+        print(f"{INDENT}  {mail['Subject']}\n")
+        is_note = sender.domain == NOTE_DOMAIN
+        limit = 60 if is_note else 3
+        part = mail.get_body(("plain",))
+        text = part.get_content().splitlines() if part else []
+        blank = [""] if is_note else []
+        lines = [line for long in text for line in textwrap.wrap(long, _width() - 7, break_on_hyphens=False) or blank]
+        for line in lines[:limit]:
+            print(f"{INDENT}    {line}".rstrip())
+        if len(lines) > limit:
+            print(f"{INDENT}    ...")
+    print(f"{INDENT}{'-' * (_width() - len(INDENT))}")
 
 
 def _first_mail() -> bytes:

@@ -43,7 +43,9 @@ _RECEIPT_SUBJECT = re.compile(
 )
 _DMARC_SUBJECT = re.compile(r"(?:\[[^\]]*\]\s*)?report domain:|dmarc aggregate report", re.IGNORECASE)
 # RFC 7489 7.2.1.1: receiver ! policy domain ! begin ! end [! unique] . ending
-_DMARC_FILE = re.compile(r"[\w.-]+![\w.-]+!\d{6,}!\d{6,}(?:!\w+)?\.(?:xml|zip|gz|xml\.gz)", re.IGNORECASE)
+_DMARC_FILE = re.compile(
+    r"[\w.-]{1,255}![\w.-]{1,255}!\d{6,12}!\d{6,12}(?:!\w{1,255})?\.(?:xml|zip|gz|xml\.gz)", re.IGNORECASE
+)
 _LINK = re.compile(rb"<a\s[^<>]{0,400}href\s*=\s*[\"']?(?:3D)?[\"']?https?:", re.IGNORECASE)
 
 
@@ -223,7 +225,7 @@ def _machine_report(mail: Mail) -> str | None:
             return "an invitation, or the answer to one (text/calendar)"
         if part.media_type in _ZIPPED:
             name = part.parameters.get("name") or part.headers.raw("content-disposition") or ""
-            if _DMARC_FILE.search(name) is not None:
+            if _DMARC_FILE.search(name[:1000]) is not None:
                 return "a DMARC aggregate report (the name of its attachment)"
     if _RECEIPT_SUBJECT.match(subject) is not None and not is_daemon(mail.headers.raw("from")):
         return "a read receipt (its subject)"

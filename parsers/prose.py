@@ -33,9 +33,7 @@ MAX_FAILURES = 500
 
 
 # What qmail and Yahoo write behind the reply of the server.
-_AFTERWORDS = re.compile(
-    r" *(?:Giving up on [\w.:]+|\[(?:RCPT_TO|MAIL_FROM|DATA|EHLO|CONNECT)\])$|\.? Giving up on [\w.:]+$"
-)
+_AFTERWORDS = re.compile(r"(?:\.? )?Giving up on [\w.:]+$|\[(?:RCPT_TO|MAIL_FROM|DATA|EHLO|CONNECT)\]$")
 
 
 # How Exim, Postfix and sendmail name the address that was written to, before what they made of it.

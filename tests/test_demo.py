@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples" / "mailbox"
+STORY_BOUNCES = 3
 
 WANTED = [
     ("dana@harborview-events.example", "smtp-credentials", "alias-credentials-rejected", "own", None),
@@ -38,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float, Path]:
 def test_the_demo_tells_the_story(demo: tuple[str, float, Path]) -> None:
     output, seconds, temporary = demo
     titles = re.findall(r"^(\d+)\. ", output, re.MULTILINE)
-    assert titles == [str(number) for number in range(1, 11)]
+    assert titles == [str(number) for number in range(1, 13)]
     for recipient, category, cause, _, _ in WANTED:
         assert re.search(rf"{re.escape(recipient)} +{category} +{cause}", output), recipient
     labels = output.partition("5. The labels")[2].partition("6. One")[0]
@@ -54,16 +55,32 @@ def test_the_demo_shows_why_who_was_told_and_that_it_is_over(demo: tuple[str, fl
     assert re.search(r"1 own-side key AKIA…\w\w was made inactive on .*; first failure", evidence)
     assert re.search(r"3 ses-event Send .*; Bounce .* RESOLVER\.ADR\.RecipientNotFound", evidence)
     assert "because of this very mail" in evidence
+    for number in (1, 2):
+        assert f"{number} ses-id none: it was stopped before SES took it" in evidence
+        assert f"{number} ses-event SES published nothing about it" in evidence
     incidents = output.partition("6. One repair")[2].partition("7. The alert")[0]
     assert incidents.count("OPEN") == 1
     assert "2 bounces; hit: marcus@bayside-catering.example and dana@harborview-events.example" in incidents
     alert = output.partition("7. The alert")[2].partition("8. What")[0]
     assert "Subject: Broken: mail from admin@queenofsandiego.com does not leave" in alert
     assert "What to click: https://mail.google.com/" in alert
-    end = output.partition("10. The owner")[2]
+    end = output.partition("10. The owner")[2].partition("11. The conversation")[0]
     assert "1 incident closed; 1 alert delivered" in end
     assert "Subject: Repaired: mail from admin@queenofsandiego.com leaves again" in end
     assert "How long: broken for 2 days" in end
+
+
+def test_the_demo_ends_with_the_thread_and_a_report_to_open(demo: tuple[str, float, Path]) -> None:
+    """Each bounce, the labels on top, and a note for each of the two troubles; the file that is named is there."""
+    thread, _, end = demo[0].partition("11. The conversation")[2].partition("12. The report")
+    assert "[Bounce/Exchange rejection]   [Bounce/Fix your alias]" in thread
+    assert len(re.findall(r"^ +\* ", thread, re.MULTILINE)) == STORY_BOUNCES
+    assert thread.count("Not delivered: the mail to") == 2
+    named = re.search(r"\.demo/report\.html", end)
+    assert named is not None
+    html = (ROOT / named[0]).read_text(encoding="utf-8")
+    assert "priya@meridian-travel.example" in html
+    assert "</html>" in html
 
 
 def test_the_second_run_is_quiet_and_cheap(demo: tuple[str, float, Path]) -> None:

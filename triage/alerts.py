@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from triage.gmail import Gmail
+    from triage.rotation_watch import Watch
 
 Row = Mapping[str, Any]
 
@@ -125,6 +126,32 @@ def plan(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = N
             )
     if alerts:
         store_alerts.plan(db, alerts, at)
+
+
+def plan_rotation(db: Database, settings: Settings, found: Watch, at: datetime) -> None:
+    """Write down what `rotation_watch.watch` wants told: the same words once a day, however many runs find them."""
+    rotation = found.rotation
+    if rotation is None:
+        return
+    whose = f" of {rotation.alias}" if rotation.alias else ""
+    store_alerts.plan_rotation(
+        db,
+        [
+            Alert(
+                incident_id=None,
+                opening=0,
+                occasion="rotation",
+                number=0,
+                channel=channel.name,
+                title=f"The SMTP login{whose} is being renewed",
+                body=f"{text}\n\nWhere it stands, and what is next: triage credentials rotate status\n",
+                message_id=_fingerprint(f"rotation {rotation.id}\n{at.isoformat()}\n{text}"),
+            )
+            for text in found.alerts
+            for channel in channels_of(settings)
+        ],
+        at,
+    )
 
 
 def due_now(incident: Incident, known: Sequence[Row], at: datetime, every: timedelta) -> tuple[str, int] | None:
@@ -279,7 +306,8 @@ def _handed_to_apprise(address: str, alert: Row, heard: Sequence[str]) -> str | 
     import apprise
 
     asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
-    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": apprise.NotifyType.WARNING}
+    warning = apprise.NotifyType.WARNING
+    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": warning, "rotation": warning}
     teller = apprise.Apprise(asset=asset)
     if not teller.add(address):
         return "Apprise does not understand the address, see https://github.com/caronc/apprise/wiki"
@@ -307,7 +335,10 @@ def _weight(incident: Incident) -> tuple[bool, int, int]:
 
 def _message_id(incident: Incident, occasion: str, number: int) -> str:
     """The same for the same news, also after the database was lost."""
-    what = f"{incident.key}\n{incident.first_at.isoformat()}\n{occasion}\n{number}"
+    return _fingerprint(f"{incident.key}\n{incident.first_at.isoformat()}\n{occasion}\n{number}")
+
+
+def _fingerprint(what: str) -> str:
     return f"triage.{hashlib.sha256(what.encode()).hexdigest()[:32]}@{NOTE_DOMAIN}"
 
 

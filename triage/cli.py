@@ -186,6 +186,8 @@ def run(asked: Asked, dry_run: bool, paths: tuple[str, ...], since: timedelta | 
         _warn(f"Not looked up: {line}")
     for line in summary.not_told if asked.verbose else ():
         _warn(f"Not told: {line}")
+    if asked.verbose and summary.rotation:
+        _warn(summary.rotation)
     was_quiet = not (
         summary.new
         or summary.failed

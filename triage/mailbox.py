@@ -27,6 +27,8 @@ _LOOKAHEAD = 2048  # a separator line and the start of the next, which tell it f
 # RFC 4155: the separator ends in a time of day. Where it does not, a header must follow.
 _TIME_OF_DAY = re.compile(rb"\d\d:\d\d")
 _HEADER = re.compile(rb"[!-9;-~]{1,200}:|>From ")
+_FROM_LINE = re.compile(rb"\n>{0,20}From ")
+_MARK_BYTES = 32  # more than such a mark has: one that lies across the end of a block is found with the next
 # mboxrd quotes "From " and ">From " alike by one more ">"; mboxo, which quotes only the first, reads the same way.
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 
@@ -157,9 +159,11 @@ def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
         buffer = buffer[start:] + block
         searched, start = searched - start, 0
         end = max(searched, len(buffer) - _LOOKAHEAD) if block else len(buffer)
-        # One search finds separators and quoted lines alike; a second pass over every byte would double the cost.
-        while (found := buffer.find(b"From ", searched, end)) >= 0:
-            searched = found + 1
+        # One search finds separators and quoted lines alike; a second pass over every byte would double the cost. It
+        # begins one byte early: the line end before a line that is looked at belongs to what is searched for.
+        while (mark := _FROM_LINE.search(buffer, max(0, searched - 1), end)) is not None:
+            searched = mark.end()
+            found = searched - len(b"From ")
             if buffer.endswith(b">", 0, found):
                 is_quoted = True
             elif (mail_end := _mail_end(buffer, found)) is not None:
@@ -176,7 +180,7 @@ def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
             in_excess = True
         if in_excess:
             start = max(start, end - _LOOKAHEAD)
-        searched = max(searched, start, end - len(b"From ") + 1)
+        searched = max(searched, start, end - _MARK_BYTES)
 
 
 def _mail_end(buffer: bytes, found: int) -> int | None:

@@ -79,7 +79,8 @@ def _unexpected(settings: Settings, clock: Callable[[], datetime], found: Watch)
     if not struck:
         return []
     key_id = rotation.retired_key_id
-    what = f"Mail from the alias failed at {struck[-1]['received_at']} while key {key_id} is Inactive"
+    # The first, so that the words stay the same while more of them come.
+    what = f"Mail from the alias failed at {struck[0]['received_at']} while key {key_id} is Inactive"
     if not settings.rotation_reactivate:
         return [f"{what}: Gmail seems to use that key still. To make it Active again: triage credentials rotate abort"]
     from remediation.rotation import Wait

@@ -18,7 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from triage import alerts, store, store_incidents
+from triage import alerts, rotation_watch, store, store_incidents
 from triage.config import Settings
 from triage.correlate import correlate, take_events
 from triage.errors import TriageError
@@ -80,6 +80,8 @@ class RunSummary:
     """What AWS did not answer and why; asked again next run."""
     not_told: tuple[str, ...] = ()
     """Why an alert could not be delivered; tried again next run."""
+    rotation: str | None = None
+    """Where a rotation of the SMTP login stands; None: none is under way."""
 
     def counts(self) -> dict[str, int]:
         """The counts by name."""
@@ -112,10 +114,12 @@ def run(
         look_for_sends(db, gmail, started_at)
         opened, closed = store_incidents.settle_all(db, started_at)
         labels, notes = carry_out(gmail, db, settings, clock, left_over)
+        rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, gmail, clock)
         store.move_cursor(db, started_at)
         totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes)
-        totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, not_told=told.problems)
+        totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered)
+        totals = replace(totals, rotation=rotation, not_told=(*not_watched, *told.problems))
         summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
         away, untold = summary.not_looked_up, summary.not_told
         store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=away, not_told=untold)
@@ -174,6 +178,16 @@ def carry_out(
     `left_over` are the ids of the actions an earlier run planned and did not finish.
     """
     return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock, left_over)
+
+
+def _watch_rotation(db: Database, settings: Settings, clock: Clock) -> tuple[str | None, tuple[str, ...]]:
+    """Look after a rotation that is under way: (where it stands, why that could not be done). Never stops a run."""
+    try:
+        found = rotation_watch.watch(db, settings, clock)
+        alerts.plan_rotation(db, settings, found, clock())
+        return found.note, ()
+    except Exception as error:
+        return None, (f"rotation: {error.what if isinstance(error, TriageError) else why_failed(error)}",)
 
 
 def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from triage.database import transaction
@@ -24,10 +24,11 @@ Row = dict[str, Any]
 class Alert:
     """Something to be told, as it is planned."""
 
-    incident_id: int
+    incident_id: int | None
+    """None: about a rotation of the SMTP login."""
     opening: int
     occasion: str
-    """opened, reminder, closed."""
+    """opened, reminder, closed, rotation."""
     number: int
     """Counts the reminders; 0 for the others."""
     channel: str
@@ -67,6 +68,20 @@ def plan(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
                     *("dropped" if alert.dropped_why else "planned", alert.dropped_why, _text(at)),
                 ],
             )
+
+
+def plan_rotation(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
+    """Write down what is to be told of a rotation, but for what was written down in the same words in the last day."""
+    new = [
+        alert
+        for alert in alerts
+        if not db.execute(
+            "SELECT 1 FROM alerts WHERE occasion = 'rotation' AND channel = ? AND body = ? AND planned_at > ?",
+            [alert.channel, _storable(alert.body), _text(at - timedelta(days=1))],
+        ).fetchone()
+    ]
+    if new:
+        plan(db, new, at)
 
 
 def planned(db: Database) -> list[Row]:

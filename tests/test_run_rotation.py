@@ -1,0 +1,102 @@
+"""A run while the SMTP login is being renewed: what it tells of it, how often, and that it never stops for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email import message_from_bytes
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.doubles.gmail import GmailDouble
+from tests.made_mails import NOW, minutes_ago, refusal
+from tests.test_rotation_watch import ALIAS, ROTATION
+from tests.test_store import gmail_mail, record
+from triage import rotation_watch, store, store_rotations
+from triage import run as worker
+from triage.config import Settings, load_settings
+from triage.errors import TryLater
+from triage.gmail import connect
+
+
+@pytest.fixture
+def gmail() -> Iterator[GmailDouble]:
+    with GmailDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Told into the inbox; waiting takes no time."""
+    gmail.write_credentials(tmp_path)
+    monkeypatch.setattr("triage.run.connect", partial(connect, sleep=lambda seconds: None, timeout_seconds=2))
+    config = tmp_path / "triage.toml"
+    config.write_text("notes = false\nalert_inbox = true\n")
+    return load_settings(config, {"TRIAGE_GMAIL_URL": gmail.url})
+
+
+def ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+def after(hours: float) -> Callable[[], datetime]:
+    return lambda: NOW + timedelta(hours=hours)
+
+
+def under_way(settings: Settings, **changes: Any) -> None:
+    with closing(store.open_store(settings.database)) as db:
+        begun = replace(ROTATION, started_at=ago(days=2), asked_at=ago(days=2), offered_at=ago(days=2))
+        store_rotations.keep_rotation(db, replace(begun, **changes))
+
+
+def subjects(gmail: GmailDouble) -> list[str]:
+    return [str(message_from_bytes(message.raw)["Subject"]) for message in gmail.messages.values()]
+
+
+def test_a_run_reminds_of_a_rotation_once_a_day(gmail: GmailDouble, settings: Settings) -> None:
+    under_way(settings)
+    told = [worker.run(settings, after(h)) for h in (0, 1, 25)]
+    assert [summary.alerts for summary in told] == [1, 0, 1]
+    assert subjects(gmail) == ["The SMTP login of admin@queenofsandiego.com is being renewed"] * 2
+    for summary in told:
+        assert summary.rotation is not None
+        assert "has to be entered in Gmail" in summary.rotation
+    assert told[1].requests <= 2
+
+
+def test_bounces_after_the_old_key_went_are_told_once_a_day(gmail: GmailDouble, settings: Settings) -> None:
+    under_way(settings, state="grace", confirmed_at=ago(days=1), inactive_at=ago(days=1))
+    with closing(store.open_store(settings.database)) as db:
+        values: dict[str, Any] = {"category": "smtp-credentials", "cause": "alias-credentials-rejected", "from": ALIAS}
+        for number in (7, 8):
+            mail = gmail_mail(number, received_at=ago(hours=number))
+            store.store_judged(db, mail, [record(**values, genuine="pass")], [], NOW)
+    for hours in (1, 2, 23):
+        worker.run(settings, after(hours))
+    with closing(store.open_store(settings.database)) as db:
+        (alert,) = db.query("SELECT body, state, incident_id FROM alerts WHERE occasion = 'rotation'")
+    assert (alert["state"], alert["incident_id"]) == ("done", None)
+    assert "AKIAOLD is Inactive" in alert["body"]
+    assert "triage credentials rotate abort" in alert["body"]
+
+
+@pytest.mark.parametrize(
+    "problem", [TryLater("A rotation command is at work.", "Wait."), OSError("AWS is away"), ValueError("x")]
+)
+def test_a_rotation_that_cannot_be_looked_after_stops_no_run(
+    gmail: GmailDouble, settings: Settings, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def fails(*_: Any) -> NoReturn:
+        raise problem
+
+    monkeypatch.setattr(rotation_watch, "watch", fails)
+    gmail.seed(refusal(1), received_at=minutes_ago(5))
+    summary = worker.run(settings, after(0))
+    assert summary.judged == 1
+    assert summary.rotation is None
+    assert [line.partition(":")[0] for line in summary.not_told] == ["rotation"]
