@@ -8,6 +8,7 @@ instance role) and never stores any.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -177,12 +178,21 @@ def caller_identity() -> Identity | NotLookedUp:
 
 def client(service: str, region: str, attempts: int = MAX_ATTEMPTS) -> Any:
     """The boto3 client for a service in a region, made once. Prefer `ask`: what a bare client raises is boto3's."""
+    _hush()
     if not _is_on_ec2():
         # Without this, a machine without credentials waits for an instance metadata service that is not there.
         os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     # In the key: tests and long-lived callers may change where and as whom we ask.
     surroundings = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_")))
     return _client(service, region, attempts, surroundings)
+
+
+def _hush() -> None:
+    """Keep AWS's libraries from logging requests and answers, which at DEBUG hold secrets, whoever asked for that."""
+    for name in ("botocore", "boto3", "urllib3"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
 
 
 @cache

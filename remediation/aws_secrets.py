@@ -57,10 +57,12 @@ def secret_versions(region: str, secret_id: str) -> list[SecretVersion] | NotLoo
 def secret_login(region: str, secret_id: str, stage: str = "AWSCURRENT") -> SecretLogin | NotLookedUp | None:
     """The login in a secret: JSON with at least `username` and `password`; None: no such secret or stage.
 
-    The stage is always named: a stand-in for AWS (moto 5.2) otherwise gives the version before the last move.
+    The stage is always named: a stand-in for AWS (moto 5.2) otherwise gives the version before the last move. A secret
+    without a password (only Gmail has it) is refused as one that holds no whole login.
     """
-    return find(
-        f"the secret {secret_id}",
+    what = f"the secret {secret_id}"
+    login = find(
+        what,
         "secretsmanager",
         region,
         "GetSecretValue",
@@ -69,6 +71,9 @@ def secret_login(region: str, secret_id: str, stage: str = "AWSCURRENT") -> Secr
         SecretId=secret_id,
         VersionStage=stage,
     )
+    if isinstance(login, SecretLogin) and not (login.username and login.password):
+        return NotLookedUp(what, "it holds no whole login: username and password", "refused")
+    return login
 
 
 def _versions(answer: Mapping[str, Any]) -> list[SecretVersion]:
@@ -85,8 +90,8 @@ def _login(answer: Mapping[str, Any]) -> SecretLogin:
     except json.JSONDecodeError:
         raise ValueError("the secret is not JSON") from None  # the original error carries the secret itself
     return SecretLogin(
-        username=str(held["username"]),
-        password=str(held["password"]),
+        username=str(held.get("username") or ""),
+        password=str(held.get("password") or ""),
         version_id=str(answer["VersionId"]),
         host=held.get("host") or None,
         port=int(held["port"]) if held.get("port") else None,

@@ -111,7 +111,7 @@ def secret_warnings(text: str) -> list[str]:
         return ["It is empty."]
     warnings = []
     if text != text.strip():
-        warnings.append("It begins or ends with a blank, which counts as part of it.")
+        warnings.append("It began or ended with a blank, which was left out.")
     text = text.strip()
     if text[0] in "\"'" or text[-1] in "\"'":
         warnings.append("It stands in quotes, which count as part of it.")
@@ -188,7 +188,9 @@ def check_login(login: Login, relay: Relay, *, sender: str | None = None, second
             f"no encrypted connection to {relay.host}:{relay.port} came about ({error.reason or 'SSL error'})",
             "Use 587 with STARTTLS or 465 with TLS from the start; the other way round neither works.",
         )
-    except socket.gaierror:
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            return _unreachable(relay, "its name could not be looked up now")
         return LoginCheck("host", f"there is no host {relay.host}", "Check its spelling and the region in it.")
     except _PlainOnly:
         return LoginCheck(
@@ -234,11 +236,12 @@ def _connected(relay: Relay, trust: ssl.SSLContext, seconds: float) -> Iterator[
 def _encrypted(relay: Relay, trust: ssl.SSLContext, seconds: float) -> smtplib.SMTP:
     if relay.security == "ssl":
         smtp: smtplib.SMTP = smtplib.SMTP_SSL(relay.host, relay.port, timeout=seconds, context=trust)
-        smtp.ehlo_or_helo_if_needed()
-        return smtp
-    smtp = smtplib.SMTP(relay.host, relay.port, timeout=seconds)
+    else:
+        smtp = smtplib.SMTP(relay.host, relay.port, timeout=seconds)
     try:
         smtp.ehlo_or_helo_if_needed()
+        if relay.security == "ssl":
+            return smtp
         if not smtp.has_extn("starttls"):
             raise _PlainOnly
         smtp.starttls(context=trust)
@@ -280,7 +283,7 @@ def _logged_in(smtp: smtplib.SMTP, login: Login, sender: str | None, relay: Rela
 def _refused(code: int, said: str, relay: Relay) -> LoginCheck:
     """What a refused AUTH means. A 535 does not prove a wrong password (domain: too many failures, blocked address)."""
     words = said.lower()
-    if code in (421, 454) or 400 <= code < 500:
+    if 400 <= code < 500:
         return LoginCheck("relay", f"{relay.host} puts the login off: {said}", "Try again later.", code, will_pass=True)
     if "not subscribed" in words:
         return LoginCheck("identity", f"the login is known, but: {said}", "Sign the account up for SES.", code)

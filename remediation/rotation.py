@@ -35,6 +35,7 @@ State = Literal[
 Keeps = Literal["new", "old"]
 
 _WHERE = "See `triage credentials rotate status`."
+_STATUS = "See `triage credentials status`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,19 @@ class Rotation:
     def kept_version_id(self) -> str:
         """The secret's version that is AWSCURRENT in the end."""
         return self.version_id if self.keeps == "new" else self.old_version_id
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether a human may see the login to be kept: one seen before it is offered is soon deleted under Gmail."""
+        return self.keeps == "old" or self.offered_at is not None
+
+    @property
+    def gone_since(self) -> datetime | None:
+        """From when on the key that goes may have been Inactive; None: both are Active, or nobody was given it.
+
+        Not `inactive_at`, which a crash can put off: mail may have failed in between.
+        """
+        return (self.confirmed_at or self.inactive_at) if self.state in ("retiring", "grace", "deleting") else None
 
     @property
     def is_over(self) -> bool:
@@ -171,7 +185,7 @@ def begin(
     """
     if facts is None or facts.current is None:
         return Stop(
-            f"There is no secret {plan.secret_id} in {plan.region}.",
+            f"There is no secret {plan.secret_id} in {plan.region}, or nothing is in it.",
             "Check the name and the region; or let this make it: triage credentials rotate start --create-secret",
         )
     user, named = plan.iam_user, facts.current.username
@@ -218,24 +232,35 @@ def begin(
 
 
 def removable(
-    key_id: str, facts: Facts | None, now: datetime, grace: timedelta, inactive_since: datetime | None
+    key_id: str, facts: Facts, now: datetime, grace: timedelta, inactive_since: datetime | None
 ) -> Literal["deactivate", "delete"] | Wait | Stop:
     """What may be done with a key that is in the way of a rotation: an Active one is never deleted.
 
-    `inactive_since` is when this program made it Inactive; None: it did not.
+    `inactive_since` is from when on this program knows it to be Inactive; None: it does not, and the days of grace
+    begin now. A key that was used in as many days, or whose last use is not known, stays: Gmail may be who uses it.
     """
-    key = facts.key(key_id) if facts else None
-    if facts is None or key is None:
-        return Stop(f"There is no key {key_id}.", "See `triage credentials status`.")
-    if facts.current is None or key_id in (facts.current.username, facts.pending and facts.pending.username):
-        return Stop(f"Key {key_id} is the one in the secret; it stays.", "See `triage credentials status`.")
-    if key.is_active:
-        return "deactivate"
-    if inactive_since is None and not key.is_use_known:
+    key = facts.key(key_id)
+    if key is None:
+        return Stop(f"There is no key {key_id}.", _STATUS)
+    if facts.current is None:
+        return Stop("There is no secret, so which key Gmail uses is not known.", "Look at `smtp_secret`; or see IAM.")
+    if key_id in (facts.current.username, facts.pending and facts.pending.username):
+        return Stop(f"Key {key_id} is the one in the secret; it stays.", _STATUS)
+    if not any(other.is_active for other in facts.keys if other.id != key_id):
+        return Stop(f"No other key is Active; {key_id} may be the one Gmail uses. It stays.", _STATUS)
+    if not key.is_use_known:
         return Stop(
             f"When key {key_id} was last used is not known.", "Allow iam:GetAccessKeyLastUsed, or remove it by hand."
         )
-    quiet_since = inactive_since or key.used_at or key.created_at
+    if key.is_active:
+        if key.used_at and now < key.used_at + grace:
+            return Stop(
+                f"Key {key_id} was used at {key.used_at:%Y-%m-%d %H:%M} UTC: something needs it, perhaps Gmail.",
+                f"Give that the login in the secret; this works {grace.days} days after the last use.",
+            )
+        return "deactivate"
+    # Used after it was made Inactive: somebody has made it Active again meanwhile.
+    quiet_since = max(filter(None, (inactive_since or now, key.used_at)))
     return "delete" if now >= quiet_since + grace else Wait("It has to be Inactive for a while.", quiet_since + grace)
 
 
@@ -263,7 +288,12 @@ def aborted(rotation: Rotation, reason: str) -> Rotation | Stop:
         return Stop("There is no rotation under way.", "Nothing: there is nothing to abort.")
     if rotation.keeps == "old":
         return rotation
-    return replace(rotation, state="aborting", keeps="old", reason=reason, confirmed_at=None, inactive_at=None)
+    return replace(both_active(rotation), state="aborting", keeps="old", reason=reason)
+
+
+def both_active(rotation: Rotation) -> Rotation:
+    """Which key Gmail uses is open (again): both have to be Active, and what was said about it counts no longer."""
+    return replace(rotation, state="waiting", confirmed_at=None, inactive_at=None, evidence=None)
 
 
 def finished(rotation: Rotation, now: datetime, grace: timedelta) -> Rotation | Wait | Stop:
@@ -278,7 +308,5 @@ def finished(rotation: Rotation, now: datetime, grace: timedelta) -> Rotation | 
 
 
 def needed_again(rotation: Rotation, reason: str) -> Rotation | None:
-    """Mail failed while a key was Inactive: both have to be Active again. None where that would change nothing."""
-    if rotation.state not in ("retiring", "grace"):
-        return None
-    return replace(rotation, state="waiting", confirmed_at=None, inactive_at=None, reason=reason)
+    """Mail failed while a key may have been Inactive: both have to be Active. None where that would change nothing."""
+    return replace(both_active(rotation), reason=reason) if rotation.gone_since else None

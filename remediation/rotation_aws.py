@@ -1,13 +1,12 @@
 """What a rotation does at AWS: the keys of one IAM user and the versions of one secret.
 
 Each call does one thing and says what came of it; which one is due is decided in `rotation_next`. A password or secret
-key that passes through here stands in no repr, and no library logs it.
+key that passes through here stands in no repr, and no library logs it (`aws.client` sees to that).
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,7 +56,6 @@ class Account:
 
     def observe(self) -> Facts | NotLookedUp | None:
         """The keys and the secret's stages; None: there is no such user (`current` None: no such secret)."""
-        hush()
         keys = access_keys(self.user)
         if keys is None or isinstance(keys, NotLookedUp):
             return keys
@@ -98,42 +96,25 @@ class Account:
             SecretId=self.secret_id,
         )
 
-    def read(self, version_id: str, stage: str | None = None) -> Held | NotLookedUp | None:
-        """What one version of the secret holds; None: there is no such version.
+    def read(self, version_id: str | None = None, stage: str | None = None) -> Held | NotLookedUp | None:
+        """What one version of the secret holds, by its id, its stage (AWSCURRENT, ...) or both; None: there is none.
 
-        By its id and, where it has one, its stage: a stand-in for AWS (moto 5.2) needs the stage.
+        Where the stage is known it should be named too: a stand-in for AWS (moto 5.2) needs it.
         """
-        hush()
-        parameters: dict[str, Any] = {"SecretId": self.secret_id, "VersionId": version_id}
-        if stage:
-            parameters["VersionStage"] = stage
+        named: dict[str, Any] = {"VersionId": version_id, "VersionStage": stage}
         return find(
-            f"version {version_id} of secret {self.secret_id}",
-            "secretsmanager",
-            self.region,
-            "GetSecretValue",
-            _held,
-            absent=("ResourceNotFoundException",),
-            **parameters,
-        )
-
-    def read_stage(self, stage: str) -> Held | NotLookedUp | None:
-        """What the version with a stage (AWSCURRENT, AWSPREVIOUS, AWSPENDING) holds; None: there is none."""
-        hush()
-        return find(
-            f"the secret {self.secret_id}",
+            f"version {version_id or stage} of secret {self.secret_id}",
             "secretsmanager",
             self.region,
             "GetSecretValue",
             _held,
             absent=("ResourceNotFoundException",),
             SecretId=self.secret_id,
-            VersionStage=stage,
+            **{name: value for name, value in named.items() if value},
         )
 
     def create_key(self) -> NewKey | NotLookedUp:
         """Make a new access key. Without an answer one may have been made all the same."""
-        hush()
         return ask(
             f"a new access key for {self.user}",
             "iam",
@@ -173,7 +154,6 @@ class Account:
 
     def put_pending(self, version_id: str, values: Mapping[str, Any]) -> NotLookedUp | None:
         """Store values as the version with this id, staged AWSPENDING; the same values may be stored again."""
-        hush()
         return ask(
             f"a new version of secret {self.secret_id}",
             "secretsmanager",
@@ -215,7 +195,6 @@ class Account:
 
     def create_secret(self, version_id: str, values: Mapping[str, Any]) -> NotLookedUp | None:
         """Make the secret, with these values as its current version; one that is there already is left alone."""
-        hush()
         return find(
             f"the new secret {self.secret_id}",
             "secretsmanager",
@@ -243,14 +222,6 @@ def secret_values(
         "iam_user": user,
         "created": f"{created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
-
-
-def hush() -> None:
-    """Keep AWS's libraries from logging requests and answers, which at DEBUG hold secrets, whoever asked for that."""
-    for name in ("botocore", "boto3", "urllib3"):
-        logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.INFO:
-            logger.setLevel(logging.INFO)
 
 
 def _held(answer: Mapping[str, Any]) -> Held:

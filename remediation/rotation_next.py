@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from remediation.rotation import Facts, Key, Rotation, Stop, Wait
+from remediation.rotation import Facts, Key, Rotation, Stop, Wait, both_active
 
 Action = Literal[
     "create-key",
@@ -25,6 +25,9 @@ Action = Literal[
     "deactivate",
     "delete",
 ]
+
+_TAKING = frozenset({"delete-orphan", "discard-new", "deactivate", "delete"})
+"""What takes a key away: never the one that the secret names as current."""
 
 CLOCKS_APART = timedelta(minutes=2)
 """How far this computer's clock and AWS's may differ when a key is recognised by its age."""
@@ -61,6 +64,16 @@ def next_step(
 
     `has_secret`: the secret of the new key is at hand, as it is only in the process that made the key.
     """
+    step = _next(rotation, facts, now, grace, has_secret)
+    if isinstance(step, Act) and step.action in _TAKING and facts.current and facts.current.username == step.key_id:
+        return Stop(
+            f"The secret {rotation.secret_id} names key {step.key_id} as the one in use, which was to go. It stays.",
+            "Find out who wrote the secret: see `triage credentials status`.",
+        )
+    return step
+
+
+def _next(rotation: Rotation, facts: Facts, now: datetime, grace: timedelta, has_secret: bool) -> Decision:
     match rotation.state:
         case "creating":
             return _creating(rotation, facts)
@@ -79,7 +92,7 @@ def next_step(
         case "deleting":
             return _deleting(rotation, facts, now)
         case "aborting":
-            return _aborting(rotation, facts)
+            return _aborting(rotation, facts, now)
         case "done":
             return Wait("It is over.")
 
@@ -103,10 +116,13 @@ def _orphan(rotation: Rotation, facts: Facts) -> Decision | None:
     unknown = [key for key in facts.keys if key.id not in rotation.keys_before]
     if not unknown:
         return None
-    # Ours if it was made while we asked for one and never used: nobody has its secret, not even we.
+    # Ours if it was made while we asked for one and never used: nobody has its secret, not even we. One that stands in
+    # the secret is not: another computer rotates the same login.
     first, last = rotation.asked_at - CLOCKS_APART, rotation.asked_at + CREATING_TAKES + CLOCKS_APART
-    if len(unknown) == 1 and first <= unknown[0].created_at <= last and _is_unused(unknown[0]):
-        return Act("delete-orphan", unknown[0].id)
+    in_secret = {version.username for version in (facts.current, facts.pending) if version}
+    key = unknown[0]
+    if len(unknown) == 1 and first <= key.created_at <= last and _is_unused(key) and key.id not in in_secret:
+        return Act("delete-orphan", key.id)
     return Stop(
         f"{rotation.iam_user} has a key that this rotation did not make: {', '.join(key.id for key in unknown)}.",
         "Find out who made it; if nobody needs it, `triage credentials rotate start --remove-key` with its id.",
@@ -139,7 +155,10 @@ def _promoting(rotation: Rotation, facts: Facts) -> Decision:
         return Advance(replace(rotation, state="waiting"))
     new = facts.key(rotation.new_key_id)
     if new is None:
-        return Stop(f"The new key {rotation.new_key_id} was deleted by somebody else.", _ABORT)
+        return Stop(
+            f"The new key {rotation.new_key_id} is not there: deleted by somebody else, or not listed by IAM yet.",
+            "Run `triage credentials rotate start` in a minute; if it stays so: triage credentials rotate abort",
+        )
     if not new.is_active:
         return Act("reactivate", new.id)
     if not (facts.current and facts.current.id == rotation.old_version_id):
@@ -169,7 +188,7 @@ def _turn_round(rotation: Rotation, facts: Facts, now: datetime) -> Decision:
         neither = "both keys were deleted by somebody else; nothing of this rotation works any more"
         return Advance(replace(rotation, state="done", ended_at=now, reason=neither))
     gone = f"key {rotation.kept_key_id} was deleted by somebody else"
-    turned = replace(rotation, reason=gone, confirmed_at=None, inactive_at=None)
+    turned = replace(both_active(rotation), reason=gone)
     if rotation.keeps == "new":
         return Advance(replace(turned, state="aborting", keeps="old"))
     return Advance(replace(turned, state="promoting", keeps="new"))
@@ -189,7 +208,7 @@ def _grace(rotation: Rotation, facts: Facts, now: datetime, grace: timedelta) ->
     if retired is None:
         return Advance(replace(rotation, state="done", ended_at=now))
     if retired.is_active or not _is_active(facts, rotation.kept_key_id):  # somebody has needed it, or will
-        return Advance(replace(rotation, state="waiting", confirmed_at=None, inactive_at=None))
+        return Advance(both_active(rotation))
     assert rotation.inactive_at is not None
     until = rotation.inactive_at + grace
     if now < until:
@@ -202,14 +221,14 @@ def _deleting(rotation: Rotation, facts: Facts, now: datetime) -> Decision:
     if retired is None:
         return Advance(replace(rotation, state="done", ended_at=now))
     if retired.is_active and rotation.offered_at is not None:  # somebody has needed it
-        return Advance(replace(rotation, state="waiting", confirmed_at=None, inactive_at=None))
+        return Advance(both_active(rotation))
     return _unsafe(rotation, facts) or Act("delete", retired.id)
 
 
-def _aborting(rotation: Rotation, facts: Facts) -> Decision:
+def _aborting(rotation: Rotation, facts: Facts, now: datetime) -> Decision:
     old = facts.key(rotation.old_key_id)
     if old is None:
-        return _no_way_back(rotation, facts)
+        return _no_way_back(rotation, facts, now)
     if not old.is_active:
         return Act("reactivate", old.id)
     if facts.current and facts.current.id == rotation.version_id:
@@ -224,14 +243,15 @@ def _aborting(rotation: Rotation, facts: Facts) -> Decision:
     return Advance(replace(rotation, state="deleting" if rotation.offered_at is None else "waiting"))
 
 
-def _no_way_back(rotation: Rotation, facts: Facts) -> Decision:
+def _no_way_back(rotation: Rotation, facts: Facts, now: datetime) -> Decision:
     """The old key does not exist: there is no old state to restore, and what was made must not go as well."""
-    forward = replace(rotation, keeps="new", reason=f"the old key {rotation.old_key_id} does not exist any more")
-    if facts.key(rotation.new_key_id) is None:
-        return Advance(replace(forward, state="deleting"))  # nothing of ours is left either: it ends here
-    if rotation.offered_at is not None:
-        return Advance(replace(forward, state="promoting"))
-    return Advance(replace(forward, state="staging"))
+    gone = f"the old key {rotation.old_key_id} does not exist any more"
+    new = facts.key(rotation.new_key_id)
+    if new and rotation.offered_at is not None:
+        return Advance(replace(rotation, state="promoting", keeps="new", reason=gone))
+    # Going on until the new login works could take for ever, and the owner wants it to end.
+    left = f"; the new key {new.id} stays, and was given to nobody" if new else ""
+    return Advance(replace(rotation, state="done", keeps="new", ended_at=now, reason=gone + left))
 
 
 def _unsafe(rotation: Rotation, facts: Facts) -> Decision | None:
@@ -239,7 +259,7 @@ def _unsafe(rotation: Rotation, facts: Facts) -> Decision | None:
     if not _is_active(facts, rotation.kept_key_id):
         if rotation.offered_at is None:
             return Advance(replace(rotation, state="aborting"))
-        return Advance(replace(rotation, state="waiting", confirmed_at=None, inactive_at=None))
+        return Advance(both_active(rotation))
     if rotation.offered_at is None:
         return None
     if facts.current is None or facts.current.username != rotation.kept_key_id:

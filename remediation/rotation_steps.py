@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from remediation.aws import NotLookedUp
 from remediation.credentials import Login, LoginCheck, derive_smtp_password
-from remediation.rotation import Facts, Rotation, Stop, Wait, aborted
+from remediation.rotation import Facts, Key, Rotation, Stop, Wait, aborted
 from remediation.rotation_aws import LIMIT_EXCEEDED, Held, NewKey, secret_values
 from remediation.rotation_next import Act, Advance, next_step
 
@@ -71,50 +71,75 @@ End = Wait | Stop | Failed
 def carry_on(rotation: Rotation, around: Surroundings) -> tuple[Rotation, End]:
     """Take a stored rotation as far as it gets now; returns it as it is stored then, and why it went no further."""
     made: NewKey | None = None
+    sure: dict[str, Key | None] = {}
+    facts: Facts | None = None
     for _ in range(_MAX_ROUNDS):
         if rotation.is_over:
             return rotation, Wait("It is over.")
-        facts = _observed(rotation, around.aws)
-        if isinstance(facts, Failed | Stop):
-            return rotation, facts
-        step = next_step(
-            rotation,
-            facts,
-            around.clock(),
-            grace=around.grace,
-            has_secret=made is not None and made.id == rotation.new_key_id,
-        )
+        if facts is None:
+            seen = _observed(rotation, around.aws)
+            if isinstance(seen, Failed | Stop):
+                return rotation, seen
+            facts = _with_what_is_sure(seen, sure)
+        has_secret = made is not None and made.id == rotation.new_key_id
+        step = next_step(rotation, facts, around.clock(), grace=around.grace, has_secret=has_secret)
         if isinstance(step, Wait | Stop):
             return rotation, step
         if isinstance(step, Advance):
             rotation = _with_fresh_version(rotation, step.rotation)
             around.keep(rotation)
-        elif step.action == "create-key":
-            # Stored first: a key that comes up from now on is recognised as ours by this time.
-            rotation = replace(rotation, asked_at=around.clock())
-            around.keep(rotation)
-            answer = around.aws.create_key()
-            if isinstance(answer, NewKey):
-                made = answer
-                rotation = replace(rotation, state="staging", new_key_id=made.id)
-                around.keep(rotation)
-            elif answer.code == LIMIT_EXCEEDED and _brings_news(rotation, facts, around.aws):
-                continue  # a request of ours arrived twice, or IAM was late in listing a key
-            else:
-                return rotation, could_not(answer)
+            continue  # nothing was done, so the facts still hold
+        end: End | None = None
+        if step.action == "create-key":
+            rotation, made, end = _make_key(rotation, facts, around)
+            if made is not None:
+                sure[made.id] = Key(made.id, True, around.clock(), None)
         elif step.action == "log-in":
             outcome = _log_in_new(rotation, facts, around)
-            if not isinstance(outcome, Rotation):
-                return rotation, outcome
-            rotation = outcome
-            around.keep(rotation)
-        else:
-            problem = _acted(step, rotation, facts, around, made)
-            if problem is not None:
-                rotation, end = _denied_early(rotation, problem, around)
-                if end is not None:
-                    return rotation, end
+            if isinstance(outcome, Rotation):
+                rotation = outcome
+                around.keep(rotation)
+            else:
+                end = outcome
+        elif (problem := _acted(step, rotation, facts, around, made)) is not None:
+            rotation, end = _denied_early(rotation, problem, facts, around)
+        elif key := facts.key(step.key_id):
+            is_active = step.action == "reactivate"
+            sure[key.id] = replace(key, is_active=is_active) if is_active or step.action == "deactivate" else None
+        if end is not None:
+            return rotation, end
+        facts = None
     return rotation, Stop("The rotation makes no headway.", "See `triage credentials rotate status`, and report it.")
+
+
+def _with_what_is_sure(facts: Facts, sure: Mapping[str, Key | None]) -> Facts:
+    """The facts with the keys as IAM said they are when we changed them (None: deleted): its lists come late."""
+    keys: dict[str, Key | None] = {key.id: key for key in facts.keys}
+    keys |= sure
+    return replace(facts, keys=tuple(key for key in keys.values() if key is not None))
+
+
+def _make_key(rotation: Rotation, facts: Facts, around: Surroundings) -> tuple[Rotation, NewKey | None, Failed | None]:
+    """Have a new key made: the rotation as it is stored then, the key, and why it goes no further."""
+    # Stored first: a key that comes up from now on is recognised as ours by this time.
+    rotation = replace(rotation, asked_at=around.clock())
+    around.keep(rotation)
+    answer = around.aws.create_key()
+    if isinstance(answer, NewKey):
+        rotation = replace(rotation, state="staging", new_key_id=answer.id)
+        around.keep(rotation)
+        return rotation, answer, None
+    problem = could_not(answer)
+    if answer.code == LIMIT_EXCEEDED:
+        # Where there are news, a request of ours arrived twice, or IAM was late in listing a key.
+        return rotation, None, None if _brings_news(facts, around.aws) else problem
+    if not problem.will_pass:
+        # AWS said no, so none was made: it is over, lest a key somebody makes by hand now is taken for a lost one of
+        # ours. Where the answer itself was lost, the next try finds out.
+        not_begun = f"it was not begun: {problem.why}"
+        rotation = replace(rotation, state="done", ended_at=around.clock(), reason=not_begun)
+        around.keep(rotation)
+    return rotation, None, problem
 
 
 def _observed(rotation: Rotation, aws: AwsSide) -> Facts | Failed | Stop:
@@ -129,9 +154,9 @@ def _with_fresh_version(before: Rotation, after: Rotation) -> Rotation:
     return replace(after, version_id=str(uuid4())) if after.attempt != before.attempt else after
 
 
-def _brings_news(rotation: Rotation, facts: Facts, aws: AwsSide) -> bool:
+def _brings_news(before: Facts, aws: AwsSide) -> bool:
     now = aws.observe()
-    return isinstance(now, Facts) and {key.id for key in now.keys} != {key.id for key in facts.keys}
+    return isinstance(now, Facts) and {key.id for key in now.keys} != {key.id for key in before.keys}
 
 
 def _acted(
@@ -150,7 +175,7 @@ def _acted(
                 region=rotation.region,
                 host=rotation.host,
                 port=rotation.port,
-                created_at=around.clock(),
+                created_at=rotation.asked_at,  # not the time now: AWS takes the same content only a second time
             )
             answer = aws.put_pending(rotation.version_id, values)
         case "promote":
@@ -226,8 +251,14 @@ def _refused_for_good(
 ) -> Rotation | Failed | Stop:
     """Roll back, unless the old login is refused as well: then it is not the key."""
     old_key = facts.key(rotation.old_key_id)
+    if old_key is None:  # there is no old state to go back to
+        return Failed(
+            f"The relay does not take the new key: {check.why}",
+            "Run `triage credentials rotate start` again; or end it: triage credentials rotate abort",
+            will_pass=True,
+        )
     held = around.aws.read(rotation.old_version_id, "AWSCURRENT")
-    if old_key and old_key.is_active and isinstance(held, Held) and held.login:
+    if old_key.is_active and isinstance(held, Held) and held.login:
         control = around.log_in(held.login)
         if not control.is_good:
             return Failed(
@@ -238,10 +269,14 @@ def _refused_for_good(
     return _rolled_back(rotation, f"the relay does not take the new key: {check.why}")
 
 
-def _denied_early(rotation: Rotation, problem: Failed | Stop, around: Surroundings) -> tuple[Rotation, End | None]:
+def _denied_early(
+    rotation: Rotation, problem: Failed | Stop, facts: Facts, around: Surroundings
+) -> tuple[Rotation, End | None]:
     """Undo by ourselves what cannot go on and was given to nobody: a key that cannot be stored must not stay."""
     if rotation.state != "staging" or rotation.keeps == "old" or not isinstance(problem, Failed) or problem.will_pass:
         return rotation, problem
+    if facts.key(rotation.old_key_id) is None:
+        return rotation, problem  # there is no old state to go back to
     rotation = _rolled_back(rotation, problem.why)
     around.keep(rotation)
     return rotation, None
@@ -260,6 +295,7 @@ def could_not(answer: NotLookedUp) -> Failed:
         "no-credentials": "Give this computer AWS credentials (environment, profile or role) for the rotation.",
         "bad-credentials": "Renew the AWS credentials of this computer; they are not the SMTP ones.",
         "unsupported": "Check the region.",
+        "refused": "Mend what it names, then run the same command again; it takes up where this one stopped.",
     }.get(answer.kind, "Run the same command again; it takes up where this one stopped.")
     lacks_permission = answer.kind in ("denied", "bad-credentials", "no-credentials")
     return Failed(f"{answer.what}: {answer.why}", todo, answer.will_pass, lacks_permission)

@@ -54,26 +54,34 @@ def hand_over(rotation: Rotation, now: datetime, *, password: str | None = None)
     `password` None: the text says where to get it instead.
     """
     alias = rotation.alias or "the address that uses this server"
-    security = "SSL" if rotation.security == "ssl" else "TLS"
     old = rotation.keeps == "old"
     secret = password or "shown by `triage credentials rotate status --show` (or --copy)"
     if old and password is None:
         secret += "; if the secret never held it, only Gmail has it: then change nothing there"
+    first, *rest = login_lines(rotation, secret)
     return [
         f"Gmail has to use the {'old' if old else 'new'} login for {alias}. Both logins work meanwhile.",
         "1. Open https://mail.google.com/mail/#settings/accounts on a computer (gear > See all settings > Accounts and"
         ' Import; in Google Workspace "Accounts").',
         f'2. Under "Send mail as", at {alias}, click "edit info", then "Next Step".',
-        f"3. SMTP Server: {rotation.host}",
-        f"   Port: {rotation.port}",
-        f"   Username: {rotation.kept_key_id}",
-        f"   Password: {secret}",
-        f"   Secured connection using {security}",
+        f"3. {first}",
+        *(f"   {line}" for line in rest),
         '4. Click "Save Changes". Gmail logs in at once, so a mistake shows here and nothing is lost.',
         f"5. Send a mail from {alias} to another address of yours and see it arrive.",
         "6. Run: "
         + ("triage credentials rotate abort --gmail-has-old" if old else "triage credentials rotate confirm"),
         *aliases_end(now),
+    ]
+
+
+def login_lines(rotation: Rotation, password: str) -> list[str]:
+    """The login to be kept, in the words of Gmail's form; `password` may be words instead of one."""
+    return [
+        f"SMTP Server: {rotation.host}",
+        f"Port: {rotation.port}",
+        f"Username: {rotation.kept_key_id}",
+        f"Password: {password}",
+        f"Secured connection using {'SSL' if rotation.security == 'ssl' else 'TLS'}",
     ]
 
 
@@ -87,7 +95,7 @@ def aliases_end(now: datetime) -> list[str]:
     ]
 
 
-def where_it_stands(rotation: Rotation, now: datetime, grace: timedelta) -> list[str]:
+def where_it_stands(rotation: Rotation, grace: timedelta) -> list[str]:
     """The state of a rotation in a few lines, and what is next."""
     back = rotation.keeps == "old"
     lines = [(_STANDS_BACK if back else {}).get(rotation.state) or _STANDS[rotation.state]]
@@ -99,7 +107,8 @@ def where_it_stands(rotation: Rotation, now: datetime, grace: timedelta) -> list
     if rotation.reason:
         lines.append(f"Why: {rotation.reason}")
     if rotation.evidence:
-        lines.append(f"Confirmed {_day(rotation.confirmed_at)}: {rotation.evidence}")
+        confirmed = f"Confirmed {_day(rotation.confirmed_at)}" if rotation.confirmed_at else "Not confirmed yet"
+        lines.append(f"{confirmed}: {rotation.evidence}")
     if rotation.is_over:
         lines.append(f"Ended {_day(rotation.ended_at)}.")
     else:
@@ -125,8 +134,8 @@ def rotation_note(rotation: Rotation | None, now: datetime, failures: int = 0) -
 
 
 def reminder_due(rotation: Rotation | None, now: datetime) -> bool:
-    """Whether the owner should hear of it again: daily, as long as it is his move."""
-    if rotation is None or rotation.state not in ("waiting", "grace"):
+    """Whether the owner should hear of it again: daily, as long as it is not over; a broken off one is his move too."""
+    if rotation is None or rotation.is_over:
         return False
     last = rotation.reminded_at or rotation.confirmed_at or rotation.offered_at or rotation.started_at
     return now - last >= REMIND_EVERY

@@ -66,7 +66,7 @@ def test_every_password_has_the_shape_that_is_checked_for(secret: str, region: s
     [
         (KEY, None),
         ("", "empty"),
-        (f" {KEY}", "blank"),
+        (f" {KEY}", "was left out"),
         (f'"{KEY}"', "quotes"),
         (f"aws_secret_access_key={KEY}", "more than the secret"),
         (KEY_ID, "access key id"),
@@ -173,8 +173,16 @@ def test_a_stranger_gets_no_password(relay: RelayDouble, tmp_path: Path) -> None
     assert relay.attempts == []
 
 
-def test_hosts_that_are_not_there(relay: RelayDouble) -> None:
-    assert check_login(GOOD, Relay("no-such-host.invalid")).fault == "host"
+def test_hosts_that_are_not_there(relay: RelayDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    for errno, fault, will_pass in ((socket.EAI_NONAME, "host", False), (socket.EAI_AGAIN, "connection", True)):
+
+        def unknown(*_: Any, errno: int = errno) -> Any:
+            raise socket.gaierror(errno, "no answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", unknown)
+            check = check_login(GOOD, Relay("no-such-host.invalid"))
+        assert (check.fault, check.will_pass) == (fault, will_pass)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         late = check_login(GOOD, Relay("127.0.0.1", port), seconds=0.2)
@@ -214,6 +222,11 @@ def test_derive_takes_the_secret_from_standard_input(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{GOOD.password}\n", "")
     done = triage(tmp_path, "derive", "--region", "us-east-1", stdin=f"{KEY_ID}\n")
     assert "access key id" in done.stderr
+    done = triage(tmp_path, "derive", "--region", "us-east-1", stdin=f" {KEY} \n")
+    assert done.stdout == f"{GOOD.password}\n", "as it says, the blanks do not count"
+    done = triage(tmp_path, "derive", "--region", "us-east-1", stdin="\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 2, "one line what is wrong, one what to do"
 
 
 def test_derive_refuses_the_secret_as_an_argument_and_does_not_repeat_it(tmp_path: Path) -> None:
@@ -260,6 +273,9 @@ def test_check_names_what_is_at_fault_and_exits_accordingly(relay: RelayDouble, 
     assert done.stdout.startswith("Good:")
     done = triage(tmp_path, "check", *who, *place, "--region", "us-east-1", "--secret-key", stdin=KEY)
     assert done.returncode == 0, done.stderr
+    done = triage(tmp_path, "check", *who, *place, "--region", "us-east-1", "--secret-key", stdin=GOOD.password)
+    assert done.returncode == 77
+    assert "SMTP password already" in done.stderr
     done = triage(tmp_path, "check", *who, *place, "--json", stdin=KEY)
     found = json.loads(done.stdout)
     assert (done.returncode, found["fault"], found["reply_code"]) == (77, "credential", 535)
@@ -271,4 +287,4 @@ def test_check_names_what_is_at_fault_and_exits_accordingly(relay: RelayDouble, 
     relay.mode = "put-off"
     assert triage(tmp_path, "check", *who, *place, stdin=GOOD.password).returncode == 75
     assert GOOD.password not in done.stdout + done.stderr
-    assert len(relay.attempts) == 4
+    assert len(relay.attempts) == 5

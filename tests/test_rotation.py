@@ -167,6 +167,13 @@ class Stage:
             db.execute("UPDATE rotations SET inactive_at = ? WHERE inactive_at IS NOT NULL", [before])
         db.close()
 
+    def removal_began(self, at: datetime) -> None:
+        """Let the days before a key is removed have begun then."""
+        with sqlite3.connect(self.folder / "triage.db") as db:
+            rows = db.execute("UPDATE retired_keys SET inactive_at = ?", [at.strftime("%Y-%m-%dT%H:%M:%SZ")]).rowcount
+        db.close()
+        assert rows == 1
+
     def alias_fails(self, at: datetime) -> None:
         """An alias failure arrives."""
         db = store.open_store(self.folder / "triage.db")
@@ -232,6 +239,7 @@ def test_a_whole_rotation(stage: Stage) -> None:
     stage.rotate("start")
     assert set(stage.key_states()) == {stage.user.key_id, new}, "once more makes no further key"
     assert "No mail from the alias was seen to leave" in stage.rotate("confirm", code=78)
+    assert stage.row()["state"] == "waiting"
     assert stage.key_states()[stage.user.key_id] == "Active", "the owner's word alone is not enough"
     assert "not before" in stage.rotate("confirm", "--yes-i-tested")
     assert stage.key_states() == {stage.user.key_id: "Inactive", new: "Active"}
@@ -340,6 +348,70 @@ def test_mail_that_fails_in_the_days_of_grace_stops_the_end_and_abort_heals_it(s
     assert stage.works()
 
 
+def test_a_deletion_that_was_broken_off_is_not_taken_up_once_mail_has_failed(stage: Stage) -> None:
+    stage.rotate("start")
+    new = stage.held()["username"]
+    stage.rotate("confirm", "--yes-i-tested")
+    stage.days_pass(4)
+    stage.killed("delete_key", 1, "before", "finish")
+    assert stage.row()["state"] == "deleting"
+    stage.alias_fails(datetime.now(UTC))
+    for command in ("start", "finish"):
+        assert "It is not deleted" in stage.rotate(command, code=78)
+        assert stage.key_states() == {stage.user.key_id: "Inactive", new: "Active"}
+    stage.rotate("abort")
+    assert stage.key_states() == {stage.user.key_id: "Active", new: "Active"}
+
+
+def test_mail_that_failed_before_a_killed_confirm_was_taken_up_counts_too(stage: Stage) -> None:
+    """The key was Inactive from the kill on, and only the next command writes down since when."""
+    stage.rotate("start")
+    stage.killed("set_key", 1, "after", "confirm", "--yes-i-tested")
+    stage.alias_fails(datetime.now(UTC) + timedelta(seconds=1))
+    with sqlite3.connect(stage.folder / "triage.db") as db:  # as if it had failed a day ago, and a day after the kill
+        db.execute("UPDATE rotations SET confirmed_at = '2026-11-01T00:00:00Z'")
+        db.execute("UPDATE verdicts SET received_at = '2026-11-02T00:00:00Z'")
+    db.close()
+    stage.rotate("start")
+    assert stage.row()["state"] == "grace"
+    stage.days_pass(4)
+    assert "It is not deleted" in stage.rotate("finish", code=78)
+
+
+def test_once_more_aborted_gives_the_new_key_back(stage: Stage) -> None:
+    """The owner was wrong to say that Gmail has the old login: the new key is what mail needs."""
+    stage.rotate("start")
+    new = stage.held()["username"]
+    stage.rotate("abort", "--gmail-has-old")
+    assert stage.key_states() == {stage.user.key_id: "Active", new: "Inactive"}
+    stage.rotate("abort", "--gmail-has-old")
+    assert stage.key_states()[new] == "Inactive", "said twice, the same"
+    stage.alias_fails(datetime.now(UTC) + timedelta(seconds=1))
+    stage.days_pass(4)
+    assert "rotate abort" in stage.rotate("finish", code=78)
+    assert "Both logins work" in stage.rotate("abort")
+    assert stage.key_states() == {stage.user.key_id: "Active", new: "Active"}
+
+
+def test_a_login_that_may_still_be_taken_back_is_shown_to_nobody(stage: Stage) -> None:
+    """Entered in Gmail it would work, until the next abort deletes its key at once."""
+    stage.relay.mode = "blocked"
+    stage.rotate("start", code=78)
+    assert stage.row()["state"] == "verifying"
+    password = stage.held("AWSPENDING")["password"]
+    for option in ("--show", "--copy"):
+        said = stage.rotate("status", option, code=78)
+        assert "not tested yet" in said
+        assert password not in said
+    stage.relay.mode = "normal"
+    stage.rotate("start")
+    assert password in stage.rotate("status", "--show")
+    stage.rotate("confirm", "--yes-i-tested")
+    said = stage.rotate("status", "--show")
+    assert password in said
+    assert "edit info" not in said, "there is nothing to do in Gmail"
+
+
 def test_a_failure_after_the_hand_over_speaks_against_the_owner(stage: Stage) -> None:
     stage.rotate("start")
     stage.alias_fails(datetime.now(UTC) + timedelta(minutes=1))
@@ -375,7 +447,7 @@ def test_a_relay_that_takes_nobody_does_not_cost_the_new_key(stage: Stage, mode:
     ("denied", "states"),
     [
         ("iam:ListAccessKeys", None),
-        ("iam:CreateAccessKey", "creating"),
+        ("iam:CreateAccessKey", "done"),
         ("secretsmanager:PutSecretValue", "done"),
         ("secretsmanager:UpdateSecretVersionStage", "promoting"),
     ],
@@ -393,7 +465,7 @@ def test_a_permission_that_is_missing(stage: Stage, denied: str, states: str | N
     _enforce(stage.aws, True)
     try:
         # A key that could not be stored is rolled back, which is no longer a matter of permissions.
-        said = stage.rotate("start", code=78 if states == "done" else 77)
+        said = stage.rotate("start", code=78 if "PutSecretValue" in denied else 77)
     finally:
         _enforce(stage.aws, False)
     assert denied in said
@@ -429,12 +501,50 @@ def test_what_stands_in_the_way_is_said(stage: Stage) -> None:
         "an Active key is never deleted"
     )
     assert "has to be Inactive for a while" in stage.rotate("start", "--remove-key", second.key_id)
-    with sqlite3.connect(stage.folder / "triage.db") as db:
-        db.execute("UPDATE retired_keys SET inactive_at = '2026-01-01T00:00:00Z'")
-    db.close()
+    stage.removal_began(datetime(2026, 1, 1, tzinfo=UTC))
     stage.rotate("start", "--remove-key", second.key_id)
     stage.rotate("start")
     assert stage.works()
+
+
+def test_the_days_before_a_key_is_removed_begin_anew_whenever_it_becomes_inactive(stage: Stage) -> None:
+    """Somebody needed it and made it Active again: what was written down about it the first time counts no longer."""
+    second = stage.aws.add_key(stage.user.name)
+    remove = ("start", "--remove-key", second.key_id)
+    stage.rotate(*remove)
+    stage.removal_began(datetime(2026, 1, 1, tzinfo=UTC))
+    iam = stage.aws.client("iam")
+    iam.update_access_key(UserName=stage.user.name, AccessKeyId=second.key_id, Status="Active")
+    stage.rotate(*remove)
+    assert "has to be Inactive for a while" in stage.rotate(*remove)
+    stage.removal_began(datetime.now(UTC) - timedelta(days=4))
+    stage.alias_fails(datetime.now(UTC) - timedelta(days=1))
+    said = stage.rotate(*remove, code=78)
+    assert "It is not deleted" in said
+    assert f"aws iam update-access-key --user-name {stage.user.name} --access-key-id {second.key_id}" in said
+    assert second.key_id in stage.key_states()
+
+
+def test_a_key_others_made_inactive_is_watched_first(stage: Stage) -> None:
+    second = stage.aws.add_key(stage.user.name)
+    stage.aws.deactivate_key(second)
+    remove = ("start", "--remove-key", second.key_id)
+    assert f"--remove-key {second.key_id}" in stage.run_here("credentials", "status").stdout
+    assert "has to be Inactive for a while" in stage.rotate(*remove)
+    assert "has to be Inactive for a while" in stage.rotate(*remove)
+    stage.removal_began(datetime.now(UTC) - timedelta(days=4))
+    assert "is deleted" in stage.rotate(*remove)
+    assert list(stage.key_states()) == [stage.user.key_id]
+
+
+def test_the_last_key_is_never_removed(stage: Stage) -> None:
+    """The secret names a key that is gone, so nobody knows what Gmail uses."""
+    second = stage.aws.add_key(stage.user.name)
+    stage.aws.client("iam").delete_access_key(UserName=stage.user.name, AccessKeyId=stage.user.key_id)
+    assert "No other key is Active" in stage.rotate("start", "--remove-key", second.key_id, code=78)
+    assert stage.key_states() == {second.key_id: "Active"}
+    stage.settings(smtp_user="nobody")
+    assert "There is no IAM user nobody" in stage.rotate("start", "--remove-key", second.key_id, code=78)
 
 
 def test_a_key_that_is_not_the_users_stops_it(stage: Stage) -> None:
@@ -458,9 +568,26 @@ def test_without_a_secret_one_is_made_that_names_the_key_in_use(stage: Stage) ->
     assert stage.key_states()[stage.user.key_id] == "Active"
 
 
+def test_a_secret_with_nothing_in_it_is_said_and_not_taken_for_none(stage: Stage) -> None:
+    secrets = stage.aws.client("secretsmanager")
+    secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    secrets.create_secret(Name=SECRET)
+    assert "nothing is in it" in stage.rotate("start", code=78)
+    assert "with nothing in it" in stage.rotate("start", "--create-secret", code=78)
+    assert list(stage.key_states()) == [stage.user.key_id]
+
+
 def test_only_a_key_that_is_old_enough_is_rotated(stage: Stage) -> None:
-    assert "is not due yet" in stage.rotate("start", "--if-older-than", "90d")
+    assert stage.rotate("start", "--if-older-than", "90d") == "", "cron would mail it"
     assert len(stage.key_states()) == 1
+    stage.rotate("start")
+    stage.rotate("abort", "--gmail-has-old")
+    stage.days_pass(4)
+    stage.rotate("finish")
+    with mock.patch("triage.cli_rotate.on_terminal", return_value=True):
+        said = stage.rotate("start", "--if-older-than", "90d")
+    assert said.startswith(f"Key {stage.user.key_id} is 0 days old; it is not due yet. Not before 20")
+    assert "aborted" not in said, "the one before is over and no matter"
 
 
 def test_one_rotation_command_at_a_time(stage: Stage) -> None:
@@ -517,6 +644,7 @@ def test_the_state_of_everything_at_a_glance(stage: Stage, tmp_path: Path) -> No
     found = json.loads(done.stdout)
     assert [key["id"] for key in found["keys"]] == [stage.user.key_id]
     assert found["keys"][0]["stages"] == ["AWSCURRENT"]
+    assert found["keys"][0]["age_days"] == 0, "made a moment ago, by a clock that may be ahead"
     assert found["alias"][0]["host"] == "email-smtp.eu-west-1.amazonaws.com"
     text = stage.run("credentials", "status").stdout
     assert stage.user.key_id in text

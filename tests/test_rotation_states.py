@@ -32,6 +32,7 @@ from remediation.rotation import (
     confirmed,
     finished,
     needed_again,
+    removable,
 )
 from remediation.rotation_aws import LIMIT_EXCEEDED, Held, NewKey
 from remediation.rotation_next import Act, Advance, next_step
@@ -66,6 +67,12 @@ class World:
     refusals: int = 0
     """How often the relay still refuses a new key."""
     denied: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    """What AWS does without our ever getting its answer."""
+    late: int = 0
+    """How often IAM still lists the keys as they were before a change."""
+    still_late: int = 0
+    listed: tuple[Key, ...] = ()
     relay_is_away: bool = False
     fuse: int | None = None
     made: int = 0
@@ -85,7 +92,11 @@ class World:
             found = self.stages.get(stage)
             return Version(found, self.versions[found].get("username")) if found else None
 
-        return Facts(tuple(self.keys.values()), version("AWSCURRENT"), version("AWSPENDING"))
+        if self.still_late:
+            self.still_late -= 1
+        else:
+            self.listed = tuple(self.keys.values())
+        return Facts(self.listed, version("AWSCURRENT"), version("AWSPENDING"))
 
     def read(self, version_id: str, stage: str | None = None) -> Held | None:
         if version_id not in self.versions or (stage and self.stages.get(stage) != version_id):
@@ -100,8 +111,7 @@ class World:
             return NotLookedUp("a new key", "too many", "refused", LIMIT_EXCEEDED)
         self.tick()
         key_id = self.add_key()
-        self.tick()
-        return NewKey(key_id, self.secrets[key_id])
+        return self._done("create_key") or NewKey(key_id, self.secrets[key_id])
 
     def set_key(self, key_id: str, *, active: bool) -> NotLookedUp | None:
         if refusal := self._refused("set_key"):
@@ -112,23 +122,24 @@ class World:
             assert any(key.is_active for key in self.keys.values() if key.id != key_id), "no working key left"
         if key_id in self.keys:
             self.keys[key_id] = _with(self.keys[key_id], active)
-        self.tick()
-        return None
+        return self._done("set_key")
 
     def delete_key(self, key_id: str) -> NotLookedUp | None:
         if refusal := self._refused("delete_key"):
             return refusal
         self.tick()
         assert key_id != self.gmail_key, "deleted the key that Gmail uses"
-        assert any(key.is_active for key in self.keys.values() if key.id != key_id), "no working key left"
+        assert key_id != self.versions[self.stages["AWSCURRENT"]]["username"], "deleted the key in the secret"
+        # Nobody can log in with a key whose password stands nowhere.
+        is_known = any(self.versions[version]["username"] == key_id for version in self.stages.values())
+        assert not is_known or any(key.is_active for key in self.keys.values() if key.id != key_id), "none is left"
         stored = self.stored
         assert stored is not None
         if key_id in self.keys and stored.offered_at and key_id in (stored.old_key_id, stored.new_key_id):
             assert stored.inactive_at is not None
             assert self.now >= stored.inactive_at + GRACE, "deleted before the grace period was over"
         self.keys.pop(key_id, None)
-        self.tick()
-        return None
+        return self._done("delete_key")
 
     def put_pending(self, version_id: str, values: Mapping[str, Any]) -> NotLookedUp | None:
         if refusal := self._refused("put_pending"):
@@ -137,29 +148,35 @@ class World:
         # AWS refuses other content under an id that was used.
         assert self.versions.setdefault(version_id, dict(values)) == dict(values)
         self.stages["AWSPENDING"] = version_id
-        self.tick()
-        return None
+        return self._done("put_pending")
 
     def move_current(self, *, to: str, away_from: str) -> NotLookedUp | None:
         if refusal := self._refused("move_current"):
             return refusal
         self.tick()
-        assert self.stages["AWSCURRENT"] == away_from
+        if self.stages["AWSCURRENT"] != away_from:
+            return NotLookedUp("move_current", "it is not there", "refused", "InvalidParameterException")
         self.stages |= {"AWSCURRENT": to, "AWSPREVIOUS": away_from}
-        self.tick()
-        return None
+        return self._done("move_current")
 
     def drop_pending(self, version_id: str) -> NotLookedUp | None:
         if refusal := self._refused("drop_pending"):
             return refusal
         self.tick()
-        assert self.stages.get("AWSPENDING") == version_id
+        if self.stages.get("AWSPENDING") != version_id:
+            return NotLookedUp("drop_pending", "it is not there", "refused", "InvalidParameterException")
         del self.stages["AWSPENDING"]
-        self.tick()
-        return None
+        return self._done("drop_pending")
 
     def _refused(self, what: str) -> NotLookedUp | None:
         return NotLookedUp(what, "not allowed", "denied") if what in self.denied else None
+
+    def _done(self, what: str) -> NotLookedUp | None:
+        """What comes back of something AWS did: None, or that no answer came."""
+        if what.endswith("_key"):
+            self.still_late = self.late
+        self.tick()
+        return NotLookedUp(what, "no answer", "timeout") if what in self.unanswered else None
 
     # The rest of the world
 
@@ -191,6 +208,7 @@ class World:
         self.tick()
 
     def sleep(self, seconds: float) -> None:
+        self.still_late = max(self.still_late - 1, 0)
         self.now += timedelta(seconds=seconds)
 
     def around(self) -> Surroundings:
@@ -201,6 +219,7 @@ class World:
     def command(self, what: Callable[[], End | None], fuse: int | None = None) -> End | None:
         """Do something as a process of its own would, which dies when the fuse is burnt."""
         self.fuse = fuse
+        self.still_late = 0  # by then IAM has caught up; a key we never heard of and that is not listed would stay
         try:
             return what()
         except Killed:
@@ -210,6 +229,8 @@ class World:
 
     def carry_on(self) -> End:
         assert self.stored is not None
+        if self.stored.state == "deleting" and self._mail_failed():
+            return Stop("mail failed", "abort")
         rotation, end = carry_on(self.stored, self.around())
         assert rotation == self.stored, "what was done is not what was stored"
         return end
@@ -230,7 +251,7 @@ class World:
     def confirm(self) -> End | None:
         end = self.carry_on()
         assert self.stored is not None
-        if self.stored.state != "waiting" or self.stored.keeps == "old" or isinstance(end, Failed):
+        if self.stored.state != "waiting" or self.stored.keeps == "old" or not isinstance(end, Wait):
             return end
         turned = confirmed(self.stored, self.now, "a mail left")
         assert isinstance(turned, Rotation)
@@ -242,9 +263,12 @@ class World:
         turned = aborted(self.stored, "aborted")
         if isinstance(turned, Stop):
             return turned
+        if turned is self.stored and not gmail_has_old():
+            turned = needed_again(turned, "aborted again") or turned
         self.keep(turned)
         end: End | None = self.carry_on()
-        if self.stored.state == "waiting" and self.stored.keeps == "old" and gmail_has_old():
+        is_back = self.stored.state == "waiting" and self.stored.keeps == "old" and isinstance(end, Wait)
+        if is_back and gmail_has_old():
             back = confirmed(self.stored, self.now, "the owner says so")
             assert isinstance(back, Rotation)
             self.keep(back)
@@ -254,15 +278,19 @@ class World:
     def finish(self) -> End | None:
         end = self.carry_on()
         assert self.stored is not None
-        if self.stored.state != "grace":
+        if self.stored.state != "grace" or not isinstance(end, Wait):
             return end
-        if self.stored.inactive_at and any(at >= self.stored.inactive_at for at in self.failures):
+        if self._mail_failed():
             return Stop("mail failed", "abort")
         ending = finished(self.stored, self.now, GRACE)
         if not isinstance(ending, Rotation):
             return ending
         self.keep(ending)
         return self.carry_on()
+
+    def _mail_failed(self) -> bool:
+        since = self.stored.gone_since if self.stored else None
+        return since is not None and any(at >= since for at in self.failures)
 
     def reactivate(self) -> End | None:
         assert self.stored is not None
@@ -274,6 +302,7 @@ class World:
 
     def pass_time(self, span: timedelta) -> None:
         """The owner sends a mail at the end of it, and in the middle."""
+        self.still_late = 0
         for _ in range(2):
             self.now += span / 2
             if not (self.gmail_key in self.keys and self.keys[self.gmail_key].is_active):
@@ -377,6 +406,14 @@ class Owner(RuleBasedStateMachine):
     def deny_or_allow(self, what: str) -> None:
         self.world.denied ^= {what}
 
+    @rule(what=st.sampled_from(["create_key", "set_key", "delete_key", "put_pending", "move_current", "drop_pending"]))
+    def lose_or_give_answers(self, what: str) -> None:
+        self.world.unanswered ^= {what}
+
+    @rule(times=st.integers(0, 3))
+    def iam_is_late(self, times: int) -> None:
+        self.world.late = times
+
     @rule()
     def relay_goes_and_comes(self) -> None:
         self.world.relay_is_away = not self.world.relay_is_away
@@ -402,6 +439,8 @@ class Owner(RuleBasedStateMachine):
         if world is None:
             return
         world.denied.clear()
+        world.unanswered.clear()
+        world.late = world.still_late = 0
         world.relay_is_away = False
         for _ in range(8):
             if not self.under_way():
@@ -537,12 +576,12 @@ def test_abort_at_each_state_restores_the_old_one(state: str) -> None:
 
 
 def test_a_key_from_a_later_try_is_still_known_as_ours() -> None:
-    """The rotation began, could not make a key, and was killed right after it made one the next day."""
+    """The rotation began, was killed before it made a key, and again right after it made one the next day."""
     world = a_world()
-    world.denied = {"create_key"}
-    assert isinstance(world.start(), Failed)
+    world.command(world.start, 4)
+    assert world.stored is not None
+    assert len(world.keys) == 1, "killed too late for this test"
     world.pass_time(timedelta(days=1))
-    world.denied = set()
     world.command(world.start, 3)
     assert len(world.keys) == 2
     assert world.stored is not None
@@ -579,6 +618,160 @@ def test_the_old_key_stays_while_the_new_login_does_not_work() -> None:
     world.relay_is_away = True
     assert isinstance(world.confirm(), Failed)
     assert world.keys[old].is_active
+
+
+def test_a_key_another_computer_has_put_into_the_secret_is_not_taken_for_a_lost_one() -> None:
+    """Two computers, two databases, one login: both begin, and only one can make a key."""
+    world = a_world()
+    world.command(world.start, 1)
+    ours, world.stored = world.stored, None
+    world.now += timedelta(seconds=1)
+    world.relay_is_away = True
+    world.start()
+    theirs = world.stored
+    assert ours is not None
+    assert theirs is not None
+    for is_staged in (True, False):
+        world.stored = ours
+        end = world.start()
+        assert isinstance(end, Stop)
+        assert "did not make" in end.why
+        assert world.stored.state == "creating"
+        world.abort(lambda: False)
+        assert theirs.new_key_id in world.keys
+        assert world.stored.is_over
+        if is_staged:
+            world.stored, world.relay_is_away = theirs, False
+            world.start()
+
+
+def test_a_key_made_by_hand_because_we_may_not_is_not_taken_for_a_lost_one() -> None:
+    world = a_world()
+    world.denied = {"create_key"}
+    assert isinstance(world.start(), Failed)
+    assert world.stored is not None
+    assert world.stored.is_over
+    assert "not allowed" in str(world.stored.reason)
+    world.now += timedelta(minutes=1)
+    world.gmail_key = world.add_key()
+    world.pass_time(timedelta(days=1))
+    assert isinstance(world.start(), Stop)
+    assert len(world.keys) == 2
+
+
+def test_without_an_old_key_a_new_one_that_is_refused_is_neither_rolled_back_nor_tried_for_ever() -> None:
+    world = a_world()
+    del world.keys[world.gmail_key]
+    world.refusals = 1000
+    begun = begin(PLAN, cast(Facts, world.observe()), world.now, rotation_id="r", version_id="v", old_key_is_gone=True)
+    assert isinstance(begun, Rotation)
+    world.keep(begun)
+    started = world.now
+    end = world.start()
+    assert isinstance(end, Failed)
+    assert "does not take the new key" in end.why
+    assert world.now - started < timedelta(minutes=4), "one round of patience"
+    world.abort(lambda: False)
+    assert world.stored is not None
+    assert world.stored.is_over
+    assert str(world.stored.new_key_id) in str(world.stored.reason), "what is left is named"
+
+
+def test_without_an_old_key_a_new_one_that_cannot_be_stored_is_given_up_at_once() -> None:
+    world = a_world()
+    del world.keys[world.gmail_key]
+    world.denied = {"put_pending"}
+    begun = begin(PLAN, cast(Facts, world.observe()), world.now, rotation_id="r", version_id="v", old_key_is_gone=True)
+    assert isinstance(begun, Rotation)
+    world.keep(begun)
+    end = world.start()
+    assert isinstance(end, Failed)
+    assert "not allowed" in end.why
+    world.denied.clear()
+    world.start()
+    assert world.stored is not None
+    assert (world.stored.state, world.stored.attempt, len(world.keys)) == ("waiting", 2, 1)
+
+
+def test_what_iam_does_not_list_yet_is_not_done_again_nor_taken_back() -> None:
+    world = a_world()
+    world.late = 5
+    told: list[tuple[str, bool]] = []
+    set_key = world.set_key
+
+    def counted(key_id: str, *, active: bool) -> NotLookedUp | None:
+        told.append((key_id, active))
+        return set_key(key_id, active=active)
+
+    world.set_key = counted  # type: ignore[method-assign]
+    old = world.gmail_key
+    world.command(world.start)
+    assert world.stored is not None
+    assert (world.stored.state, world.stored.keeps) == ("waiting", "new")
+    world.enter_login()
+    assert isinstance(world.command(world.confirm), Wait)
+    assert told == [(old, False)]
+    assert world.stored.state == "grace"
+    world.pass_time(GRACE)
+    world.command(world.finish)
+    assert world.stored.is_over
+
+
+def test_what_was_said_about_gmail_counts_no_longer_once_mail_fails() -> None:
+    rotation, _ = _stored("grace", confirmed_at=datetime(2026, 11, 24, tzinfo=UTC), evidence="a mail left")
+    for turned in (needed_again(rotation, "mail failed"), aborted(rotation, "why")):
+        assert isinstance(turned, Rotation)
+        assert (turned.confirmed_at, turned.inactive_at, turned.evidence) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "deactivate"),
+        ({"is_active": False, "since": timedelta(days=-4)}, "delete"),
+        ({"is_active": False, "since": timedelta(days=-2)}, "wait 1"),
+        # Since when it is Inactive nobody knows: from now on.
+        ({"is_active": False}, "wait 3"),
+        # Made Active again by somebody meanwhile, and used.
+        ({"is_active": False, "since": timedelta(days=-9), "used_at": timedelta(days=-1)}, "wait 2"),
+        ({"used_at": timedelta(days=-1)}, "stop something needs it"),
+        ({"used_at": timedelta(days=-4)}, "deactivate"),
+        ({"is_use_known": False}, "stop not known"),
+        ({"is_active": False, "since": timedelta(days=-9), "is_use_known": False}, "stop not known"),
+        # Nothing goes while nothing else works.
+        ({"current_is_active": False}, "stop No other key is Active"),
+        ({"is_active": False, "since": timedelta(days=-9), "current_is_active": False}, "stop No other key is Active"),
+        ({"pending": True}, "stop in the secret"),
+        ({"current": None}, "stop no secret"),
+    ],
+)
+def test_which_key_may_be_removed(changes: dict[str, Any], expected: str) -> None:
+    now = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    times = {name: now + changes[name] for name in ("used_at", "since") if name in changes}
+    key = Key(
+        "KEY",
+        changes.get("is_active", True),
+        now - timedelta(days=90),
+        times.get("used_at"),
+        changes.get("is_use_known", True),
+    )
+    current = Key("CURRENT", changes.get("current_is_active", True), now, None)
+    facts = Facts(
+        (current, key),
+        changes.get("current", Version("v0", "CURRENT")),
+        Version("v1", "KEY") if changes.get("pending") else None,
+    )
+    may = removable("KEY", facts, now, GRACE, times.get("since"))
+    if isinstance(may, Wait):
+        assert may.until is not None
+        assert f"wait {(may.until - now).days}" == expected
+    elif isinstance(may, Stop):
+        assert expected.removeprefix("stop ") in may.why
+        assert expected.startswith("stop ")
+    else:
+        assert may == expected
+    assert isinstance(removable("CURRENT", facts, now, GRACE, None), Stop)
+    assert isinstance(removable("NONE", facts, now, GRACE, None), Stop)
 
 
 def _stored(state: str, **changes: Any) -> tuple[Rotation, Facts]:
@@ -657,6 +850,15 @@ def test_a_secret_that_names_another_key_stops_it(state: str) -> None:
     rotation, facts = _stored(state, old=state == "retiring")
     for current in (Version("v9", "OLD"), Version("v9", None), None):
         assert isinstance(next_step(rotation, replace(facts, current=current), rotation.started_at, grace=GRACE), Stop)
+
+
+def test_the_key_in_the_secret_never_goes() -> None:
+    """However it got there: here the secret still names the new key of an aborted rotation."""
+    rotation, facts = _stored("deleting", keeps="old", offered_at=None)
+    assert next_step(rotation, facts, rotation.started_at, grace=GRACE) == Act("delete", "NEW")
+    step = next_step(rotation, replace(facts, current=Version("v9", "NEW")), rotation.started_at, grace=GRACE)
+    assert isinstance(step, Stop)
+    assert "NEW" in step.why
 
 
 def _reach(world: World, state: str) -> None:

@@ -109,6 +109,7 @@ def test_the_owner_is_reminded_daily(db: Database, settings: Settings) -> None:
     said = [rotation_watch.watch(db, settings, lambda h=h: at(h)).alerts for h in (1, 23, 25, 30, 50)]  # type: ignore[misc]
     assert [bool(alerts) for alerts in said] == [False, False, True, False, True]
     assert "has to be entered in Gmail" in said[2][0]
+    assert reminder_due(replace(ROTATION, state="staging", offered_at=None), at(25)), "broken off, and forgotten"
     assert not reminder_due(None, at(99))
     assert not reminder_due(replace(ROTATION, state="done"), at(99))
 
@@ -123,6 +124,16 @@ def test_mail_that_fails_while_the_old_key_is_inactive_is_told(db: Database, set
     (alert,) = rotation_watch.watch(db, settings, lambda: at(5)).alerts
     assert "AKIAOLD is Inactive" in alert
     assert "rotate abort" in alert
+
+
+@pytest.mark.parametrize("state", ["retiring", "deleting"])
+def test_a_rotation_broken_off_while_the_old_key_went_is_watched_too(
+    db: Database, settings: Settings, state: Any
+) -> None:
+    store_rotations.keep_rotation(db, replace(ROTATION, state=state, confirmed_at=at(2)))
+    fails(db, at(3))
+    (alert,) = rotation_watch.watch(db, settings, lambda: at(5)).alerts
+    assert "AKIAOLD may be Inactive" in alert
 
 
 def test_and_heals_itself_where_the_owner_wants_that(aws: AwsDouble, db: Database, settings: Settings) -> None:
@@ -180,6 +191,24 @@ def test_only_mail_that_gmail_sent_after_the_hand_over_counts(db: Database) -> N
     assert sign.at == at(5)
 
 
+def test_the_mailbox_is_left_after_it_was_looked_at(db: Database) -> None:
+    class Mailbox:
+        closed = 0
+
+        def list_refs(self, query: str) -> Iterator[Any]:
+            yield from ()
+
+        def get_raw(self, ids: list[str]) -> Iterator[Any]:
+            yield from ()
+
+        def close(self) -> None:
+            self.closed += 1
+
+    mailbox: Any = Mailbox()
+    assert gather(db, ROTATION, lambda: mailbox).sent == ()
+    assert mailbox.closed == 1
+
+
 def test_how_evidence_is_weighed() -> None:
     sent, failed = Sign(at(2), "a mail left"), Sign(at(3), "an alias failure came")
     assert weigh(Evidence((sent,)), owner_tested=False) == "a mail left"
@@ -215,9 +244,11 @@ def test_the_hand_over_has_every_value_and_the_password_only_when_given(keeps: A
 )
 def test_every_state_has_its_words(state: Any, keeps: Any) -> None:
     rotation = replace(ROTATION, state=state, keeps=keeps, inactive_at=NOW, ended_at=NOW, reason="why", evidence="how")
-    text = "\n".join(where_it_stands(rotation, NOW, GRACE))
+    text = "\n".join(where_it_stands(rotation, GRACE))
     assert "AKIAOLD" in text
     assert "{" not in text
+    assert "Not confirmed yet: how" in text, "what Gmail's API said stands there before"
+    assert "not known" not in text
     assert ("Next:" in text) == (state != "done")
     assert (rotation_note(rotation, NOW) is None) == (state == "done")
     if state == "grace":
@@ -229,3 +260,32 @@ def test_a_key_is_announced_before_it_is_due() -> None:
     soon, due = age_warnings(ages)
     assert soon.startswith("Key B will be 90 days old in 10 days")
     assert due.startswith("Key C is 90 days old")
+
+
+# The note in the thread
+
+
+@pytest.mark.parametrize(
+    ("message_id", "is_noted"),
+    [("1@mx.google.com", True), ("1\n2@mx.google.com", False), ("<[x]@y>", False), (None, False)],
+)
+def test_nothing_a_bounce_says_breaks_the_note(message_id: str | None, is_noted: bool) -> None:
+    """A mail of strangers names itself and its subject as it likes; the hand-over goes on."""
+    from triage.rotation_hand_over import _insert_once
+
+    inserted: list[bytes] = []
+
+    class Mailbox:
+        def find_message_id(self, message_id: str) -> list[Any]:
+            return []
+
+        def insert(self, raw: bytes, thread_id: str, label_ids: list[str]) -> None:
+            inserted.append(raw)
+
+    mailbox: Any = Mailbox()
+    row = {"thread_id": "t1", "subject": "Delivery\r\nBcc: x@example.org", "bounce_message_id": message_id}
+    _insert_once(mailbox, "jadasailing@gmail.com", ROTATION, row, NOW)
+    assert len(inserted) == is_noted
+    for raw in inserted:
+        assert b"Subject: Delivery Bcc: x@example.org" in raw
+        assert b"In-Reply-To: <1@mx.google.com>" in raw

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import re
 import subprocess
@@ -225,6 +226,23 @@ def test_through_every_command_and_failure(watched: Watched) -> None:
         assert watched.allowed == 2
         assert len(secrets) >= 8
         look(watched, gmail, secrets)
+
+
+def test_no_library_of_aws_logs_what_it_hears(
+    aws: AwsDouble, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks: also after a client was made, and for the reading that a run does by itself."""
+    from remediation.aws_secrets import secret_login
+
+    for name in ("botocore", "boto3", "urllib3"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    password = "BLBM/9hSUELfq8Gw+rU1YcBjkOxGbhT2XG763xVLGWL9"
+    aws.make_secret({"username": "AKIAIOSFODNN7EXAMPLE", "password": password}, name=SECRET)
+    assert secret_login(REGION, SECRET) is not None
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG):
+        assert secret_login(REGION, SECRET) is not None
+    assert password not in caplog.text
 
 
 def test_the_search_finds_a_secret_where_there_is_one(watched: Watched) -> None:

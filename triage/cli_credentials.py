@@ -50,8 +50,6 @@ def derive(ctx: click.Context, region: str, copy: bool) -> int:
     secret = _secret("Secret access key")
     for warning in [*secret_warnings(secret), *region_warnings(region)]:
         warn(f"Warning: {warning}")
-    if not secret.strip():
-        raise UsageError("No secret was given.", "Paste it when asked, or pipe it in.")
     hand_out(derive_smtp_password(secret.strip(), region.strip()), copy=copy)
     return 0
 
@@ -88,7 +86,14 @@ def check(
     """
     import json
 
-    from remediation.credentials import Login, check_login, derive_smtp_password, login_warnings, region_warnings
+    from remediation.credentials import (
+        Login,
+        check_login,
+        derive_smtp_password,
+        login_warnings,
+        region_warnings,
+        secret_warnings,
+    )
     from triage.rotations import relay_of
 
     _refuse_arguments(ctx)
@@ -107,8 +112,9 @@ def check(
     elif secret_key:
         if settings.smtp_region is None:
             raise ConfigError("A password is made for one region, and none is named.", "Add --region.")
-        secret = _secret("Secret access key").strip()
-        login = Login(username.strip(), derive_smtp_password(secret, settings.smtp_region))
+        secret = _secret("Secret access key")
+        warnings = secret_warnings(secret)
+        login = Login(username.strip(), derive_smtp_password(secret.strip(), settings.smtp_region))
     else:
         login = Login(username.strip(), _secret("SMTP password").strip())
         warnings = login_warnings(login)
@@ -176,7 +182,7 @@ def _stored_login(settings: Settings, stage: str) -> Login:
     from triage.rotations import account_of, plan_of
 
     plan = plan_of(settings)
-    held = account_of(plan).read_stage(stage)
+    held = account_of(plan).read(stage=stage)
     if isinstance(held, NotLookedUp):
         raise as_error(could_not(held))
     if held is None:
@@ -200,4 +206,6 @@ def _secret(prompt: str) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, err=True, type=str))
     lines = sys.stdin.read().splitlines()
-    return lines[0] if lines else ""
+    if not lines or not lines[0].strip():
+        raise UsageError("No secret was given.", "Paste it when asked, or pipe it in.")
+    return lines[0]

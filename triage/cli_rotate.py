@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli_shared import as_error, hand_out, now, options, read_settings, say, warn
+from triage.cli_shared import as_error, hand_out, now, on_terminal, options, read_settings, say, warn
 from triage.errors import ConfigError, TryLater
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def start(
 
     Takes up a rotation that was interrupted where it stopped. May be repeated as often as you like.
     """
+    from remediation.rotation import Wait
     from triage import rotations
     from triage.rotations import Wishes
 
@@ -72,6 +73,8 @@ def start(
         return _ended(rotations.remove_key(settings, now, remove_key))
     wishes = Wishes(create_secret, old_key_is_gone, if_older_than)
     outcome = rotations.start(settings, now, wishes, warn)
+    if if_older_than and isinstance(outcome.end, Wait) and outcome.rotation is None and not on_terminal():
+        return 0  # not due yet; cron would mail that every time
     return _handed_over(settings, outcome, show=show, copy=copy, by_hand=by_hand)
 
 
@@ -84,7 +87,6 @@ def rotate_status(asked: Any, as_json: bool, show: bool, copy: bool) -> int:
     """Say where the rotation stands and what is next. Changes nothing."""
     import json
 
-    from remediation.rotation_words import where_it_stands
     from triage import rotations
 
     settings = read_settings(asked)
@@ -95,7 +97,7 @@ def rotate_status(asked: Any, as_json: bool, show: bool, copy: bool) -> int:
     if rotation is None:
         say(["No rotation was ever begun. Begin one: triage credentials rotate start"])
         return 0
-    say(where_it_stands(rotation, now(), timedelta(days=settings.rotation_grace_days)))
+    _report(settings, rotation)
     if failures and not rotation.is_over:
         say([f"Alias failures since it began: {len(failures)}, the last at {failures[-1]['received_at']}."])
     if rotation.state == "waiting" or show or copy:
@@ -167,11 +169,13 @@ def _handed_over(settings: Settings, outcome: Outcome, *, show: bool, copy: bool
 
 def _say_hand_over(rotation: Rotation, *, show: bool, copy: bool) -> None:
     from remediation.rotation_steps import Failed
-    from remediation.rotation_words import hand_over
+    from remediation.rotation_words import hand_over, login_lines
     from triage import rotations
 
     password = None
     if show or copy:
+        if not rotation.may_be_shown:
+            raise ConfigError("The new login is not tested yet.", "Go on first: triage credentials rotate start")
         login = rotations.kept_login(rotation)
         if isinstance(login, Failed):
             raise as_error(login)
@@ -179,7 +183,11 @@ def _say_hand_over(rotation: Rotation, *, show: bool, copy: bool) -> None:
             warn("The secret holds no password for this login: only Gmail has it.")
         else:
             password = login.password
-    say(["", *hand_over(rotation, now(), password=password if show else None)])
+    shown = password if show else None
+    if rotation.state == "waiting":
+        say(["", *hand_over(rotation, now(), password=shown)])
+    else:  # nothing is to be done in Gmail
+        say(["", *login_lines(rotation, shown or "not shown")])
     if copy and password is not None:
         hand_out(password, copy=True)
 
@@ -193,7 +201,7 @@ def _reported(settings: Settings, outcome: Outcome) -> int:
 def _report(settings: Settings, rotation: Rotation) -> None:
     from remediation.rotation_words import where_it_stands
 
-    say(where_it_stands(rotation, now(), timedelta(days=settings.rotation_grace_days)))
+    say(where_it_stands(rotation, timedelta(days=settings.rotation_grace_days)))
 
 
 def _ended(end: End, *, said: bool = False) -> int:
@@ -202,7 +210,7 @@ def _ended(end: End, *, said: bool = False) -> int:
 
     if isinstance(end, Wait):
         if not said:
-            say([end.why + (f" ({end.until:%Y-%m-%d})" if end.until else "")])
+            say([end.why + (f" Not before {end.until:%Y-%m-%d}." if end.until else "")])
         return 0
     if isinstance(end, Stop):
         raise ConfigError(end.why, end.todo)

@@ -105,6 +105,11 @@ def write_json(text: str) -> None:
         sys.stdout.flush()
 
 
+def on_terminal() -> bool:
+    """Whether somebody reads along; cron does not."""
+    return sys.stdout.isatty()
+
+
 def width_of_screen() -> int:
     """Columns of the terminal, 80 without one; longer lines than 100 do not read well."""
     import shutil

@@ -14,7 +14,8 @@ from triage.errors import ConfigError
 
 TOOLS = (
     ("pbcopy",),
-    ("wl-copy", "--sensitive"),
+    ("wl-copy", "--sensitive"),  # kept out of clipboard histories; older versions do not know the option
+    ("wl-copy",),
     ("xclip", "-selection", "clipboard"),
     ("xsel", "--clipboard", "--input"),
     ("clip.exe",),

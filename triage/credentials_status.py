@@ -90,7 +90,7 @@ def _key(key: AccessKey, stages: dict[str, dict[str, Any]], now: datetime, probl
         "id": key.id,
         "active": key.active,
         "created_at": key.created_at.isoformat(),
-        "age_days": (now - key.created_at).days,
+        "age_days": max((now - key.created_at).days, 0),
         "last_used_at": used_at.isoformat() if used_at else None,
         "last_used_for": use.service if isinstance(use, LastUse) else None,
         "stages": [stage for stage, version in stages.items() if version["username"] == key.id],
@@ -138,7 +138,10 @@ def _warnings(
         yield "Two keys are Active and no rotation is under way: one of them should go."
     inactive = [key["id"] for key in keys or () if not key["active"]]
     if inactive and not under_way:
-        yield f"Key {inactive[0]} is Inactive; if nobody misses it: triage credentials rotate start --remove-key"
+        yield (
+            f"Key {inactive[0]} is Inactive; if nobody misses it:"
+            f" triage credentials rotate start --remove-key {inactive[0]}"
+        )
     ages = [(key["id"], now - datetime.fromisoformat(key["created_at"])) for key in keys or () if key["active"]]
     yield from age_warnings(ages)
     wanted = settings.smtp_alias

@@ -8,6 +8,7 @@ since, and that the owner says so, together are the proof. What could not be loo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,8 @@ def gather(db: Database, rotation: Rotation, connect: Callable[[], Gmail] | None
             missing.append("mails in Gmail, because nobody is signed in")
         else:
             try:
-                sent += _arrived(connect(), rotation.alias, since)
+                with closing(connect()) as gmail:
+                    sent += _arrived(gmail, rotation.alias, since)
             except TriageError as error:
                 missing.append(f"mails in Gmail: {error.what}")
     failures = store_rotations.alias_failures(db, rotation.alias, since)

@@ -19,7 +19,7 @@ from triage import rotations, store, store_rotations
 from triage.config import Settings
 from triage.database import open_readonly
 from triage.errors import ConfigError, TriageError
-from triage.note import NOTE_DOMAIN, NOTE_HEADER, NOTE_SENDER
+from triage.note import NOTE_HEADER, NOTE_SENDER, note_place
 from triage.rotations import Clock, Outcome
 
 if TYPE_CHECKING:
@@ -110,15 +110,21 @@ def _subject(raw: bytes | None) -> str | None:
 
 def _insert_once(gmail: Gmail, mailbox: str, rotation: Rotation, row: dict[str, Any], now: datetime) -> None:
     thread_id = row["thread_id"]
-    note_id = f"rotation-{rotation.id}-{rotation.keeps}-{thread_id}@{NOTE_DOMAIN}"
-    if gmail.find_message_id(note_id):
+    place = note_place(
+        f"rotation {rotation.id} {rotation.keeps}",
+        thread_id,
+        thread_id,
+        subject=row["subject"],
+        message_id=row["bounce_message_id"],
+        references=(),
+    )
+    if place is None or gmail.find_message_id(place.message_id):
         return
     note = EmailMessage()
     note["From"], note["To"] = NOTE_SENDER, mailbox
-    note["Subject"] = row["subject"] or "SMTP login of your alias"
-    note["Message-ID"] = f"<{note_id}>"
-    if row["bounce_message_id"]:
-        note["In-Reply-To"] = note["References"] = f"<{row['bounce_message_id']}>"
+    note["Subject"] = place.subject
+    note["Message-ID"] = f"<{place.message_id}>"
+    note["In-Reply-To"] = note["References"] = f"<{place.references[-1]}>"
     note["Date"] = now
     note["Auto-Submitted"] = "auto-generated"
     note[NOTE_HEADER] = "rotation"

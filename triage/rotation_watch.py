@@ -68,9 +68,9 @@ def watch(db: Database, settings: Settings, clock: Callable[[], datetime]) -> Wa
 def _unexpected(settings: Settings, clock: Callable[[], datetime], found: Watch) -> list[str]:
     """Failures that came while a key was Inactive: Gmail seems to need it."""
     rotation = found.rotation
-    if rotation is None or rotation.inactive_at is None or rotation.state != "grace":
+    if rotation is None or rotation.gone_since is None:
         return []
-    since = rotation.inactive_at
+    since = rotation.gone_since
     struck = [
         row
         for row in found.failures
@@ -80,7 +80,8 @@ def _unexpected(settings: Settings, clock: Callable[[], datetime], found: Watch)
         return []
     key_id = rotation.retired_key_id
     # The first, so that the words stay the same while more of them come.
-    what = f"Mail from the alias failed at {struck[0]['received_at']} while key {key_id} is Inactive"
+    inactive = "is Inactive" if rotation.state == "grace" else "may be Inactive"  # broken off in the middle
+    what = f"Mail from the alias failed at {struck[0]['received_at']} while key {key_id} {inactive}"
     if not settings.rotation_reactivate:
         return [f"{what}: Gmail seems to use that key still. To make it Active again: triage credentials rotate abort"]
     from remediation.rotation import Wait
@@ -89,5 +90,8 @@ def _unexpected(settings: Settings, clock: Callable[[], datetime], found: Watch)
     why = f"mail failed at {struck[-1]['received_at']}"
     outcome = make_active_again(settings, lambda: clock().replace(microsecond=0), rotation, why)
     if isinstance(outcome.end, Wait):
-        return [f"{what}. It was made Active again (rotation_reactivate); enter the login in Gmail and confirm again."]
+        return [
+            f"{what}. It was made Active again (rotation_reactivate); for what to do in Gmail see"
+            " `triage credentials rotate status`."
+        ]
     return [f"{what}, and it could not be made Active again: {outcome.end.why} {outcome.end.todo}"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,26 @@ from uuid import uuid4
 
 from remediation.aws import NotLookedUp
 from remediation.credentials import Login, LoginCheck, Relay, check_login, relay_host, usual_security
-from remediation.rotation import Facts, Plan, Rotation, Stop, Wait, aborted, begin, confirmed, finished, removable
+from remediation.rotation import (
+    Facts,
+    Plan,
+    Rotation,
+    Stop,
+    Wait,
+    aborted,
+    begin,
+    confirmed,
+    finished,
+    needed_again,
+    removable,
+)
 from remediation.rotation_aws import Account, Held
 from remediation.rotation_steps import End, Failed, Surroundings, carry_on, could_not
 from triage import store_rotations
 from triage.config import Settings
 from triage.database import open_readonly
 from triage.errors import ConfigError, TryLater
+from triage.lock import locked
 from triage.rotation_evidence import gather, weigh
 
 if TYPE_CHECKING:
@@ -91,7 +104,7 @@ def start(settings: Settings, clock: Clock, wishes: Wishes, tell: Callable[[str]
         if rotation is None:
             begun = _begun(settings, clock, wishes)
             if not isinstance(begun, Rotation):
-                return Outcome(store_rotations.last_rotation(db), begun)
+                return Outcome(None, begun)
             rotation = begun
             store_rotations.keep_rotation(db, rotation)
         outcome = _carried_on(db, rotation, settings, clock, tell)
@@ -119,7 +132,7 @@ def confirm(
             return Outcome(rotation, _ABORTING)
         outcome = _carried_on(db, rotation, settings, clock, tell)
         assert outcome.rotation is not None
-        if outcome.rotation.state != "waiting" or isinstance(outcome.end, Failed):
+        if outcome.rotation.state != "waiting" or not isinstance(outcome.end, Wait):
             return outcome
         rests_on = weigh(gather(db, outcome.rotation, connect), owner_tested=owner_tested)
         if isinstance(rests_on, Stop):
@@ -133,11 +146,14 @@ def abort(settings: Settings, clock: Clock, tell: Callable[[str], None], *, gmai
         rotation = store_rotations.rotation_under_way(db)
         if rotation is None:
             return _nothing_under_way(db)
-        outcome = _told(db, aborted(rotation, "the owner aborted it"), rotation, settings, clock, tell)
+        wish = aborted(rotation, "the owner aborted it")
+        if wish is rotation and not gmail_has_old:  # once more: mail fails, now that the new key is Inactive
+            wish = needed_again(rotation, "the owner aborted it again") or rotation
+        outcome = _told(db, wish, rotation, settings, clock, tell)
         turned = outcome.rotation
         if not gmail_has_old or turned is None or turned.keeps != "old" or turned.state != "waiting":
             return outcome
-        if isinstance(outcome.end, Failed):
+        if not isinstance(outcome.end, Wait):
             return outcome
         back = confirmed(turned, clock(), "the owner says that Gmail has the old login (--gmail-has-old)")
         return _told(db, back, turned, settings, clock, tell)
@@ -151,22 +167,15 @@ def finish(settings: Settings, clock: Clock, tell: Callable[[str], None]) -> Out
             return _nothing_under_way(db)
         outcome = _carried_on(db, rotation, settings, clock, tell)
         rotation = outcome.rotation
-        if rotation is None or rotation.state not in ("grace", "waiting") or isinstance(outcome.end, Failed):
+        if rotation is None or rotation.state not in ("grace", "waiting") or not isinstance(outcome.end, Wait):
             return outcome
         ending = finished(rotation, clock(), _grace(settings))
         if isinstance(ending, Wait):
             return Outcome(rotation, ending)
-        if rotation.inactive_at and isinstance(ending, Rotation):
-            failures = store_rotations.alias_failures(db, rotation.alias, rotation.inactive_at)
-            if failures:
-                return Outcome(
-                    rotation,
-                    Stop(
-                        f"{len(failures)} alias failures came since key {rotation.retired_key_id} is Inactive, the last"
-                        f" at {failures[-1]['received_at']}: Gmail may still be using it. It is not deleted.",
-                        "Run `triage credentials rotate abort`, which makes it Active again; then see what Gmail has.",
-                    ),
-                )
+        if isinstance(ending, Rotation) and (
+            stop := _missed(db, rotation.retired_key_id, rotation.alias, rotation.gone_since, _ABORT)
+        ):
+            return Outcome(rotation, stop)
         return _told(db, ending, rotation, settings, clock, tell)
 
 
@@ -176,13 +185,22 @@ def remove_key(settings: Settings, clock: Clock, key_id: str) -> End:
         rotation = store_rotations.rotation_under_way(db)
         if rotation and key_id in (rotation.old_key_id, rotation.new_key_id):
             return Stop(f"Key {key_id} belongs to the rotation under way.", "See `triage credentials rotate status`.")
-        account = account_of(rotation or plan_of(settings))
+        about = rotation or plan_of(settings)
+        account = account_of(about)
         facts = account.observe()
         if isinstance(facts, NotLookedUp):
             return could_not(facts)
-        may = removable(key_id, facts, clock(), _grace(settings), store_rotations.inactive_since(db, key_id))
+        if facts is None:
+            return _no_user(about)
+        since = store_rotations.inactive_since(db, key_id)
+        may = removable(key_id, facts, clock(), _grace(settings), since)
+        if isinstance(may, Wait) and since is None:
+            store_rotations.note_inactive(db, key_id, clock())
         if isinstance(may, Wait | Stop):
             return may
+        by_hand = f"Make it Active: aws iam update-access-key --user-name {about.iam_user} --access-key-id {key_id}"
+        if may == "delete" and (stop := _missed(db, key_id, None, since, f"{by_hand} --status Active")):
+            return stop
         if may == "deactivate":
             store_rotations.note_inactive(db, key_id, clock())
             problem = account.set_key(key_id, active=False)
@@ -207,8 +225,6 @@ def kept_login(rotation: Rotation) -> Login | Failed | None:
 
 def make_active_again(settings: Settings, clock: Clock, rotation: Rotation, why: str) -> Outcome:
     """Make both keys Active, because mail failed while one was not. For the worker, where the owner opted in."""
-    from remediation.rotation import needed_again
-
     with _at_work(settings) as db:
         stored = store_rotations.rotation_under_way(db)
         if stored is None or stored.id != rotation.id:
@@ -219,6 +235,7 @@ def make_active_again(settings: Settings, clock: Clock, rotation: Rotation, why:
         return _told(db, turned, stored, settings, clock, lambda line: None)
 
 
+_ABORT = "Run `triage credentials rotate abort`, which makes it Active again; then see what Gmail has."
 _ABORTING = Stop(
     "The rotation was aborted; there is no new login to confirm.",
     "When Gmail has the old login: triage credentials rotate abort --gmail-has-old",
@@ -245,9 +262,14 @@ def _begun(settings: Settings, clock: Clock, wishes: Wishes) -> Rotation | End:
     if isinstance(facts, NotLookedUp):
         return could_not(facts)
     if facts is None:
-        return Stop(f"There is no IAM user {plan.iam_user}.", "Check `smtp_user`; this program makes no users.")
+        return _no_user(plan)
+    if facts.current is None and wishes.create_secret:
+        return Stop(
+            f"There is a secret {plan.secret_id} in {plan.region} already, with nothing in it.",
+            "Put the login into it by hand, as docs/rotation.md says.",
+        )
     if wishes.older_than and facts.current and (key := facts.key(facts.current.username)):
-        age = clock() - key.created_at
+        age = max(clock() - key.created_at, timedelta())
         if age < wishes.older_than:
             return Wait(f"Key {key.id} is {age.days} days old; it is not due yet.", key.created_at + wishes.older_than)
     return begin(
@@ -278,6 +300,10 @@ def _told(
 def _carried_on(
     db: Database, rotation: Rotation, settings: Settings, clock: Clock, tell: Callable[[str], None]
 ) -> Outcome:
+    if rotation.state == "deleting" and (
+        stop := _missed(db, rotation.retired_key_id, rotation.alias, rotation.gone_since, _ABORT)
+    ):
+        return Outcome(rotation, stop)  # it was broken off before, and mail failed since then
     relay = Relay(
         rotation.host, rotation.port, "ssl" if rotation.security == "ssl" else "starttls", settings.smtp_ca_file
     )
@@ -296,6 +322,20 @@ def _carried_on(
         tell=tell,
     )
     return Outcome(*carry_on(rotation, around))
+
+
+def _missed(db: Database, key_id: str | None, alias: str | None, since: datetime | None, todo: str) -> Stop | None:
+    """Why an Inactive key must not be deleted: mail from the alias failed since it went."""
+    failures = store_rotations.alias_failures(db, alias, since) if since else []
+    if not failures:
+        return None
+    count = f"{len(failures)} alias failures" if len(failures) > 1 else "An alias failure"
+    last = failures[-1]["received_at"]
+    return Stop(
+        f"{count} came since key {key_id} was to be Inactive, the last at {last}: Gmail may still be using it. It is"
+        " not deleted.",
+        todo,
+    )
 
 
 def stored(settings: Settings) -> tuple[Rotation | None, list[dict[str, Any]]]:
@@ -326,6 +366,10 @@ def change(settings: Settings, rotation: Rotation, **values: Any) -> None:
             store_rotations.keep_rotation(db, replace(kept, **values))
 
 
+def _no_user(about: Plan | Rotation) -> Stop:
+    return Stop(f"There is no IAM user {about.iam_user}.", "Check `smtp_user`; this program makes no users.")
+
+
 def _nothing_under_way(db: Database) -> Outcome:
     nothing = Stop("No rotation is under way.", "Begin one: triage credentials rotate start")
     return Outcome(store_rotations.last_rotation(db), nothing)
@@ -338,23 +382,9 @@ def _grace(settings: Settings) -> timedelta:
 @contextmanager
 def _at_work(settings: Settings) -> Iterator[Database]:
     """The database, and the only rotation command at work on it. The lock goes with the process, however it ends."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(settings.database.with_name(f"{settings.database.name}.rotation.lock"), timeout=0, mode=0o600)
-    try:
-        settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise TryLater("Another rotation command is at work.", "Wait until it is done.") from None
-    except OSError as error:
-        raise ConfigError(
-            f"{lock.lock_file}: {error.strerror}", "Make the folder writable, or set `database`."
-        ) from error
-    try:
-        db = store_rotations.open_durable(settings.database)
+    with ExitStack() as held:
         try:
-            yield db
-        finally:
-            db.close()
-    finally:
-        lock.release()
+            held.enter_context(locked(settings.database.with_name(f"{settings.database.name}.rotation")))
+        except TryLater:
+            raise TryLater("Another rotation command is at work.", "Wait until it is done.") from None
+        yield held.enter_context(closing(store_rotations.open_durable(settings.database)))

@@ -53,9 +53,9 @@ def last_rotation(db: Database) -> Rotation | None:
 
 
 def note_inactive(db: Database, key_id: str, at: datetime) -> None:
-    """Remember since when a key is Inactive that a rotation does not know of; the first time counts."""
+    """Remember since when a key is Inactive that a rotation does not know of; the last time counts."""
     with transaction(db):
-        db.execute("INSERT OR IGNORE INTO retired_keys (key_id, inactive_at) VALUES (?, ?)", [key_id, _text(at)])
+        db.execute("INSERT OR REPLACE INTO retired_keys (key_id, inactive_at) VALUES (?, ?)", [key_id, _text(at)])
 
 
 def forget_key(db: Database, key_id: str) -> None:
