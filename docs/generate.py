@@ -90,10 +90,16 @@ def command_table() -> str:
 
 
 def command_helps() -> str:
-    """The full help of every command, as the terminal shows it."""
-    shown = [("triage", _help(cli, "triage"))]
-    shown += [(f"triage {name}", _help(command, f"triage {name}")) for name, command in sorted(cli.commands.items())]
-    return "\n\n".join(f"## {title}\n\n```text\n{text}\n```" for title, text in shown)
+    """The full help of every command, those within a group included, as the terminal shows it."""
+    return "\n\n".join(f"## {name}\n\n```text\n{_help(one, name)}\n```" for name, one in _commands("triage", cli))
+
+
+def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command with its full name, and after it all that are within it."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for part, inner in sorted(command.commands.items()):
+            yield from _commands(f"{name} {part}", inner)
 
 
 def _help(command: click.Command, name: str) -> str:

@@ -210,7 +210,8 @@ def begin(
     if others and (current is not None or len(others) > 1):
         return Stop(
             f"{user} has a second key, and IAM allows two: {_described(others[0], facts)}.",
-            f"If nobody needs it: triage credentials rotate start --remove-key {others[0].id}",
+            'See which of them Gmail has (the user name under "edit info"); if nobody needs this one:'
+            f" triage credentials rotate start --remove-key {others[0].id}",
         )
     return Rotation(
         id=rotation_id,

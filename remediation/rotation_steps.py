@@ -236,7 +236,10 @@ def _log_in_new(rotation: Rotation, facts: Facts, around: Surroundings) -> Rotat
         if check.is_good:
             return replace(rotation, state="promoting", offered_at=around.clock())
         if check.fault != "credential":
-            return Failed(f"The new login cannot be tested: {check.why}", check.todo or "", check.will_pass)
+            same = (
+                "" if check.will_pass else " A rotation keeps the server it began with; for another one: rotate abort."
+            )
+            return Failed(f"The new login cannot be tested: {check.why}", f"{check.todo or ''}{same}", check.will_pass)
         wait = LOGIN_WAITS[min(attempt, len(LOGIN_WAITS) - 1)]
         attempt += 1
         if around.clock() + timedelta(seconds=wait) > give_up_at:

@@ -18,6 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediation.aws import NotLookedUp
+from remediation.aws_secrets import secret_login
 from remediation.credentials import (
     Login,
     Relay,
@@ -29,6 +31,7 @@ from remediation.credentials import (
     secret_warnings,
     usual_security,
 )
+from tests.doubles.aws import AwsDouble
 from tests.doubles.relay import RelayDouble
 
 ROOT = Path(__file__).parent.parent
@@ -198,6 +201,16 @@ def test_whether_the_address_may_be_used(relay: RelayDouble) -> None:
     check = check_login(GOOD, relay.starttls, sender="pat@example.org")
     assert (check.fault, check.reply_code) == ("identity", 553)
     assert relay.mails == []
+
+
+@pytest.mark.parametrize("password", [{}, {"password": None}, {"password": ""}])
+def test_a_secret_without_a_password_is_no_login(aws: AwsDouble, password: dict[str, str | None]) -> None:
+    """As `rotate start --create-secret` makes it: only Gmail has the password."""
+    aws.make_secret({"username": KEY_ID} | password, name="ses-smtp")
+    answer = secret_login("us-east-1", "ses-smtp")
+    assert isinstance(answer, NotLookedUp)
+    assert "no whole login" in answer.why
+    assert not answer.will_pass
 
 
 # The commands

@@ -435,6 +435,7 @@ def test_a_relay_that_takes_nobody_does_not_cost_the_new_key(stage: Stage, mode:
     stage.relay.mode = mode
     said = stage.rotate("start", code=75 if mode == "put-off" else 78)
     assert "cannot be tested" in said
+    assert ("keeps the server it began with" in said) == (mode != "put-off")
     assert len(stage.key_states()) == 2
     assert stage.held()["username"] == stage.user.key_id
     stage.relay.mode = "normal"
@@ -469,6 +470,7 @@ def test_a_permission_that_is_missing(stage: Stage, denied: str, states: str | N
     finally:
         _enforce(stage.aws, False)
     assert denied in said
+    assert "It is over" not in said
     if states is None:
         assert not (stage.folder / "triage.db").exists() or stage.rotate("status").startswith("No rotation")
     else:
@@ -562,6 +564,7 @@ def test_without_a_secret_one_is_made_that_names_the_key_in_use(stage: Stage) ->
     stage.rotate("start", "--create-secret")
     assert stage.held("AWSPREVIOUS")["username"] == stage.user.key_id
     assert "password" not in stage.held("AWSPREVIOUS")
+    assert "holds no whole login" in stage.run_here("credentials", "check", "--stage", "previous").stderr
     assert stage.works()
     stage.rotate("abort", "--gmail-has-old")
     assert stage.held()["username"] == stage.user.key_id

@@ -109,6 +109,8 @@ def start(settings: Settings, clock: Clock, wishes: Wishes, tell: Callable[[str]
             store_rotations.keep_rotation(db, rotation)
         outcome = _carried_on(db, rotation, settings, clock, tell)
         after = outcome.rotation
+        if after and after.is_over and isinstance(outcome.end, Failed):
+            return Outcome(None, outcome.end)  # it was never begun, so there is nothing more to say
         if rotation.keeps == "new" and after and after.is_over and after.keeps == "old":
             undone = Stop(f"The rotation was {after.reason}", "The old state is restored. Mend that, then start again.")
             return Outcome(after, undone)
