@@ -8,49 +8,31 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import killed
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import When
 from tests.made_mails import NOW, alias_notice, delay, minutes_ago, newsletter, refusal, sent
-from triage import run as worker
 from triage import store
 from triage.config import Settings, load_settings
 
-ROOT = Path(store.__file__).parents[1]
-
 # A run that kills itself at the nth transaction, "open" before it is committed or "done" after.
 WORKER = """
-import os, signal, sys
-from contextlib import contextmanager
+import sys
 from datetime import datetime
 from pathlib import Path
+from tests.killed import die_at_transaction
 from triage import run, store, store_events
 from triage.config import load_settings
 
 config, url, now, fatal = sys.argv[1:]
-transactions = 0
-commit = store.transaction
-
-@contextmanager
-def counted(db):
-    global transactions
-    transactions += 1
-    number = transactions
-    with commit(db):
-        yield
-        if fatal == f"{number} open":
-            os.kill(os.getpid(), signal.SIGKILL)
-    if fatal == f"{number} done":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-store.transaction = store_events.transaction = counted
+transactions = die_at_transaction(fatal, store, store_events)
 run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
-print(transactions)
+print(transactions())
 """
 
 # The run begins (1), five mails (2-6), evidence for the three open verdicts (7-9), labels of two threads (10, 11), the
@@ -90,8 +72,7 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
 
 
 def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return killed.start(WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal)
 
 
 def end_state(gmail: GmailDouble, settings: Settings) -> dict[str, Any]:
@@ -169,14 +150,8 @@ def test_an_undisturbed_run_labels_what_it_should(undisturbed: dict[str, Any]) -
 
 
 def killed_then_finished(gmail: GmailDouble, settings: Settings, process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Wait for the kill, do another run, then a third that must find nothing to do; returns the end state."""
-    with process:
-        _, err = process.communicate()
-    assert (process.returncode, err) == (-9, "")
-    worker.run(settings, lambda: NOW)
-    gmail.reset_counters()
-    assert worker.run(settings, lambda: NOW).new == 0
-    assert dict(gmail.quota.calls) == {"messages.list": 1}
+    """The end state after the kill and the runs that follow it."""
+    killed.finish(process, gmail, settings, NOW)
     return end_state(gmail, settings)
 
 

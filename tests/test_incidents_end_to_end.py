@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests import killed
 from tests.doubles.aws import AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import When
@@ -287,33 +288,17 @@ def test_a_verified_login_and_a_send_without_bounce_end_it(tmp_path: Path) -> No
 
 # A run that kills itself at the nth transaction about alerts, "open" before it is committed or "done" after.
 WORKER = """
-import os, signal, sys
-from contextlib import contextmanager
+import sys
 from datetime import datetime
 from pathlib import Path
+from tests.killed import die_at_transaction
 from triage import run, store_alerts
-from triage import run as worker
 from triage.config import load_settings
 
 config, now, fatal = sys.argv[1:]
-count = 0
-commit = store_alerts.transaction
-
-@contextmanager
-def counted(db):
-    global count
-    count += 1
-    number = count
-    with commit(db):
-        yield
-        if fatal == f"{number} open":
-            os.kill(os.getpid(), signal.SIGKILL)
-    if fatal == f"{number} done":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-store_alerts.transaction = counted
+transactions = die_at_transaction(fatal, store_alerts)
 run.run(load_settings(Path(config), {}), lambda: datetime.fromisoformat(now))
-print(count)
+print(transactions())
 """
 
 TRANSACTIONS = 5  # planning; starting and finishing each of two alerts
@@ -330,15 +315,12 @@ def crash_world(folder: Path, gmail: GmailDouble, sink: HttpSink) -> Settings:
 
 
 def start(folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(folder / "triage.toml"), NOW.isoformat(), fatal]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return killed.start(WORKER, str(folder / "triage.toml"), NOW.isoformat(), fatal)
 
 
 def finish(process: subprocess.Popen[str], settings: Settings, gmail: GmailDouble) -> list[tuple[str, str]]:
     """Wait for the kill, run again ten minutes later and once more; the states of the alerts, by channel."""
-    with process:
-        _, err = process.communicate()
-    assert (process.returncode, err) == (-9, "")
+    killed.wait_for_the_kill(process)
     for minutes in (10, 20):
         gmail.reset_counters()
         worker.run(settings, lambda: NOW + timedelta(minutes=minutes))  # noqa: B023 - used before the next

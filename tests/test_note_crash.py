@@ -8,42 +8,28 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import killed
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import When
 from tests.made_mails import NOW, alias_notice, minutes_ago, refusal, sent
-from triage import run as worker
 from triage import store
 from triage.config import Settings, load_settings
 
-ROOT = Path(store.__file__).parents[1]
-
 WORKER = """
-import os, signal, sys
+import sys
 from datetime import datetime
 from pathlib import Path
+from tests.killed import die_at_call
 from triage import run, store_actions
 from triage.config import load_settings
 
 config, url, now, fatal = sys.argv[1:]
-recorded = 0
-record = store_actions.finish_note
-
-def counted(*values):
-    global recorded
-    recorded += 1
-    if fatal == f"{recorded} before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    record(*values)
-    if fatal == f"{recorded} after":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-store_actions.finish_note = counted
+die_at_call(fatal, store_actions, "finish_note")
 run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
 """
 
@@ -70,8 +56,7 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
 
 
 def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return killed.start(WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal)
 
 
 def end_state(gmail: GmailDouble, settings: Settings) -> dict[str, Any]:
@@ -117,14 +102,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def killed_then_finished(gmail: GmailDouble, settings: Settings, process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Wait for the kill, do another run, then a third that must find nothing to do; returns the end state."""
-    with process:
-        _, err = process.communicate()
-    assert (process.returncode, err) == (-9, "")
-    worker.run(settings, lambda: NOW)
-    gmail.reset_counters()
-    worker.run(settings, lambda: NOW)
-    assert dict(gmail.quota.calls) == {"messages.list": 1}
+    """The end state after the kill and the runs that follow it."""
+    killed.finish(process, gmail, settings, NOW)
     return end_state(gmail, settings)
 
 
