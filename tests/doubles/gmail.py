@@ -22,21 +22,20 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.doubles.gmail_account import Account, Clock
-from tests.doubles.gmail_errors import ApiError, DoubleError, by_status
+from tests.doubles.gmail_errors import ApiError, by_status
 from tests.doubles.gmail_faults import Break, Fault, Reply, When
 from tests.doubles.gmail_front import Front, Request
-from tests.doubles.gmail_http import LoopbackServer
+from tests.doubles.gmail_http import LoopbackServer, Served
 from tests.doubles.gmail_oauth import CLIENT_ID, CLIENT_SECRET, GMAIL_MODIFY, LIFETIME, OAuth
 from tests.doubles.gmail_quota import Quota
 from tests.doubles.gmail_state import Mailbox, StoredMessage, restored
 
 
-class GmailDouble:
+class GmailDouble(Served):
     """One Gmail account behind a port of 127.0.0.1. Every method may be called while a client is talking to it."""
 
     def __init__(self, address: str = "jadasailing@gmail.com", *, port: int = 0, state: Path | None = None) -> None:
@@ -51,17 +50,6 @@ class GmailDouble:
         self._server = LoopbackServer(port, self._answer, self.complaints.append)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.token_uri = f"{self.url}/token"
-
-    def __enter__(self) -> GmailDouble:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
-        if error is None and self.complaints:
-            raise DoubleError("; ".join(self.complaints))
 
     # -- what is in the mailbox ---------------------------------------------------------------------------------
 

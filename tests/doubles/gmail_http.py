@@ -16,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
+from tests.doubles.gmail_errors import DoubleError
 from tests.doubles.gmail_faults import BrokenConnectionError, Reply
 from tests.doubles.gmail_front import Request
 
@@ -113,3 +115,25 @@ class _Connection(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name http.server calls it by
         """Say nothing: the counters tell what happened."""
+
+
+class Served:
+    """What serves over a `LoopbackServer` for the length of a `with`; what it could not do is raised at its end.
+
+    A double makes `complaints` and `_server` itself.
+    """
+
+    complaints: list[str]
+    """What the double could not do; clear it where that is what the test is about."""
+    _server: LoopbackServer
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
+        if error is None and self.complaints:
+            raise DoubleError("; ".join(self.complaints))

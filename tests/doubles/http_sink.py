@@ -12,35 +12,23 @@
 from __future__ import annotations
 
 import json
-from types import TracebackType
 
 from tests.doubles.gmail_faults import BrokenConnectionError, Reply
 from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer
+from tests.doubles.gmail_http import LoopbackServer, Served
 
 
-class HttpSink:
+class HttpSink(Served):
     """An HTTP server that keeps every request."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.status = 200
         self.hangs = False
-        self.failures: list[str] = []
-        self._server = LoopbackServer(0, self._answer, self.failures.append)
+        self.complaints: list[str] = []
+        self._server = LoopbackServer(0, self._answer, self.complaints.append)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.apprise = f"json://127.0.0.1:{self._server.server_port}/alerts/s3cr3t-token"
-
-    def __enter__(self) -> HttpSink:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
-        if error is None and self.failures:
-            raise AssertionError("; ".join(self.failures))
 
     @property
     def told(self) -> list[tuple[str, str]]:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs
 
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import Reply
 from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer
+from tests.doubles.gmail_http import LoopbackServer, Served
 
 CLIENT_EMAIL = "alias-keeper@example.iam.gserviceaccount.com"
 CLIENT_ID = "112233445566778899001"
@@ -29,7 +28,7 @@ AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-class ServiceAccount:
+class ServiceAccount(Served):
     """One service account, which acts for the owner of one mailbox."""
 
     def __init__(self, gmail: GmailDouble) -> None:
@@ -40,16 +39,6 @@ class ServiceAccount:
         self.complaints: list[str] = []
         self._server = LoopbackServer(0, self._answer, self.complaints.append)
         self.token_uri = f"http://127.0.0.1:{self._server.server_port}/token"
-
-    def __enter__(self) -> ServiceAccount:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
-        assert error is not None or not self.complaints, self.complaints
 
     def write_key(self, folder: Path) -> Path:
         """The key file, readable by its owner only."""

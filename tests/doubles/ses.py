@@ -22,13 +22,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.doubles.gmail_faults import Break, Fault, Reply, When, answered
 from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer
+from tests.doubles.gmail_http import LoopbackServer, Served
 from tests.doubles.ses_api import OPERATIONS, SesError, SesRegion
 
 _SCOPE = re.compile(r"Credential=([^/,]+)/\d{8}/([a-z0-9-]+)/ses/aws4_request")
@@ -70,7 +69,7 @@ class SentMail:
     """The access key the request was signed with."""
 
 
-class SesDouble:
+class SesDouble(Served):
     """SES in every region, behind a port of 127.0.0.1."""
 
     def __init__(self) -> None:
@@ -83,17 +82,6 @@ class SesDouble:
         self._lock = threading.RLock()
         self._server = LoopbackServer(0, self._answer, self.complaints.append)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> SesDouble:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
-        if error is None and self.complaints:
-            raise AssertionError("; ".join(self.complaints))
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
