@@ -11,11 +11,9 @@ from remediation.aws import NotLookedUp
 from remediation.aws_reputation import Reputation
 from remediation.aws_ses import Suppressed
 from remediation.aws_ses_setup import Account
+from remediation.vendor_limits import BOUNCE_LIMITS, COMPLAINT_LIMITS
 
 QUOTA_NEAR = 0.8
-# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-bounce.html: review, pause.
-BOUNCE_LIMITS = (0.05, 0.10)
-COMPLAINT_LIMITS = (0.001, 0.005)
 GROWTH = 0.10
 """A suppression list that grew by more than this part of itself ..."""
 GROWTH_LEAST = 10

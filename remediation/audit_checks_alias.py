@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from remediation.audit_catalogue import dig, finding, unanswered
 from remediation.audit_facts import Alias, Facts, Finding, State
@@ -13,9 +13,8 @@ from remediation.aws import NotLookedUp
 from remediation.aws_ses_setup import SesIdentity
 from remediation.credentials import TLS_PORTS, relay_host
 from remediation.smtp_endpoint import Endpoint
+from remediation.vendor_limits import ALIASES_END, ALIASES_END_LINK
 
-# https://support.google.com/mail/answer/17101213: personal accounts only; no exact day is given.
-ALIASES_END = datetime(2027, 1, 1, tzinfo=UTC)
 PERSONAL = frozenset({"gmail.com", "googlemail.com"})
 STARTTLS_PORTS = frozenset({25, 587, 2587})
 BY_HAND = "https://mail.google.com/mail/#settings/accounts, Send mail as"
@@ -160,7 +159,7 @@ def check_end(mailbox: str, aliases: tuple[Alias, ...], now: datetime) -> Findin
         " outside servers; (2) a mail program that reads Gmail by IMAP and sends through SES by SMTP; (3) sending"
         " through the SES API.",
         "Until then keep the alias working: do not let its login lapse, and test the new way with a mail to yourself.",
-        "Google's word on it: https://support.google.com/mail/answer/17101213",
+        f"Google's word on it: {ALIASES_END_LINK}",
     ]
     asked = f"aliases of {mailbox} with an outside server"
     return finding("alias-end", mailbox, state, asked, words, fix=plan if is_personal else [], by_hand=BY_HAND)

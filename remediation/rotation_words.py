@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from remediation.rotation import Rotation, State
+from remediation.vendor_limits import ALIASES_END, ALIASES_END_LINK
 
 REMIND_EVERY = timedelta(days=1)
 OLD_KEY = timedelta(days=90)
 """From this age on a key is due, as AWS advises."""
-ALIASES_END = datetime(2027, 1, 1, tzinfo=UTC)
-"""From then on Google takes outside servers out of "Send mail as" of personal accounts; it named the month only."""
-ALIASES_END_LINK = "https://support.google.com/mail/answer/17101213"
-
 _STANDS: dict[State, str] = {
     "creating": "A new key is being made. Gmail is not touched by this yet.",
     "staging": "The new key exists, its password is being stored. Gmail is not touched by this yet.",

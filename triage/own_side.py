@@ -10,15 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from remediation.aws import NotLookedUp
 from remediation.aws_iam import AccessKey, KeyChange, LastUse
 from remediation.aws_secrets import SecretVersion
+from remediation.vendor_limits import ALIASES_END
 from triage.evidence import Evidence, Result, moment_words
-
-ALIASES_END = datetime(2027, 1, 1, tzinfo=UTC)
-"""From this month on Google removes "Send mail as" through other servers from personal accounts."""
 
 CREDENTIAL_CAUSES = frozenset({"alias-credentials-rejected", "alias-misconfigured"})
 RECENTLY = timedelta(days=30)

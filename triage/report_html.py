@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from remediation.vendor_limits import BOUNCE_LIMITS
 from triage import display, report_words
 from triage.report_model import Bar, Rate, Report, Trouble
-from triage.report_words import BOUNCE_PAUSE, BOUNCE_REVIEW
 
 GMAIL_CLIPS_AT = 102_000
 """Bytes of a message that Gmail shows: https://support.google.com/mail/answer/6590 speaks of large messages, senders
@@ -119,10 +119,11 @@ def shares(bar: Bar, most: int) -> list[tuple[str, int]]:
 def gauge(rate: Rate) -> dict[str, Any]:
     """Where a bounce rate stands between nothing, review and pause: percents of the gauge's length, and a word."""
     share = rate.bounces / rate.mails if rate.mails else rate.measured or 0.0
+    review, pause = BOUNCE_LIMITS
     return {
         "at": min(max(round(100 * share / GAUGE_END), 1), 99),
-        "ok": round(100 * BOUNCE_REVIEW / GAUGE_END),
-        "review": round(100 * (BOUNCE_PAUSE - BOUNCE_REVIEW) / GAUGE_END),
-        "standing": report_words.standing(share, BOUNCE_REVIEW, BOUNCE_PAUSE),
+        "ok": round(100 * review / GAUGE_END),
+        "review": round(100 * (pause - review) / GAUGE_END),
+        "standing": report_words.standing(share, review, pause),
         "percent": report_words.percent(share),
     }

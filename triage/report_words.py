@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from remediation.vendor_limits import BOUNCE_LIMITS
 from triage.display import ACTOR_WORDS, counted, listed, shown, span_words, when_words
 from triage.report_model import (
     Bar,
@@ -28,9 +29,6 @@ from triage.report_model import (
 SILENT_AFTER = timedelta(hours=26)
 """A job that runs at least daily and has been silent for longer than this has probably stopped."""
 
-# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-bounce.html, ...-complaint.html: review, pause.
-BOUNCE_REVIEW, BOUNCE_PAUSE = 0.05, 0.10
-COMPLAINT_REVIEW, COMPLAINT_PAUSE = 0.001, 0.005
 FEW_MAILS = 100
 """Below so many mails a rate says little: one bounce more or less moves it by a percent."""
 
@@ -270,7 +268,7 @@ def _limits(share: float) -> str:
         "ok": "below the 5 % at which AWS reviews an account",
         "review": "AWS reviews accounts from 5 % on, and may pause them from 10 %",
         "pause": "above the 10 % at which AWS may pause an account",
-    }[standing(share, BOUNCE_REVIEW, BOUNCE_PAUSE)]
+    }[standing(share, *BOUNCE_LIMITS)]
 
 
 def percent(share: float) -> str:
