@@ -93,10 +93,6 @@ def m002_verdicts(db: Database) -> None:
         "CREATE INDEX verdicts_by_gmail_message_id ON verdicts (gmail_message_id) WHERE gmail_message_id IS NOT NULL"
     )
     # The report groups by exactly these: it reads this index from end to end and never the rows.
-    db.execute(
-        "CREATE INDEX verdicts_for_report ON verdicts"
-        " (kind, category, cause, side, actor, genuine, permanent, received_at, superseded_by)"
-    )
 
 
 @migrations()
@@ -332,9 +328,9 @@ def m010_incidents(db: Database) -> None:
     db.execute(
         """CREATE TABLE alerts (
     id INTEGER PRIMARY KEY,
-    incident_id INTEGER NOT NULL REFERENCES incidents (id),
-    opening INTEGER NOT NULL,        -- the number in incidents.openings it belongs to
-    occasion TEXT NOT NULL CHECK (occasion IN ('opened', 'reminder', 'closed')),
+    incident_id INTEGER REFERENCES incidents (id), -- NULL: about a rotation of the SMTP login
+    opening INTEGER NOT NULL,        -- the number in incidents.openings it belongs to; 0 for a rotation
+    occasion TEXT NOT NULL CHECK (occasion IN ('opened', 'reminder', 'closed', 'rotation')),
     number INTEGER NOT NULL,         -- counts the reminders; 0 for the others
     channel TEXT NOT NULL,           -- "inbox", or kind and fingerprint of an address in `alerts`, which is a secret
     title TEXT NOT NULL,
@@ -405,7 +401,6 @@ def m020_report(db: Database) -> None:
     )
     db.execute("CREATE INDEX verdicts_by_cause ON verdicts (cause, received_at, category) WHERE cause IS NOT NULL")
     db.execute("CREATE INDEX events_by_time ON events (at, kind)")
-    db.execute("DROP INDEX verdicts_for_report")
 
 
 @migrations()
@@ -461,34 +456,3 @@ def m040_views(db: Database) -> None:
     """The questions people ask, for plain sqlite3 and for `triage browse`; the text is in views.py."""
     for name, view in VIEWS.items():
         db.execute(f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}")
-
-
-@migrations()
-def m050_alerts_of_a_rotation(db: Database) -> None:
-    """A rotation has alerts too, which belong to no incident; SQLite cannot loosen a column, so the table is remade."""
-    db.execute("ALTER TABLE alerts RENAME TO alerts_before")
-    db.execute("DROP INDEX alerts_planned")
-    db.execute(
-        """CREATE TABLE alerts (
-    id INTEGER PRIMARY KEY,
-    incident_id INTEGER REFERENCES incidents (id), -- NULL: about a rotation of the SMTP login
-    opening INTEGER NOT NULL,        -- the number in incidents.openings it belongs to; 0 for a rotation
-    occasion TEXT NOT NULL CHECK (occasion IN ('opened', 'reminder', 'closed', 'rotation')),
-    number INTEGER NOT NULL,         -- counts the reminders; 0 for the others
-    channel TEXT NOT NULL,           -- "inbox", or kind and fingerprint of an address in `alerts`, which is a secret
-    title TEXT NOT NULL,
-    body TEXT NOT NULL,
-    message_id TEXT NOT NULL,        -- of the mail in the inbox, no angle brackets; other channels have no use for it
-    state TEXT NOT NULL              -- planned, done, dropped (no longer worth telling)
-        CHECK (state IN ('planned', 'done', 'dropped')),
-    tries INTEGER NOT NULL DEFAULT 0,
-    tried_at TEXT,                   -- UTC, written before each try; NULL: none was made
-    error TEXT,                      -- why the last try failed, or why it was dropped; NULL: neither
-    planned_at TEXT NOT NULL,        -- UTC
-    done_at TEXT,                    -- UTC; NULL: not delivered
-    UNIQUE (incident_id, opening, occasion, number, channel)
-)"""
-    )
-    db.execute("INSERT INTO alerts SELECT * FROM alerts_before")
-    db.execute("DROP TABLE alerts_before")
-    db.execute("CREATE INDEX alerts_planned ON alerts (id) WHERE state = 'planned'")
