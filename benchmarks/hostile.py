@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.classify import judge
-from benchmarks.hostile_mails import MAILS
+from benchmarks.hostile_mails import MAILS, PIECES, baits
 from benchmarks.measure import Row, peak_mb, processor_seconds, run_module
 
 SECONDS = 2.0
 MB = 300.0
+BAIT = 1 << 20
+"""Bytes of a mail that one piece fills."""
 QUICK = ("empty", "nested 1,000 deep", "10,000 parts")
 
 
@@ -46,9 +49,27 @@ def rows(quick: bool, folder: Path | None = None) -> Iterator[Row]:
     largest = max(costs, key=lambda name: costs[name].mb)
     yield _row(f"slowest of {len(costs)} hostile mails: {slowest}", costs[slowest])
     yield _row(f"largest of {len(costs)} hostile mails: {largest}", costs[largest])
+    yield _bait_row(quick)
     for name, cost in costs.items():
         if not is_bounded(cost) and name not in (slowest, largest):
             yield _row(f"hostile mail: {name}", cost)
+
+
+def slowest_bait(size: int, pieces: tuple[bytes, ...] = PIECES) -> tuple[float, str]:
+    """Processor seconds of the slowest mail that one piece fills, and that piece; all judged in this process."""
+    slowest = (0.0, "")
+    for piece in pieces:
+        for mail in baits(piece, size):
+            started = time.process_time()
+            judge(mail)
+            slowest = max(slowest, (time.process_time() - started, repr(piece)))
+    return slowest
+
+
+def _bait_row(quick: bool) -> Row:
+    seconds, piece = slowest_bait(64 * 1024, PIECES[:4]) if quick else slowest_bait(BAIT)
+    what = f"slowest of {len(PIECES)} pieces filling each place of a mail: {piece}"
+    return Row(what, f"{seconds:.2f} s", f"< {SECONDS:g} s", seconds < SECONDS)
 
 
 def is_bounded(cost: Cost) -> bool:

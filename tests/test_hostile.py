@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.hostile import MB, cost_of
+from benchmarks.hostile import MB, cost_of, slowest_bait
 from benchmarks.hostile_mails import MAILS
 
 MOST_SECONDS = 6.0
@@ -39,3 +39,10 @@ def test_its_cost_is_bounded(name: str) -> None:
     assert cost.verdicts > 0, "neither a verdict nor a reason"
     assert cost.seconds < MOST_SECONDS
     assert cost.mb < MB
+
+
+def test_no_piece_repeated_in_any_place_is_slow() -> None:
+    """What our patterns could stumble over, in each place a reader looks at; a mail of this size takes milliseconds."""
+    seconds, piece = slowest_bait(64 * 1024)
+    assert piece
+    assert seconds < MOST_SECONDS / 6, piece
