@@ -85,14 +85,6 @@ def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: 
     return replace(failure, platform=reporter)
 
 
-def report_fields(mail: Mail) -> Headers | None:
-    """The per-message fields of a report (Reporting-MTA, Arrival-Date, ...); None where there is no report part."""
-    for part in mail.parts:
-        if part.media_type in REPORT_TYPES:
-            return _blocks(part.text())[0]
-    return None
-
-
 def human_text(mail: Mail) -> str:
     """What the report says to a human, the returned mail cut off; "" where it says nothing."""
     for part in mail.texts():

@@ -163,9 +163,8 @@ def _recipients(mail: Mail, text: str) -> list[str]:
         found = addresses(decode_words(header) if "=?" in header else header)
         if found:
             return found
-    opening = _response_free(text)
     named = re.search(
-        r"(?:delivered to|delivering your message to|message to|entregado a|entregue a)\s+(\S+@\S+)", opening
+        r"(?:delivered to|delivering your message to|message to|entregado a|entregue a)\s+(\S+@\S+)", text[:1500]
     )
     if named is not None and (found := addresses(named[1])):
         return found
@@ -173,10 +172,6 @@ def _recipients(mail: Mail, text: str) -> list[str]:
     if returned is not None:
         return addresses(" ".join(returned.all("to") + returned.all("cc") + returned.all("bcc")))
     return []
-
-
-def _response_free(text: str) -> str:
-    return text[:1500]
 
 
 def _read_old(mail: Mail, text: str, opening: re.Match[str]) -> Reading | None:
