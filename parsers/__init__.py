@@ -6,7 +6,6 @@ Pure: no network, no database, no clock, no logging. Judges nothing: see `triage
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from parsers.delivery_status import read_delivery_status
 from parsers.exchange import read_exchange
@@ -74,11 +73,11 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
     failures = reading.failures
     if reading.reported_by == "gmail":
         if relay_hosts:
-            failures = tuple(replace(f, at_relay=True) if f.remote_host in relay_hosts else f for f in failures)
+            failures = tuple(f._replace(at_relay=True) if f.remote_host in relay_hosts else f for f in failures)
         if any(f.at_relay for f in failures):
-            original = replace(original, path="gmail-alias")
+            original = original._replace(path="gmail-alias")
         elif original.path is None:
-            original = replace(original, path="gmail")
+            original = original._replace(path="gmail")
     references = [
         *reading.references,
         *message_ids(headers.raw("in-reply-to")),
@@ -108,7 +107,7 @@ def _attached_bounce(mail: Mail, relay_hosts: frozenset[str], depth: int) -> Bou
             inner = _parse(part.body(), relay_hosts, depth + 1)
             if isinstance(inner, Bounce):
                 why = "arrived as an attachment of another mail, so nothing proves that it is unchanged"
-                return replace(inner, genuine=Authenticity("unknown", why))
+                return inner._replace(genuine=Authenticity("unknown", why))
     return None
 
 

@@ -7,7 +7,6 @@ vendor's notices; what it cannot find in the report it looks up in the human tex
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from parsers.facts import Failure, Kind, Reading
 from parsers.failure_text import recipient_reason, spoken_to, told_failures
@@ -82,7 +81,7 @@ def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: 
         return failure
     if failure.remote_host not in (None, reporting_host and reporting_host.lower()):
         return failure
-    return replace(failure, platform=reporter)
+    return failure._replace(platform=reporter)
 
 
 def human_text(mail: Mail) -> str:
@@ -233,6 +232,9 @@ def _better_status(quoted: str | None, reported: str | None) -> str | None:
 
 def _kind(action: str | None, status: str | None) -> Kind:
     if action:
+        known = _KINDS.get(action)
+        if known is not None:
+            return known
         word = _COMMENT.sub("", action).strip().lower().split(" ")[0].rstrip(";")
         if word in _KINDS:
             return _KINDS[word]
@@ -245,6 +247,8 @@ def _status(value: str | None) -> str | None:
     """`5.0.0 (permanent failure)` is 5.0.0; what is no enhanced status code (RFC 3463) is none."""
     if not value:
         return None
+    if is_status(value):
+        return value
     for word in _COMMENT.sub(" ", value).replace(",", " ").split():
         if is_status(word):
             return word
@@ -278,7 +282,7 @@ def _remote_host(value: str | None) -> str | None:
     text = _typed(value)
     if text is None:
         return None
-    found = _HOST.match(_COMMENT.sub("", text).strip().strip("[]<>"))
+    found = _HOST.match((_COMMENT.sub("", text) if "(" in text else text).strip().strip("[]<>"))
     host = found[0].strip("[].").lower() if found else None
     return host or None
 

@@ -6,9 +6,8 @@ is, and what to do, is decided by `triage.classify` from these facts. Unknown is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["failed", "delayed", "delivered", "feedback"]
 """What happened to one recipient: refused for good, still being tried, delivered, or a complaint about the mail."""
@@ -21,16 +20,14 @@ Path = Literal["gmail", "gmail-alias", "ses-smtp", "ses-api"]
 Genuine = Literal["pass", "fail", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticity:
+class Authenticity(NamedTuple):
     """Whether the mail is what it claims to be, and the observation that says so."""
 
     result: Genuine
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(NamedTuple):
     """What is known of the mail that was returned. All of it is text written by others: not trusted, reported."""
 
     message_id: str | None = None
@@ -50,8 +47,7 @@ class Original:
     path: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What happened to one recipient, in the words of the report."""
 
     kind: Kind
@@ -82,8 +78,7 @@ class Failure:
     """True where the refuser is the relay behind a "Send mail as" alias: the recipient's server was never asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounce:
+class Bounce(NamedTuple):
     """One mail that reports on one or more recipients of a mail sent earlier."""
 
     reader: str
@@ -102,12 +97,11 @@ class Bounce:
     sender: str | None = None
     """The address in the bounce's own From header."""
     subject: str | None = None
-    references: tuple[str, ...] = field(default=())
+    references: tuple[str, ...] = ()
     """Message-IDs the bounce refers to (In-Reply-To, References, X-Original-Message-ID), without angle brackets."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotABounce:
+class NotABounce(NamedTuple):
     """A mail that reports no failed delivery, and the observation that says so."""
 
     kind: NotKind
@@ -117,8 +111,7 @@ class NotABounce:
     subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one reader made of a mail, before `parsers.parse` adds what all bounces have in common."""
 
     reader: str

@@ -9,7 +9,6 @@ Sources: Gmail's help pages named in the tokens; observed notices from 2011 to 2
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from parsers.delivery_status import REPORT_TYPES, read_delivery_status, with_words
 from parsers.facts import Failure, Kind, Reading
@@ -116,9 +115,9 @@ def read_gmail_notice(mail: Mail) -> Reading | None:
         return None
     relay = notice == "gmail-alias"
     if notice in _NOBODY_ASKED:
-        failures = tuple(replace(f, remote_host=None, platform=None) for f in failures)
+        failures = tuple(f._replace(remote_host=None, platform=None) for f in failures)
     elif notice in _GOOGLE_REFUSED or (is_letter and reading is None):
-        failures = tuple(replace(f, platform="google") for f in failures)
+        failures = tuple(f._replace(platform="google") for f in failures)
     else:
         failures = tuple(_at_relay(f) if relay or _speaks_for_relay(f) else f for f in failures)
     return Reading("gmail-notice", failures, "gmail", notice, _references(mail))
@@ -207,7 +206,7 @@ def _speaks_for_relay(failure: Failure) -> bool:
 
 
 def _at_relay(failure: Failure) -> Failure:
-    return replace(failure, at_relay=True)
+    return failure._replace(at_relay=True)
 
 
 def _references(mail: Mail) -> tuple[str, ...]:

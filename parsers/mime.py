@@ -30,6 +30,7 @@ _FIELD = re.compile(r"^([!-9;-~]{1,100}+)[ \t]*+:(.*+(?:\n[ \t].*+)*+)", re.MULT
 _FOLD = re.compile(r"\n[ \t]+")
 # QUIRK(mbox): the separator line, and blank lines that copy and paste leaves before the first header.
 _BEFORE_HEADER = re.compile(rb"(?:\n++|>?From [^\n]*+\n){1,9}")
+_BEFORE_HEADER_BEGINS = (b"\n", b"From ", b">From ")
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"([^"\\\n]*(?:\\.[^"\\\n]*)*)"|([^\s;"]+))')
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?)")
@@ -182,8 +183,9 @@ def _begin(data: bytes) -> tuple[bytes, int]:
     """The mail with LF line ends, and where its header begins."""
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    before = _BEFORE_HEADER.match(data)
-    start = before.end() if before is not None else 0
+    start = 0
+    if data.startswith(_BEFORE_HEADER_BEGINS) and (before := _BEFORE_HEADER.match(data)) is not None:
+        start = before.end()
     return data, start + 3 if data.startswith(b"\xef\xbb\xbf", start) else start
 
 
@@ -240,8 +242,8 @@ def _spans(data: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple
             break
         line_end = data.find(b"\n", at + length, end)
         tail = data[at + length : line_end if line_end >= 0 else end]
-        is_last = tail.startswith(b"--")
-        if is_last or not tail.strip():
+        is_last = tail[:2] == b"--"
+        if is_last or not tail or tail.isspace():
             if opened is not None:
                 yield opened, max(opened, at)
             if is_last or line_end < 0:

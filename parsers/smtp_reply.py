@@ -6,8 +6,8 @@ Works on text only and knows no vendor. Sources: RFC 5321 4.2 (replies), RFC 346
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 MAX_TEXT = 8192
 """Characters of a diagnostic that are read; the longest real one in public collections has under 3,000."""
@@ -32,8 +32,7 @@ _REPEATED = re.compile(rf"([245](?<![\w.].)\d\d)[- \t](?:({_STATUS})[ \t]?)?")
 _WORDS_BEHIND = re.compile(r"[^A-Za-z]{0,40}[A-Za-z]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One SMTP reply found in a text."""
 
     code: str | None

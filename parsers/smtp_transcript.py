@@ -7,7 +7,7 @@ Sendmail and Courier write them: `>>> RCPT TO:<a@b>` is what the client said, `<
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from parsers.smtp_reply import join_lines
 from parsers.speaker import HOST_NAME, IP_ADDRESS
@@ -23,8 +23,7 @@ _SAID = re.compile(r"[^<\n]{0,80}<(?:<<|--)[ \t]*([2345]\d\d)")
 _TALKING = re.compile(rf"while talking to \[?(?:({HOST_NAME}|{IP_ADDRESS})|([\w.-]+))", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What a text tells of one recipient."""
 
     recipient: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from parsers.facts import Authenticity, Bounce, Failure, Genuine, Original
@@ -22,12 +21,12 @@ def failure(text: str | None = None, **facts: Any) -> Failure:
         diagnostic=text,
         inner=inner.text if inner else None,
     )
-    return replace(made, **facts)
+    return made._replace(**facts)
 
 
 def bounce(*failures: Failure, genuine: Genuine = "pass", **facts: Any) -> Bounce:
     made = Bounce("delivery-status", "postfix", failures, Original(), Authenticity(genuine, "made by hand"))
-    return replace(made, **facts)
+    return made._replace(**facts)
 
 
 def judge(one: Failure, **facts: Any) -> Verdict:

@@ -144,7 +144,7 @@ def read_again(source: str, raw: bytes) -> Bounce | NotABounce:
     """
     found = parsers.parse(raw)
     if source.startswith(SOURCE) and isinstance(found, Bounce):
-        return replace(found, genuine=Authenticity("pass", "an SES event taken from our own queue"))
+        return found._replace(genuine=Authenticity("pass", "an SES event taken from our own queue"))
     return found
 
 
