@@ -26,7 +26,7 @@ from triage import store, store_incidents
 from triage.classify import classify
 from triage.config import Settings, load_settings
 from triage.gmail import connect
-from triage.note import NOTE_SENDER, Place, compose_note, note_key, note_place, note_text
+from triage.note import NOTE_SENDER, Conclusion, Place, compose_note, note_key, note_place, note_text
 from triage.report_text import planned_words
 from triage.run import RunSummary
 
@@ -64,11 +64,22 @@ def test_it_says_to_whom_why_whose_move_the_fix_and_the_evidence() -> None:
 
 
 def test_an_alias_failure_is_on_our_side_and_names_its_end_date() -> None:
-    text = note_text(records_of(alias_notice(1)), conclusion="the key AKIA...7Q was deleted on 3 May (proven)")
+    text = note_text(records_of(alias_notice(1)))
     assert "It never left your side" in text
-    assert "This is not certain; `triage explain 17` says what would decide it." in text
     assert "January 2027" in text
-    assert "Found out: the key AKIA...7Q was deleted on 3 May (proven)" in text
+
+
+def test_what_was_found_out_is_told_and_only_a_proof_ends_the_doubt() -> None:
+    doubt = "This is not certain; `triage explain 17` says what would decide it."
+    told = {
+        result: note_text(records_of(alias_notice(1)), conclusion=Conclusion("the key AKIA...7Q is gone", result))
+        for result in ("likely", "proven")
+    }
+    assert doubt in note_text(records_of(alias_notice(1)))
+    assert doubt in told["likely"]
+    assert "Found out: the key AKIA...7Q is gone (likely)" in told["likely"]
+    assert doubt not in told["proven"]
+    assert "Found out: the key AKIA...7Q is gone (proven)" in told["proven"]
 
 
 def test_several_people_are_named_once_each_and_many_are_counted() -> None:
@@ -190,7 +201,7 @@ def _full_of(words: str) -> bytes:
     ses = {"ses_message_id": words, "ses_region": words, "subject": words}
     record |= dict.fromkeys(("recipient", "diagnostic", "remote_host", "evidence"), words)
     record |= {"original": (record["original"] or {}) | ses}
-    return compose_note([record | {"fix": suggest(record)}], PLACE, NOW, conclusion=words)
+    return compose_note([record | {"fix": suggest(record)}], PLACE, NOW, conclusion=Conclusion(words, "likely"))
 
 
 @given(st.text(max_size=1200), st.text(max_size=300))

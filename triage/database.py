@@ -7,6 +7,7 @@ SQLite only when a database is opened.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,8 @@ def open_store(path: Path) -> Database:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         db = _connect(str(path))
         # NORMAL may lose the last commits in a power cut, but never a commit before a later one: the cursor stays last.
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        _switch_to_wal(db)
+        for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
             db.execute(f"PRAGMA {pragma}")
         _migrate(db, path)
         return db
@@ -65,6 +67,25 @@ def _connect(target: str) -> Database:
 
     connection = sqlite3.connect(target, timeout=BUSY_SECONDS, uri=target.startswith("file:"))
     return Database(connection, execute_plugins=False)  # plugins of the user's sqlite-utils have no business here
+
+
+def _switch_to_wal(db: Database) -> None:
+    """Let readers and one writer go on side by side; the file remembers it, so only a new one has to be switched.
+
+    QUIRK(SQLite): two programs that switch the same new file meet "locked" at once, without the wait that every other
+    statement gets.
+    """
+    import sqlite3
+
+    give_up = time.monotonic() + BUSY_SECONDS
+    while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return  # also where the file system has no WAL: the database works without
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def _migrate(db: Database, path: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from remediation import load_causes
 from remediation.suggest import clean, suggest
@@ -43,6 +43,13 @@ _SIDE = {
     "own": "It never left your side: the recipient's server was not asked, and one repair heals every such mail.",
     "remote": "It left your side; the other side refused it.",
 }
+
+
+class Conclusion(NamedTuple):
+    """What was found out about the own side."""
+
+    words: str
+    result: Literal["proven", "likely"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,11 @@ def compose_note(
     at: datetime,
     *,
     facts: Mapping[str, Any] | None = None,
-    conclusion: str | None = None,
+    conclusion: Conclusion | None = None,
 ) -> bytes:
     """The note as a whole mail, CRLF line ends, about verdict records of one key, the newest last; at least one.
 
-    `facts` make the fix concrete (see `suggest`), `conclusion` is what was found out about the own side, in words.
+    `facts` make the fix concrete (see `suggest`), `conclusion` is what was found out about the own side.
     """
     headers = [
         ("From", f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'),
@@ -109,13 +116,14 @@ def compose_note(
 
 
 def note_text(
-    records: Sequence[Record], *, facts: Mapping[str, Any] | None = None, conclusion: str | None = None
+    records: Sequence[Record], *, facts: Mapping[str, Any] | None = None, conclusion: Conclusion | None = None
 ) -> str:
     """What the note says. A paragraph is one line: Gmail wraps it as the screen needs."""
     record = records[-1]
     cause = load_causes().get(record["cause"])
     why = "a cause this version does not know" if cause is None else _SENTENCE_END.split(cause.meaning)[0].rstrip(".")
-    uncertain = cause is not None and cause.decide is not None
+    proven = conclusion is not None and conclusion.result == "proven"
+    uncertain = cause is not None and cause.decide is not None and not proven
     paragraphs = [
         _what_happened(records),
         " ".join(
@@ -162,7 +170,7 @@ def _steps(record: Record, facts: Mapping[str, Any] | None) -> Iterable[str]:
         yield f"All {len(steps)} steps ({left} more): triage explain {record.get('id', 'ID')}"
 
 
-def _evidence(record: Record, conclusion: str | None) -> Iterable[str]:
+def _evidence(record: Record, conclusion: Conclusion | None) -> Iterable[str]:
     """What the judgement rests on: the refuser's words, quoted as theirs, and the ids to find the mail by elsewhere."""
     words = record["diagnostic"] or record["evidence"]
     said = f'"{_quotable(words)}"' if words else "nothing was passed on"
@@ -176,7 +184,7 @@ def _evidence(record: Record, conclusion: str | None) -> Iterable[str]:
         ids.append(f"everything about it: triage explain {record['id']}")
     yield f"({'; '.join(ids)})"
     if conclusion:
-        yield f"Found out: {clean(conclusion[:200])}" if len(conclusion) <= 200 else f"Found out: {_long(conclusion)}"
+        yield f"Found out: {_long(f'{conclusion.words} ({conclusion.result})')}"
 
 
 def _long(text: str) -> str:

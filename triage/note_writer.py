@@ -16,7 +16,7 @@ from triage import store, store_actions, store_events
 from triage.config import Settings
 from triage.gmail import Gmail, OutcomeUnknown, Ref, Refused, SendAs
 from triage.judge import is_acted_on
-from triage.note import Place, compose_note, note_key
+from triage.note import Conclusion, Place, compose_note, note_key
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -92,10 +92,12 @@ def _labels(settings: Settings) -> list[str]:
     return [label for label, is_wanted in wanted.items() if is_wanted]
 
 
-def _conclusion(db: Database, verdict_id: int) -> str | None:
+def _conclusion(db: Database, verdict_id: int) -> Conclusion | None:
     """What was found out about the own side, where it was more than a guess."""
     rows = store_events.evidence_of(db, [verdict_id]).get(verdict_id, ())
-    return next((f"{row['detail']} ({row['result']})" for row in rows if row["result"] in ("proven", "likely")), None)
+    return next(
+        (Conclusion(row["detail"], row["result"]) for row in rows if row["result"] in ("proven", "likely")), None
+    )
 
 
 def _facts(
