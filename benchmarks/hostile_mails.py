@@ -16,6 +16,12 @@ REPORT = b'Content-Type: multipart/report; report-type=delivery-status; boundary
 REFUSAL = b"550 5.1.1 <pat@client.example>: Recipient address rejected: User unknown\n"
 
 
+def attached(mail: bytes, times: int) -> bytes:
+    """A mail that somebody forwards as an attachment, again and again."""
+    part = b"--b\nContent-Type: message/rfc822\n\n" + mail + b"\n"
+    return b"From: pat@client.example\n" + REPORT.replace(b"report;", b"mixed;") + part * times
+
+
 def text(words: bytes, headers: bytes = b"") -> bytes:
     """A bounce that is only words."""
     return HEAD + headers + b"\n" + words
@@ -117,6 +123,13 @@ MAILS: dict[str, Callable[[], bytes]] = {
         + REPORT.replace(b"report;", b"mixed;")
         + (b"--b\nContent-Type: message/rfc822\n\nFrom: mailer-daemon@a.example\n\n" + fill(b"x@a.example\n", 100_000))
         * 200
+    ),
+    "100 pages of entities": lambda: (
+        HEAD + REPORT + (b"--b\nContent-Type: text/html\n\n" + fill(b"<p>&#1;", 256_000) + b"\n") * 100
+    ),
+    "200 attached pages of entities": lambda: attached(html(fill(b"<p>&#1;", 128_000)), 200),
+    "20 MB of punycode": lambda: (
+        HEAD + REPORT + (b"--b\nContent-Type: text/plain; charset=punycode\n\na-" + fill(b"a", 256_000) + b"\n") * 80
     ),
     "boundary in every line": lambda: HEAD + REPORT + fill(b"--bb\n", 25 * MB),
     "boundary of 1 MB": lambda: HEAD + b'Content-Type: multipart/mixed; boundary="' + fill(b"b", MB) + b'"\n\n--b\n',

@@ -31,6 +31,8 @@ BY_WORDS: tuple[Reader, ...] = (read_exchange, read_prose, read_flufl)
 
 MAX_ATTACHED_DEPTH = 2
 """Bounces that arrive as an attachment of another mail are opened this deep."""
+MAX_ATTACHED = 4
+"""Attached mails of a mail that are opened to look for a bounce; one of each of those. All may be full of text."""
 
 
 def parse(data: bytes, relay_hosts: frozenset[str] = frozenset()) -> Bounce | NotABounce:
@@ -102,12 +104,12 @@ def _attached_bounce(mail: Mail, relay_hosts: frozenset[str], depth: int) -> Bou
     """A bounce somebody forwards as an attachment: read for what it says, but nobody vouches for it any more."""
     if depth >= MAX_ATTACHED_DEPTH:
         return None
-    for part in mail.parts:
-        if part.media_type == "message/rfc822":
-            inner = _parse(part.body(), relay_hosts, depth + 1)
-            if isinstance(inner, Bounce):
-                why = "arrived as an attachment of another mail, so nothing proves that it is unchanged"
-                return inner._replace(genuine=Authenticity("unknown", why))
+    attached = [part for part in mail.parts if part.media_type == "message/rfc822"]
+    for part in attached[: 1 if depth else MAX_ATTACHED]:
+        inner = _parse(part.body(), relay_hosts, depth + 1)
+        if isinstance(inner, Bounce):
+            why = "arrived as an attachment of another mail, so nothing proves that it is unchanged"
+            return inner._replace(genuine=Authenticity("unknown", why))
     return None
 
 

@@ -36,6 +36,8 @@ _GENERATED_FROM = re.compile(
 )
 _COMMENT = re.compile(r"\([^()]*\)")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]?")
+# QUIRK(chasquid, Go): every line of a reply keeps its enhanced code, but only the first one its reply code.
+_CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 
@@ -263,11 +265,19 @@ def _diagnostic(block: Headers) -> str | None:
             kind, semicolon, rest = text.partition(";")
             if semicolon and len(kind) < 24 and _TYPE.fullmatch(kind) is not None:
                 text = rest
-            text = join_lines(text.strip())
+            text = _without_repeated_status(join_lines(text.strip()))
             # QUIRK(sendmail): `X-Unix; 73` is the exit status of a local program, no words.
             if text and not text.isdigit():
                 return text
     return None
+
+
+def _without_repeated_status(text: str) -> str:
+    """Drop the enhanced code of a reply where it stands again, alone, at the beginning of each further line."""
+    found = _CODE_AND_STATUS.search(text)
+    if found is None or f" {found[1]} " not in text[found.end() :]:
+        return text
+    return text[: found.end()] + re.sub(rf"(?<![245]\d\d) {re.escape(found[1])} ", " ", text[found.end() :])
 
 
 def _typed(value: str | None) -> str | None:
@@ -291,13 +301,19 @@ def _is_host(text: str | None) -> bool:
     return text is not None and "." in text and _HOST.fullmatch(text) is not None
 
 
+def _character(found: re.Match[str]) -> str:
+    """The character of a number in hexadecimal; U+FFFD for a number of none, and for half of one (a surrogate)."""
+    number = int(found[1], 16)
+    return "\ufffd" if 0xD800 <= number < 0xE000 or number > 0x10FFFF else chr(number)
+
+
 def _address(value: str | None) -> str | None:
     text = _typed(value)
     if text is None:
         return None
     kind = (value or "").partition(";")[0].strip().lower()
     if kind == "utf-8":
-        text = _UNITEXT.sub(lambda m: chr(min(int(m[1], 16), 0x10FFFF)), text)  # RFC 6533 3
+        text = _UNITEXT.sub(_character, text)  # RFC 6533 3
     elif "+" in text and kind == "rfc822":
         # RFC 3461 4.2: xtext writes "+" as +2B; a plain "+" in an address stays.
         text = _XTEXT.sub(lambda m: chr(int(m[1], 16)), text) if "+2B" in text or "+3D" in text else text

@@ -26,9 +26,14 @@ MAX_LINE = 2000
 MAX_RECIPIENTS = 500
 
 _ANY = re.compile(ADDRESS)
+# Scripts without spaces between words put an address between their own letters and brackets.
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_WIDE_MARKS = "\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65«»“”„‘’…"
+_BEFORE_ADDRESS = re.compile(rf"[^@]*(?:[{_WIDE_MARKS}]|[{_UNSPACED}](?=[!-?A-~]{{1,64}}@))")
+_AFTER_ADDRESS = re.compile(rf"[{_WIDE_MARKS}]|(?<=[A-Za-z0-9])[{_UNSPACED}]")
 # An address that begins a line: perhaps indented, after a bullet, between quotes or angle brackets.
 _ENTRY = re.compile(
-    rf"([ \t]*)(?:(?:[*•·–—>-]{{1,4}}|\d{{1,3}}[.)])[ \t]+|[\w.-]{{1,40}}:\d{{1,12}}:)?"
+    rf"([ \t\u3000]*)(?:(?:[*•·–—>・●■-]{{1,4}}|\d{{1,3}}[.)])[ \t]+|[\w.-]{{1,40}}:\d{{1,12}}:)?"
     rf"[<\"'(\[]{{0,2}}(?:mailto:|smtp[: ]<?|rfc822; ?)?({ADDRESS})[>\"')\]]{{0,2}}",
     re.IGNORECASE,
 )
@@ -41,17 +46,21 @@ _AFTER_ENTRY = re.compile(
 )
 # "Unknown user: a@b", "Recipient: <a@b>", "RCPT TO: a@b".
 _LABELLED = re.compile(
-    rf"[ \t>*-]{{0,40}}([^\s:：][^:：\n]{{0,90}}?)[ \t]{{0,40}}[:：][ \t]*"
+    rf"[ \t\u3000>*-]{{0,40}}([^\s:：][^:：\n]{{0,90}}?)[ \t]{{0,40}}[:：][ \t\u3000]*"
     rf"[<\"'\[(]{{0,2}}(?:rfc822;[ \t]*|smtp:)?<?({ADDRESS})",
     re.IGNORECASE,
 )
 _NOT_THE_RECIPIENT = re.compile(
     r"from|sender|reply|return-path|contact|support|help|assist|question|admin|postmaster|webmaster|abuse|\bcc\b|\bby\b|id\b"
-    r"|absender|expéditeur|remitente|remetente|mittente|отправител|送信者|差出人|envelope|subject|date|message-id",
+    r"|absender|expéditeur|remitente|remetente|mittente|отправител|送信者|差出人|envelope|subject|date|message-id"
+    r"|afzender|avsändare|avsender|afsender|lähettäjä|nadawc|odesílatel|gönderen|αποστολέα|відправник|発信者|送信元"
+    r"|発件人|发件人|寄件|보낸|발신|identif|token|kontakt|hilfe|ayuda|\baide\b|помощ|поддержк|問い?合わ?せ",
     re.IGNORECASE,
 )
 _HELP_ADDRESS = re.compile(
-    r"(?:post-?master|mailer-daemon|abuse|support|helpdesk|help|info|no-?reply|webmaster)@", re.IGNORECASE
+    r"(?:post-?master|mailer-daemon|abuse|support|helpdesk|help|info|no-?reply|webmaster)@"
+    r"|[\w.+-]{1,60}-(?:request|owner|bounces)@",
+    re.IGNORECASE,
 )
 _DIVIDING_LINE = re.compile(r"[ \t]*(?:[-=_*#+~]{3,}|\|-{3,}|[^\n]{0,120}-{5,}$)")
 _QUEUE_WORDS = ("Message could not be delivered for", "Message will be deleted from queue")  # sendmail, of itself
@@ -170,7 +179,20 @@ def says(text: str, words: tuple[str, ...]) -> bool:
 
 def find_addresses(text: str) -> list[str]:
     """Every mail address in a text, in order, without repeats."""
-    return list(dict.fromkeys(found.rstrip(".") for found in _ANY.findall(text)))
+    found = _ANY.findall(text)
+    return list(dict.fromkeys(one.rstrip(".") if one.isascii() else _bare(one) for one in found))
+
+
+def _bare(found: str) -> str:
+    """An address without the letters and marks of the words around it, where those are written without spaces.
+
+    Whatever stands before a wide bracket or colon goes, and a letter of such a script right beside Latin ones; a name
+    that is wholly of that script (RFC 6531) stays.
+    """
+    before = _BEFORE_ADDRESS.match(found)
+    bare = found[before.end() :] if before is not None else found
+    after = _AFTER_ADDRESS.search(bare, bare.find("@") + 2)
+    return (bare[: after.start()] if after is not None else bare).rstrip(".")
 
 
 def _lines(text: str) -> list[str]:
@@ -188,7 +210,10 @@ def _entries(lines: list[str]) -> list[tuple[int, str, str]]:
         found = _ENTRY.match(line)
         if found is None:
             continue
-        rest = line[found.end() :]
+        recipient, rest = found[2], line[found.end() :]
+        if not recipient.isascii():
+            recipient = _bare(recipient)
+            rest = line[found.start(2) + found[2].find(recipient) + len(recipient) :]
         if _AFTER_ENTRY.match(rest) is None:
             continue
         here = len(found[1].expandtabs())
@@ -198,9 +223,9 @@ def _entries(lines: list[str]) -> list[tuple[int, str, str]]:
         if before.rstrip(" :").endswith(HELP_BEFORE):
             continue
         is_signature = here == 0 and not rest.strip() and "<" not in found[0] and index - 1 != open_since
-        if is_signature and not before.endswith((":", "：")) and _HELP_ADDRESS.match(found[2]) is not None:
+        if is_signature and not before.endswith((":", "：")) and _HELP_ADDRESS.match(recipient) is not None:
             continue
-        entries.append((index, found[2].rstrip("."), rest))
+        entries.append((index, recipient.rstrip("."), rest))
         if rest.lstrip(" ").startswith(",") and "@" in rest:
             entries.extend((index, other, "") for other in find_addresses(rest))
         indent, open_since = here, index
@@ -245,15 +270,23 @@ def _labelled(lines: list[str]) -> list[str]:
     found = []
     for line in lines:
         if "@" in line and (label := _LABELLED.match(line)) is not None and _NOT_THE_RECIPIENT.search(label[1]) is None:
-            found.append(label[2].rstrip("."))
+            found.append(label[2].rstrip(".") if label[2].isascii() else _bare(label[2]))
+            rest = line[label.end() :].lstrip(" >\"'")
+            if rest[:1] in (",", ";", "、", "，") and "@" in rest:
+                found += find_addresses(rest)
     return found
 
 
 def _only_one(lines: list[str], own: frozenset[str]) -> list[str]:
     """The only address in the words, whatever language stands around it."""
-    found = find_addresses("\n".join(line for line in lines if "@" in line))
+    text = "\n".join(line for line in lines if "@" in line)
+    found = find_addresses(text)
     others = [recipient for recipient in found if recipient.lower() not in own and not _HELP_ADDRESS.match(recipient)]
-    return others if len(others) == 1 else []
+    if len(others) != 1:
+        return []
+    at = text.find(others[0])
+    # A notice about a mail "from a@b" that came in names no failed recipient.
+    return [] if text[max(0, at - 40) : at].lower().rstrip(" \t:<(\"'").endswith((" from", " by")) else others
 
 
 def _in_sentences(lines: list[str]) -> list[str]:
@@ -276,7 +309,7 @@ def _in_sentences(lines: list[str]) -> list[str]:
 
 def _words_behind(lines: list[str], index: int, rest: str, starts: list[int]) -> str | None:
     """What stands behind an address that begins a line, up to a blank line or the next such address."""
-    words = [rest.lstrip(" \t:;>,.")]
+    words = [rest.lstrip(" \t:;>,.-")]
     after = bisect_right(starts, index)
     for line in lines[index + 1 : starts[after] if after < len(starts) else len(lines)]:
         if not line.strip() or _DIVIDING_LINE.match(line) is not None or line.startswith(_QUEUE_WORDS):
@@ -285,7 +318,8 @@ def _words_behind(lines: list[str], index: int, rest: str, starts: list[int]) ->
     text = _one_line(words)
     if text.startswith("mailto:"):
         text = text.partition(">")[2].strip()
-    return None if _NO_REASON.fullmatch(text) else text
+    # "The following recipients did not get it:" stands above the next one and is no reason of this one.
+    return None if _NO_REASON.fullmatch(text) or text.endswith(":") else text
 
 
 def _words_around(lines: list[str], recipient: str) -> str | None:
@@ -303,14 +337,29 @@ def _words_around(lines: list[str], recipient: str) -> str | None:
     if _refusal(paragraph):
         return paragraph
     common = _common_words(lines, [stop - 1])
-    if common is not None and _refusal(common):
+    if common is not None and _MAYBE_REPLY.search(common) is not None and read_reply(common) is not None:
         return common
+    labelled = _labelled_reason(lines, at)
+    if labelled is not None:
+        return labelled
     behind = _one_line(lines[at:stop])
     behind = behind[behind.lower().find(key) + len(key) :].strip(" >\"')].:;,-")
     if len(behind) > 8 and not behind.lower().startswith(ADVICE):
         return paragraph if behind[0] == "(" else behind
     following = next((text for p in _paragraphs(lines, stop)[:2] if not _is_advice(text := _one_line(p))), None)
     return following or common or _one_line([lines[at]])
+
+
+def _labelled_reason(lines: list[str], at: int) -> str | None:
+    """The nearest line from `at` on that calls itself the reason ("Motif : inconnu"), and what goes on below it."""
+    for index in range(at, min(at + 12, len(lines))):
+        label, colon, reason = lines[index].replace("：", ":", 1).partition(":")
+        if not colon or len(label) >= 40 or len(reason.strip()) < 3 or reason.strip().startswith(("//", "http")):
+            continue
+        if says(label.lower(), REASON_LABELS) and not _is_advice(label):
+            end = next((i for i in range(index + 1, len(lines)) if not lines[i].strip()), len(lines))
+            return _one_line(lines[index : min(end, index + 6)])
+    return None
 
 
 def _words_above(lines: list[str], entries: list[tuple[int, str]]) -> str | None:

@@ -12,8 +12,10 @@ from parsers.mime import Mail
 from parsers.prose import holds_a_report, own_addresses
 
 MAX_LINES = 400
-MAX_LINE = 998
-"""Bytes of a line (RFC 5322 2.1.1). The detectors search each line, some in a time that grows with its square."""
+MAX_LINE = 400
+"""Bytes of a line. The detectors search each line, some in a time that grows with its square."""
+MAX_BRACKETS = 5
+"""Opening angle brackets of a line that is searched: with each the detector for Netscape begins again."""
 
 
 def read_flufl(mail: Mail) -> Reading | None:
@@ -26,7 +28,13 @@ def read_flufl(mail: Mail) -> Reading | None:
 
     from flufl.bounce import all_failures
 
-    lines = [line[:MAX_LINE] for line in mail.data[: MAX_LINES * MAX_LINE].split(b"\n", MAX_LINES)[:MAX_LINES]]
+    lines = [line[:MAX_LINE] for line in mail.data[: MAX_LINES * 1000].split(b"\n", MAX_LINES)[:MAX_LINES]]
+    # A part that is decoded could have a line of any length again.
+    lines = [
+        line
+        for line in lines
+        if line.count(b"<") <= MAX_BRACKETS and not line.lower().startswith(b"content-transfer-encoding")
+    ]
     # It logs a traceback for each of its detectors that stumbles; a mail that nobody can read is no news.
     logging.getLogger("flufl.bounce").disabled = True
     try:

@@ -20,7 +20,7 @@ from parsers.smtp_reply import join_lines
 
 GMAIL_SENDERS = ("mailer-daemon@googlemail.com", "mailer-daemon@google.com", "mailer-daemon@gmail.com")
 
-_TITLE = re.compile(r"\*\*\s*([^*\n]{3,120}?)\s*\*\*")
+_TITLE = re.compile(r"\*\*\s{0,9}+[^*\s][^*\n]{2,140}\*\*")
 # A relay, and never a recipient's server, speaks these: AUTH answers (RFC 4954), and SES's submission endpoint.
 _AUTH_CODES = ("534", "535", "538")
 _SES_SUBMISSION = re.compile(

@@ -7,6 +7,7 @@ because it builds a tree of objects for every part; a bounce needs three headers
 
 from __future__ import annotations
 
+import codecs
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, a2b_qp
@@ -22,6 +23,8 @@ MAX_PARTS = 200
 MAX_BOUNDARIES = 1000
 """Lines of one multipart that look like its boundary."""
 MAX_HEADER_BYTES = 128 * 1024
+MAX_TEXTS_BYTES = 1024 * 1024
+"""Bytes of all text parts of one mail that are decoded: a hundred pages of entities would take seconds."""
 MAX_TEXT_BYTES = 256 * 1024
 """Bytes of one part that are decoded to text: the reason of a failure stands in the first screens, or nowhere."""
 
@@ -38,7 +41,7 @@ _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?)")
 _ADDRESS = re.compile(
     r"[^\s<>,;:\"'()\[\]@]{1,64}@[^\s<>,;:\"'()\[\]@]{1,255}|\"[^\"\n]{1,64}\"@[^\s<>,;:\"'()\[\]@]{1,255}"
 )
-_ANGLE = re.compile(r"<\s*([^<>\s][^<>]*?)\s*>")
+_ANGLE = re.compile(r"<([^<>]+)>")
 _DATE = re.compile(
     r"(\d{1,2})[ \-]+(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*[ \-]+(\d{4}|\d\d)[ ,]+"
     r"(\d{1,2}):(\d\d)(?::(\d\d))?(?:\s*([+-]\d{4}))?",
@@ -47,7 +50,30 @@ _DATE = re.compile(
 _MONTHS = {
     m: i for i, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
 }
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Codecs of Python that no mail is written in: they take quadratic time, warn, or give half characters.
+_NO_CHARSETS = frozenset({"utf-8", "ascii", "idna", "punycode", "unicode-escape", "raw-unicode-escape"})
+# Names that mails use and Python does not know; and charsets that are used as if they were a larger one.
+_OTHER_NAMES = {
+    "windows-31j": "cp932",
+    "x-sjis": "cp932",
+    "x-euc-jp": "euc_jp",
+    "cp50220": "iso2022_jp",
+    "cp50221": "iso2022_jp",
+    "iso-2022-jp-ms": "iso2022_jp",
+    "x-gbk": "gbk",
+    "x-windows-949": "cp949",
+    "iso-8859-8-i": "iso8859-8",
+    "unicode-1-1-utf-7": "utf-7",
+}
+_WIDER = {"shift_jis": "cp932", "euc_kr": "cp949", "iso8859-1": "cp1252", "iso8859-9": "cp1254"}
+_WIDE = ("utf-16", "utf-32")  # a text without a zero byte only claims to be in one
+_SEVERAL_BYTES = ("cp932", "cp949", "cp950", "shift", "euc_", "gb", "big5", "johab", "hz", "iso2022", "utf")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_HIGH = bytes(range(0x80, 0x100))
+_HIGH_ROW = re.compile(rb"[\xc0-\xff]{4,40}")
+_LONG_NUMBER = re.compile(r"&#[0-9]{9,}+;?")
 _TAG = re.compile(r"<[^<>]*>")
 _CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
 _BREAKING_TAG = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|hr|/?blockquote)\b[^<>]*>", re.IGNORECASE)
@@ -101,11 +127,12 @@ class Headers:
 class Part:
     """One leaf of a mail: its headers and the span of its body in the mail's bytes."""
 
-    __slots__ = ("_data", "_text", "end", "headers", "media_type", "parameters", "start")
+    __slots__ = ("_data", "_text", "end", "headers", "media_type", "parameters", "start", "text_limit")
 
     def __init__(self, data: bytes, start: int, end: int, headers: Headers, default: str = "text/plain") -> None:
         self._data, self.start, self.end = data, start, end
         self._text: str | None = None
+        self.text_limit = MAX_TEXT_BYTES
         self.headers = headers
         media_type, self.parameters = _content_type((headers.raw("content-type") or "")[:4096])
         self.media_type = media_type or default
@@ -128,7 +155,7 @@ class Part:
     def text(self) -> str:
         """The part as text, at most MAX_TEXT_BYTES of it, line ends as "\\n"; HTML is reduced to its words."""
         if self._text is None:
-            text = decode(self.body(MAX_TEXT_BYTES), self.parameters.get("charset"))
+            text = decode(self.body(self.text_limit), self.parameters.get("charset"))
             if "\r" in text:
                 text = text.replace("\r\n", "\n").replace("\r", "\n")
             self._text = html_to_text(text) if self.media_type == "text/html" else text
@@ -156,6 +183,11 @@ class Mail:
         if self._parts is None:
             self._parts = []
             _collect(self.data, self._whole, self._parts, 0)
+            left = MAX_TEXTS_BYTES
+            for part in self._parts:
+                if part.media_type.startswith(("text/", "multipart/")):
+                    part.text_limit = min(left, MAX_TEXT_BYTES)
+                    left -= min(part.text_limit, part.size)
         return self._parts
 
     def texts(self) -> Iterator[Part]:
@@ -278,22 +310,59 @@ def _base64(body: bytes) -> bytes:
 
 
 def decode(data: bytes, charset: str | None) -> str:
-    """Decode by the declared charset if it fits, else UTF-8, else ISO-2022-JP where it shows, else Windows-1252."""
-    if charset and charset.lower() not in ("us-ascii", "utf-8", "ascii"):
-        try:
-            return data.decode(charset)
-        except (LookupError, ValueError):
-            if charset.lower().startswith("iso-2022") or charset.lower() in ("shift_jis", "euc-jp", "gb2312", "big5"):
-                try:
-                    return data.decode("gb18030" if charset.lower() == "gb2312" else charset, "replace")
-                except LookupError:  # pragma: no cover - a Python built without CJK codecs
-                    pass
+    """Decode by the declared charset if it fits, else UTF-8, else ISO-2022-JP where it shows, else Windows-1252.
+
+    A declared charset of one byte for each character fits anything, so UTF-8 is tried before it: text that is UTF-8 by
+    chance is rarer by far than a mail that says ISO-8859-1 and is not.
+    """
+    codec = _codec(charset) if charset else None
+    if codec is None or (codec.startswith(_WIDE) and b"\0" not in data):
+        return _guessed(data, None)
+    if not codec.startswith(_SEVERAL_BYTES):
+        return _guessed(data, codec)
+    try:
+        text = data.decode(codec)
+    except (UnicodeError, LookupError):  # LookupError: Python has codecs that are none of texts ("hex")
+        return _guessed(data, "gb18030" if codec.startswith("gb") else codec)
+    # The only one that can write half a character (a lone surrogate), which no database and no terminal takes.
+    return text.encode("utf-8", "replace").decode() if codec == "utf-7" else text
+
+
+def _guessed(data: bytes, codec: str | None) -> str:
+    """UTF-8 where it is that, ISO-2022-JP where it shows, else the codec; what fits none of them is passed over."""
     if b"\x1b" in data and (b"\x1b$" in data or b"\x1b(" in data):
-        return data.decode("iso-2022-jp", "replace")
+        return data.decode(codec if codec and codec.startswith("iso2022") else "iso-2022-jp", "replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        try:
+            return data.decode(codec or _eight_bits(data), "replace")
+        except (UnicodeError, LookupError):
+            return data.decode("cp1252", "replace")
+
+
+def _eight_bits(data: bytes) -> str:
+    """Windows-1252 for text that declares nothing, or one of the two charsets of Russian mail, where it looks so.
+
+    Latin letters beyond ASCII stand alone in a word, Cyrillic ones in rows: small ones at C0-DF in KOI8-R, at E0-FF in
+    Windows-1251.
+    """
+    data = data[:8192]
+    rows = _HIGH_ROW.findall(data)
+    letters = b"".join([row[1:] for row in rows])
+    if len(rows) < 3 or 2 * sum(map(len, rows)) < len(data) - len(data.translate(None, _HIGH)):
+        return "cp1252"
+    return "koi8-r" if 2 * len(letters.translate(None, _HIGH[0x60:])) > len(letters) else "cp1251"
+
+
+@lru_cache(maxsize=64)
+def _codec(charset: str) -> str | None:
+    """Python's codec for a charset; None for those it does not have or no mail is written in, and for what is UTF-8."""
+    try:
+        name = codecs.lookup(_OTHER_NAMES.get(charset.lower(), charset)).name
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
+        return None
+    return None if name in _NO_CHARSETS else _WIDER.get(name, name)
 
 
 def decode_words(value: str) -> str:
@@ -321,7 +390,14 @@ def html_to_text(html: str) -> str:
     for opening, closing in (("<style", "</style"), ("<script", "</script"), ("<!--", "-->")):
         html = _without(html, opening, closing)
     text = _TAG.sub("", _CELL_END.sub(" ", _BREAKING_TAG.sub("\n", html.replace("\n", " "))))
-    return "\n".join(" ".join(line.split()) for line in unescape(text).split("\n"))
+    return "\n".join(" ".join(line.split()) for line in _unescaped(text).split("\n"))
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return unescape(text)
+    except ValueError:  # Python reads no number of more than 4300 digits
+        return unescape(_LONG_NUMBER.sub("\ufffd", text))
 
 
 def _without(text: str, opening: str, closing: str) -> str:
@@ -352,7 +428,7 @@ def address(text: str | None) -> str | None:
         return last
     for candidate in reversed(_ANGLE.findall(text)) if at >= 0 else ():
         if "@" in candidate:
-            return str(candidate)
+            return str(candidate).strip()
     found = _ADDRESS.search(text)
     return found[0] if found else None
 
@@ -364,7 +440,7 @@ def message_ids(text: str | None) -> list[str]:
     if len(text) < 1000 and text[0] == "<" and text[-1] == ">" and text.count("<") == 1 == text.count(">"):
         only = text[1:-1].strip()  # as nearly all are
         return [only] if only else []
-    found = _ANGLE.findall(text[:16384]) if "<" in text else []
+    found = [found for raw in _ANGLE.findall(text[:16384]) if (found := raw.strip())] if "<" in text else []
     return found or ([text.strip()] if "@" in text and " " not in text.strip() else [])
 
 

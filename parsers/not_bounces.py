@@ -36,9 +36,12 @@ _REPLY_OR_FORWARD = re.compile(
 _AWAY = re.compile("|".join(AWAY_SUBJECTS), re.IGNORECASE)
 
 _DAEMON = re.compile(DAEMONS, re.IGNORECASE)
+_POSTMASTER = re.compile(r"(?:mailer-?daemon|post-?master|mdaemon)@", re.IGNORECASE)
 
 _RECEIPT_SUBJECT = re.compile(
-    r"(?:read|not read|gelesen|ungelesen|lu|non lu|leído|letto|lido|lida|gelezen|läst|прочитано|已读|開封済み)\s?:",
+    r"(?:read|not read|gelesen|ungelesen|lu|non lu|leído|letto|lido|lida|gelezen|läst|lest|læst|luettu|przeczytan[oy]"
+    r"|přečteno|olvasva|прочтено|прочитано|okundu|non letto|não lida|no leído|ongelezen|已读|已讀|開封済み|읽음)"
+    r"\s?[:：]",
     re.IGNORECASE,
 )
 _DMARC_SUBJECT = re.compile(r"(?:\[[^\]]*\]\s*)?report domain:|dmarc aggregate report", re.IGNORECASE)
@@ -46,6 +49,7 @@ _DMARC_SUBJECT = re.compile(r"(?:\[[^\]]*\]\s*)?report domain:|dmarc aggregate r
 _DMARC_FILE = re.compile(
     r"[\w.-]{1,255}![\w.-]{1,255}!\d{6,12}!\d{6,12}(?:!\w{1,255})?\.(?:xml|zip|gz|xml\.gz)", re.IGNORECASE
 )
+_REFUSAL = re.compile(r"(?<![\w.-])(?:[45]\.\d\.\d{1,3}(?![.\d])|[45]\d\d[ -](?:#?[45]\.\d|[^\W\d_]{2}))")
 _LINK = re.compile(rb"<a\s[^<>]{0,400}href\s*=\s*[\"']?(?:3D)?[\"']?https?:", re.IGNORECASE)
 
 
@@ -122,18 +126,76 @@ def why_no_bounce(mail: Mail) -> NotABounce | None:
         return _answer(mail, "not-a-bounce", machine)
     sender = mail.sender or ""
     daemon = is_daemon(headers.raw("from"))
+    subject = mail.subject or ""
+    if _AWAY.match(subject) is not None and not (daemon and speaks_of_failure(subject)):
+        if "list-unsubscribe" in headers:
+            return _letter_or_list(mail)  # who is away does not offer to be left
+        return _answer(mail, "auto-reply", "an automatic reply (its subject)")
     if not daemon:
-        away = _away(mail, mail.subject or "")
+        away = _away(mail, subject)
         if away is not None:
             return _answer(mail, "auto-reply", away)
     if daemon and not _is_outside_sender(mail, sender):
-        return None
+        return _postmasters_letter(mail, sender)
     dressed = _dressed_as_bounce(mail, sender)
     if dressed is not None:
         return _answer(mail, "not-a-bounce", dressed)
-    if daemon or has_null_sender(mail):
+    if daemon:
         return None
-    return _letter_or_list(mail)
+    if has_null_sender(mail):
+        return _newsletter(mail)
+    return _letter_or_list(mail) or _written_by_somebody(mail, sender)
+
+
+def _newsletter(mail: Mail) -> NotABounce | None:
+    """What goes to many and can be left with a click, whatever its return address; None where it is no such mail."""
+    if "list-unsubscribe" in mail.headers and "list-id" in mail.headers:
+        return _answer(mail, "not-a-bounce", "sent through a mailing list (List-Id and List-Unsubscribe header)")
+    return None
+
+
+def _written_by_somebody(mail: Mail, sender: str) -> NotABounce | None:
+    """A mail with a return address, which no notification has (RFC 5321 4.5.5), and nothing that makes up for it.
+
+    What makes up is a mail given back; from an address that is not its own return address, a server's refusal does too.
+    """
+    returned = address(mail.headers.raw("return-path"))
+    # Not _DAEMON: who sends to many lets bounces come back to an address called so, for every mail.
+    if returned is None or _POSTMASTER.match(returned) is not None or "x-ms-exchange-message-is-ndr" in mail.headers:
+        return None
+    if says((mail.headers.get("from") or "").lower(), DAEMON_NAMES) and _shows_refusal(mail):
+        return None
+    if _gives_mail_back(mail):
+        return None
+    if returned.lower() != sender.lower() and _shows_refusal(mail):
+        return None
+    if looks_like_bounce(mail) is None:
+        return None
+    return _answer(mail, "not-a-bounce", f"it has a return address ({returned}) and gives no mail back")
+
+
+def _postmasters_letter(mail: Mail, sender: str) -> NotABounce | None:
+    """What a postmaster writes to the users as a person does: statistics, news. It has the address it comes from."""
+    returned = address(mail.headers.raw("return-path"))
+    if returned is None or returned.lower() != sender.lower() or sender[:6].lower() == "mailer":
+        return None
+    if speaks_of_failure(mail.subject or "") or _gives_mail_back(mail):
+        return None
+    return _answer(mail, "not-a-bounce", f"a letter of {sender}, which has a return address and gives no mail back")
+
+
+def _gives_mail_back(mail: Mail) -> bool:
+    """Whether a mail holds another one, or the header of one, in a part or in its words."""
+    if any(part.media_type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts):
+        return True
+    part = next((p for p in mail.parts if p.media_type.startswith("text/") and p.size), None)
+    return part is not None and split_original(part.text())[1] is not None
+
+
+def _shows_refusal(mail: Mail) -> bool:
+    """Whether the first text of a mail quotes a reply or a status code of a server."""
+    part = next((p for p in mail.parts if p.media_type.startswith("text/") and p.size), None)
+    return part is not None and _REFUSAL.search(part.text()[:MAX_WORDS]) is not None
 
 
 def _letter_or_list(mail: Mail) -> NotABounce | None:
@@ -234,8 +296,6 @@ def _machine_report(mail: Mail) -> str | None:
 
 def _away(mail: Mail, subject: str) -> str | None:
     """The observation that makes a mail an automatic reply (RFC 3834); None where it speaks of a failed delivery."""
-    if _AWAY.match(subject) is not None:
-        return "an automatic reply (its subject)"
     if speaks_of_failure(subject):
         return None
     headers = mail.headers
@@ -245,13 +305,26 @@ def _away(mail: Mail, subject: str) -> str | None:
     if (headers.raw("precedence") or "").lower() in ("auto_reply", "auto-reply", "autoreply"):
         return "an automatic reply (Precedence header)"
     submitted = (headers.raw("auto-submitted") or "").lower()
-    if (
-        submitted.startswith("auto-replied")
-        and "x-ms-exchange-message-is-ndr" not in headers
-        and _words_of_failure(mail) is None
+    if "x-ms-exchange-message-is-ndr" in headers or not submitted.startswith("auto-"):
+        return None
+    if submitted.startswith("auto-replied") and (
+        _has_return_address(mail) or _words_of_failure(mail) is None  # no notification has one, RFC 5321 4.5.5
     ):
         return "an automatic reply (Auto-Submitted header, RFC 3834)"
+    # QUIRK(Exchange): its automatic replies, in any language, only say that they are generated.
+    # https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxcmail/ (X-Auto-Response-Suppress)
+    if (
+        "x-ms-exchange-inbox-rules-loop" in headers
+        and (headers.raw("x-auto-response-suppress") or "").lower() == "all"
+        and _words_of_failure(mail) is None
+    ):
+        return "an automatic reply (headers of Exchange)"
     return None
+
+
+def _has_return_address(mail: Mail) -> bool:
+    returned = address(mail.headers.raw("return-path"))
+    return returned is not None and _POSTMASTER.match(returned) is None
 
 
 def _words_of_failure(mail: Mail) -> str | None:

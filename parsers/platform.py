@@ -217,6 +217,7 @@ _REPORTERS = {
 # Programs that write reports, by what only they leave in a header: (program, header, lower-case words in it).
 _PROGRAMS: tuple[tuple[str, str, str], ...] = (
     ("exchange", "x-ms-exchange-message-is-ndr", ""),
+    ("chasquid", "message-id", "<chasquid-dsn-"),
     ("postfix", "x-postfix-queue-id", ""),
     ("opensmtpd", "received", "(opensmtpd)"),
     ("courier", "subject", "notice: mail delivery status"),

@@ -18,7 +18,10 @@ from parsers.prose_tables import (
     DELAY_TITLES,
     DELAY_WORDS,
     DELAY_WORDS_ABROAD,
+    DELIVERED_TITLES,
+    DELIVERED_WORDS,
     FINAL_WORDS,
+    WENT_WRONG,
 )
 from parsers.returned import returned_headers
 from parsers.returned_text import split_original
@@ -36,6 +39,11 @@ MAX_FAILURES = 500
 _AFTERWORDS = re.compile(r"(?:\.? )?Giving up on [\w.:]+$|\[(?:RCPT_TO|MAIL_FROM|DATA|EHLO|CONNECT)\]$")
 
 
+_REFUSED = re.compile(r"(?<![\w.-])[45](?:\.\d\.\d{1,3}(?![.\d])|\d\d[ -]#?[45]\.\d)")
+# Strong Mail and its kin: `Permanent Failure: 550_5.1.1_<pat@client.example>..._User_unknown`
+_UNDERSCORED = re.compile(r"(?:^|[:;] ?)[45]\d\d_")
+
+
 # How Exim, Postfix and sendmail name the address that was written to, before what they made of it.
 _WRITTEN_TO = re.compile(rf"\((?:ultimately )?(?:generated|expanded) from:? <?({ADDRESS})>?\)[: ]*")
 
@@ -46,15 +54,18 @@ _NAMED = re.compile(rf"error delivering your mail to <({ADDRESS})>")
 
 def read_prose(mail: Mail) -> Reading | None:
     """Read who failed and why out of the words; None where they name no failed recipient."""
-    text = _first_text(mail)
+    text = first_text(mail)
     words = bounce_words(mail)
     named = _failed_recipients(mail, words)
     lower = words.lower()
     kind = kind_of(mail.subject, lower)
-    failures = _embedded_report(words, lower, mail) if "final-recipient" in lower else ()
+    failures = _embedded_report(words, lower, mail) if "final-recipient" in lower else _report_as_text(mail, words)
     if not failures:
-        told = told_failures(words, own_addresses(mail), named) if words else [Told(n) for n in named]
+        own = own_addresses(mail)
+        told = told_failures(words, own, named) if words else [Told(n) for n in named]
         failures = tuple(failure_from(t, kind, words if len(told) == 1 else t.words) for t in told[:MAX_FAILURES])
+        if not named and _only_tells_the_owner(mail, failures, own):
+            return None
     if not failures:
         failures = _sole_addressee(mail, words, kind)
     if not failures:
@@ -64,7 +75,7 @@ def read_prose(mail: Mail) -> Reading | None:
 
 def bounce_words(mail: Mail) -> str:
     """The bounce's own words: its first part with text in it, the returned mail cut off."""
-    return split_original(_first_text(mail))[0][:MAX_WORDS]
+    return split_original(first_text(mail))[0][:MAX_WORDS]
 
 
 def own_addresses(mail: Mail) -> frozenset[str]:
@@ -80,10 +91,16 @@ def own_addresses(mail: Mail) -> frozenset[str]:
 
 
 def kind_of(subject: str | None, lower_words: str) -> Kind:
-    """Whether a bounce says that it is over, or that it is still being tried."""
+    """Whether a bounce says that it is over, that it is still being tried, or that all went well."""
     opening = lower_words[:4000]
     title = (subject or "").lower()
-    if says(title, DELAY_TITLES) and "permanent" not in opening:
+    if (title.startswith(DELIVERED_TITLES) or says(opening, DELIVERED_WORDS)) and not (
+        says(opening, FINAL_WORDS) or says(opening, WENT_WRONG) or _REFUSED.search(opening)
+    ):
+        return "delivered"
+    about, _, quoted = title.partition(":")
+    # Behind "Undeliverable:" stands the subject of the returned mail, which may be about any delay.
+    if says(about if quoted and says(about, WENT_WRONG) else title, DELAY_TITLES) and "permanent" not in opening:
         return "delayed"
     delayed = any(root in opening and says(opening, words) for root, words in DELAY_WORDS) or (
         not opening.isascii() and says(opening, DELAY_WORDS_ABROAD)
@@ -96,6 +113,8 @@ def failure_from(told: Told, kind: Kind, prose: str | None) -> Failure:
     diagnostic, original = told.words, None
     if diagnostic is not None and (written := _WRITTEN_TO.match(diagnostic)) is not None:
         original, diagnostic = written[1], diagnostic[written.end() :] or None
+    if diagnostic is not None and "_" in diagnostic and _UNDERSCORED.search(diagnostic) is not None:
+        diagnostic = diagnostic.replace("_", " ")
     reply = read_reply(diagnostic) if diagnostic else None
     while reply is not None and reply.code is not None and reply.code[0] in "23":
         reply = read_reply(reply.text[3:])  # a size or an address that looks like a reply
@@ -119,7 +138,7 @@ def _unwrapped(text: str) -> str:
     return text.strip()
 
 
-def _first_text(mail: Mail) -> str:
+def first_text(mail: Mail) -> str:
     """The first part with words in it, plain text before HTML."""
     # QUIRK(broken MIME): `text/plain charset=...` without semicolon, a multipart without its boundary: still text.
     parts = [part for part in mail.parts if part.media_type.startswith(("text/", "multipart/")) and part.size]
@@ -168,6 +187,36 @@ def _embedded_report(words: str, lower: str, mail: Mail) -> tuple[Failure, ...]:
     first = max(lower.find("reporting-mta"), 0) or lower.find("final-recipient")
     start = max(lower.rfind("\n\n", 0, first), 0)
     return read_fields(words[start:], words[:start], mail)[0]
+
+
+MAX_REPORT = 64 * 1024
+"""Bytes of a text part that may be a report in disguise."""
+
+
+def _report_as_text(mail: Mail, words: str) -> tuple[Failure, ...]:
+    """The fields of a delivery report that a gateway made a plain text of (`ATT00001.txt`), in a part of its own."""
+    if len(mail.parts) < 2:
+        return ()
+    for part in mail.parts[1:9]:
+        if part.media_type in ("text/plain", "application/octet-stream") and part.size <= MAX_REPORT:
+            text = part.text()
+            lower = text.lower()
+            if "final-recipient" in lower and "action" in lower:
+                return read_fields(text, words, mail)[0]
+    return ()
+
+
+def _only_tells_the_owner(mail: Mail, failures: tuple[Failure, ...], own: frozenset[str]) -> bool:
+    """Whether nobody but the reader of the mail is named, without a refusal and without a returned mail.
+
+    That is a mail system's letter to its own user: a quota that is nearly used up, a mail it holds back.
+    """
+    for failure in failures:
+        if failure.kind != "failed" or failure.reply_code or failure.status:
+            return False
+        if failure.recipient is None or failure.recipient.lower() not in own:
+            return False
+    return bool(failures) and returned_headers(mail) is None
 
 
 def _writer(mail: Mail, lower_text: str) -> str | None:

@@ -23,8 +23,27 @@ _NEEDLES = (
     "message below",
     "nachricht",
     "d'origine",
+    "copie d",
+    "copia d",
+    "ursprungligt",
+    "oprindelig",
+    "opprinnelig",
 )
-_NEEDLES_ABROAD = ("元の", "オリジナル", "原始邮件")
+_NEEDLES_ABROAD = (
+    "元の",
+    "オリジナル",
+    "原始邮件",
+    "原始郵件",
+    "원본",
+    "исходн",
+    "копия",
+    "оригинал",
+    "wiadomoś",
+    "původní",
+    "alkuperäinen",
+    "ileti",
+    "cópia da",
+)
 _DIVIDER = re.compile(
     r"[\W_]*(?:"
     r"(?:(?:below(?: this line)?|enclosed|included|attached|this|here|the following) (?:is|are) )"
@@ -36,7 +55,15 @@ _DIVIDER = re.compile(
     r"|message (?:headers?|text|body) follows?"
     r"|original-?nachricht|ursprüngliche nachricht|(?:kopie|header) der (?:original-?)?nachricht[^\n]{0,40}"
     r"|message d'origine|mensaje original|mensagem original|messaggio originale"
-    r"|元の(?:メッセージ|メール)[^\n]{0,20}|オリジナル(?:の)?(?:メッセージ|メール)[^\n]{0,20}|原始邮件[^\n]{0,20}"
+    r"|[^\n]{0,50}(?:copie du message|copia del? mensaje|copia del messaggio|cópia da mensagem)"
+    r"(?! d(?:'|e |i )err)[^\n]{0,60}"
+    r"|исходное (?:сообщение|письмо)|оригинал (?:сообщения|письма)"
+    r"|[^\n]{0,30}копия [^\n]{0,30}(?:сообщения|письма)[^\n]{0,40}"
+    r"|(?:oryginalna|pierwotna) wiadomość|[^\n]{0,30}kopia [^\n]{0,30}wiadomości[^\n]{0,40}|původní (?:zpráva|e-mail)"
+    r"|ursprungligt meddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti"
+    r"|(?:özgün|orijinal) ileti|원본 ?(?:메시지|메일)[^\n]{0,20}"
+    # "Details of the original message" heads a part of the Exchange pages that goes on with the error.
+    r"|(?:元の|オリジナルの?)(?:メッセージ|メール)(?![^\n]{0,6}詳細)[^\n]{0,20}|原始(?:邮件|郵件)(?!详|詳|的详|的詳)[^\n]{0,20}"
     r")[\W_]*"
 )
 # One header field as a line of text, perhaps quoted or indented.

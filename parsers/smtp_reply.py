@@ -24,8 +24,10 @@ _CODE = re.compile(
     rf"([2345](?<![\w.].)\d\d)(?:(?:[- ]|\s*-\s*)#?\(?({_STATUS})(?![\d.])\)?|(?=[-: ;,)>\]'\"]|\.(?!\d)|$))",
 )
 # A reply begins a text, or follows what introduces it; a bare number inside a sentence is no reply code.
-_OPENERS = ";:<>('\"[#=,|"
+_OPENERS = ";:<>('\"[#=,|：（「『【“„«"
 _INTRODUCTIONS = ("->", "returned", "said", "code", "error", "with", "reply", "response")
+# The command that was refused, written as such (chasquid: `MAIL+RCPT 550 ...`, `DATA closing 554 ...`).
+_COMMAND_BEFORE = ("RCPT", "RCPT TO", "MAIL", "MAIL FROM", "DATA", "DATA closing", "EHLO", "HELO", "BDAT")
 # RFC 5321 4.2.1: each line of a reply repeats the code, all but the last with a hyphen.
 _CONTINUED = re.compile(rf"([245](?<![\w.].)\d\d)-(?:({_STATUS})[ \t]?)?")
 _REPEATED = re.compile(rf"([245](?<![\w.].)\d\d)[- \t](?:({_STATUS})[ \t]?)?")
@@ -67,8 +69,10 @@ def _introduced(text: str, at: int) -> bool:
         return True
     if text[at - 1] != " ":
         return False
-    before = text[max(0, at - 12) : at].rstrip().lower()
-    return not before or before[-1] in _OPENERS or before.endswith(_INTRODUCTIONS)
+    before = text[max(0, at - 14) : at].rstrip()
+    if not before or before[-1] in _OPENERS or before.endswith(_COMMAND_BEFORE):
+        return True
+    return before.lower().endswith(_INTRODUCTIONS)
 
 
 # The first reply and the innermost one are asked for one after the other, of the same few texts.
@@ -120,7 +124,7 @@ def innermost_reply(text: str) -> Reply | None:
     return Reply(last[1], status, text[last.start(1) :].rstrip(">)'\" "))
 
 
-# How programs say which command was refused: Postfix, Exim, Yahoo and qmail's kin, sendmail's transcript; each with a
+# How programs say which command was refused: Postfix, Exim, Yahoo and qmail's kin, chasquid, sendmail; each with a
 # word it cannot do without. Programs fold their sentences, so any white space may stand between the words.
 _COMMANDS = (
     ("reply", re.compile(r"in\s+reply\s+to\s+(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|bdat|initial)")),
@@ -130,7 +134,10 @@ _COMMANDS = (
             r"after\s+(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|initial\s+connection|pipelined\s+(?:mail|rcpt|data))\b"
         ),
     ),
+    ("command", re.compile(r"\bfor\s+(mail|rcpt|data|ehlo|helo)(?:\s+(?:from|to))?\s+command\b")),
+    ("nach ", re.compile(r"\bnach\s+(mail|rcpt|data|ehlo|helo)\b")),
     ("[", re.compile(r"\[(mail_from|rcpt_to|data|ehlo|connect)\]")),
+    ("data closing ", re.compile(r"\b(data) closing (?=[45]\d\d )")),
     (">>>", re.compile(r">>>\s(mail|rcpt|data|ehlo|helo|bdat)[^>]{0,1000}>?[>\s]{0,20}<<<\s[45]\d\d")),
 )
 _COMMAND_NAMES = {"bdat": "DATA", "helo": "EHLO", "initial": "CONNECT", "connect": "CONNECT"}

@@ -261,7 +261,8 @@ def test_the_innermost_reply_is_trusted_most() -> None:
     failure = _failure("550 5.1.1 User unknown", inner="552 5.2.2 Mailbox full", prose="virus detected")
     assert _judge(failure).cause == "mailbox-full"
     assert _judge(failure._replace(inner=None)).cause == "recipient-unknown"
-    assert _judge(failure._replace(inner=None, diagnostic=None)).cause == "virus-detected"
+    assert _judge(failure._replace(inner=None, diagnostic=None)).cause == "recipient-unknown", "5.1.1 says it"
+    assert _judge(failure._replace(inner=None, diagnostic=None, status="5.0.0")).cause == "virus-detected"
 
 
 def test_a_telling_code_counts_before_the_words_of_the_reporter() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -135,7 +134,7 @@ def test_an_alias_notice_shows_everything_in_order() -> None:
 def test_the_ses_id_is_shown_with_where_it_was_found() -> None:
     original = Original(ses_message_id="0100-000000", ses_region="us-east-1", ses_id_source="returned Message-ID")
     remote = RECORD | {"category": "exchange-rejection"}
-    text = "\n".join(explain(replace(FOUND, original=original), [remote], [], CAUSES))
+    text = "\n".join(explain(FOUND._replace(original=original), [remote], [], CAUSES))
     assert "SES id       0100-000000 (us-east-1; found in: returned Message-ID)" in text
     assert "No Received headers came back with it." in text
 
@@ -163,7 +162,7 @@ def test_a_newsletter_says_why_it_is_no_bounce() -> None:
 
 def test_several_recipients_are_told_apart() -> None:
     other = RECORD | {"recipient": "sam@client.example", "kind": "delayed", "permanent": False}
-    found = replace(FOUND, failures=(*FOUND.failures, Failure("delayed", "sam@client.example", status="4.2.2")))
+    found = FOUND._replace(failures=(*FOUND.failures, Failure("delayed", "sam@client.example", status="4.2.2")))
     lines = explain(found, [RECORD, other], [], CAUSES)
     assert lines[0].endswith("a report about 2 recipients: 1 not delivered, 1 delayed")
     assert lines.index("  Recipient    pat@client.example") < lines.index("  Recipient    sam@client.example")
@@ -195,7 +194,7 @@ def test_a_mail_of_the_database_shows_what_became_of_it() -> None:
 def test_hostile_text_stays_harmless_and_within_the_width(width: int) -> None:
     words = " ".join([HOSTILE + "word"] * 200)
     bad = Failure("failed", words, status=words, diagnostic=words, inner=words, prose=words, remote_host=words)
-    found = replace(FOUND, failures=(bad,), subject=words, original=Original(subject=words, message_id=words))
+    found = FOUND._replace(failures=(bad,), subject=words, original=Original(subject=words, message_id=words))
     record = RECORD | {"recipient": words, "evidence": words, "fix": [words], "source": words, "links": [words]}
     hops = [Hop(1, words, words, words, None, None)]
     lines = explain(found, [record], hops, CAUSES, width=width)

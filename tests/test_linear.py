@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import math
 import pkgutil
 import re
 import time
@@ -43,12 +44,14 @@ def worst_ratio(work: Work, piece: Text, most: int) -> tuple[float, int]:
     """
     for size in (FIRST_SIZE, most):
         if _seconds(work, _filled(piece, size)) > MEASURABLE:
-            ratios = [
-                _seconds(work, _filled(piece, size)) / max(_seconds(work, _filled(piece, size // 2)), 1e-6)
-                for _ in range(MEASUREMENTS)
-            ]
-            if min(ratios) > WORST_RATIO:
-                return min(ratios), size
+            best = math.inf
+            for _ in range(MEASUREMENTS):
+                taken = _seconds(work, _filled(piece, size))
+                best = min(best, taken / max(_seconds(work, _filled(piece, size // 2)), 1e-6))
+                if best <= WORST_RATIO:
+                    break
+            else:
+                return best, size
     return 0.0, most
 
 

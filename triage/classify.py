@@ -175,12 +175,13 @@ def _find(table: Table, bounce: Bounce, failure: Failure) -> tuple[Rule, str | N
     for text in (failure.inner, failure.diagnostic):
         if text and (found := by_words(table, text, failure, bounce.notice, bounce.reported_by)):
             return found
-    telling = failure.diagnostic is not None and (failure.status or "")[2:] in _TELLING
-    if not telling and failure.prose:
+    coded = by_codes(table, failure, bounce.notice, bounce.reported_by)
+    telling = (failure.status or "")[2:] in _TELLING
+    if failure.prose and not (telling and failure.diagnostic is not None):
         found = by_words(table, failure.prose, failure, bounce.notice, bounce.reported_by)
-        if found:
+        if found and (not telling or found[0].cause == coded[0].cause):
             return found
-    return by_codes(table, failure, bounce.notice, bounce.reported_by)
+    return coded
 
 
 def _finer_reason(rule: Rule, failure: Failure) -> str | None:

@@ -158,6 +158,8 @@ def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
         block = stream.read(max(BLOCK, min(len(buffer), 4 * BLOCK)))
         buffer = buffer[start:] + block
         searched, start = searched - start, 0
+        # The line end before what the buffer begins with is gone: a mail whose first line is quoted shows no mark.
+        is_quoted = is_quoted or buffer.startswith(b">")
         end = max(searched, len(buffer) - _LOOKAHEAD) if block else len(buffer)
         # One search finds separators and quoted lines alike; a second pass over every byte would double the cost. It
         # begins one byte early: the line end before a line that is looked at belongs to what is searched for.
