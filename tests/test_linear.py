@@ -1,7 +1,8 @@
 """Every pattern takes time in proportion to the text: twice the text, about twice the time.
 
 Each pattern is fed what it almost fits: its own literal parts, repeated, alone and in pairs, up to the most that its
-caller ever gives it, and where that takes long enough to be measured, half of it too.
+caller ever gives it, and where that takes long enough to be measured, half of it too. And what a pattern begins with
+stands before a long row of blanks or letters: there it may try each length of the row for each place in it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,29 @@ Text = Any  # str or bytes, as the pattern wants it
 Work = Callable[[Text], object]
 
 
-def worst_ratio(work: Work, piece: Text, most: int) -> tuple[float, int]:
+FILLERS = (" ", "a", "0", ".", "-", "\n")
+"""What a long row behind a beginning is made of."""
+MOST_BEGINNINGS = 4
+
+
+def worst_ratio(work: Work, piece: Text, most: int, beginning: Text | None = None) -> tuple[float, int]:
     """(time for 2n / time for n, 2n) at the first size that takes long enough to be measured; 0 where none does.
 
     The first size is small, so that a pattern of quadratic time is found out before it takes minutes.
     """
-    for size in (FIRST_SIZE, most):
-        if _seconds(work, _filled(piece, size)) > MEASURABLE:
+
+    def text(size: int) -> Text:
+        return _filled(piece, size) if beginning is None else beginning + _filled(piece, size)
+
+    for size in (FIRST_SIZE // 16, FIRST_SIZE, most):
+        taken = _seconds(work, text(size))
+        if taken > MEASURABLE:
             best = math.inf
             for _ in range(MEASUREMENTS):
-                taken = _seconds(work, _filled(piece, size))
-                best = min(best, taken / max(_seconds(work, _filled(piece, size // 2)), 1e-6))
+                best = min(best, taken / max(_seconds(work, text(size // 2)), 1e-6))
                 if best <= WORST_RATIO:
                     break
+                taken = _seconds(work, text(size))
             else:
                 return best, size
     return 0.0, most
@@ -62,6 +73,13 @@ def pieces(pattern: re.Pattern[Any]) -> list[Text]:
     pairs = [a + b for a, b in pairwise(runs)]
     texts = dict.fromkeys([*runs, *pairs, joined, *(f"{run} " for run in runs), *(f"{run}\n" for run in runs[:4])])
     kept = [text for text in texts if text][:MOST_PIECES]
+    return kept if isinstance(pattern.pattern, str) else [text.encode("latin-1", "replace") for text in kept]
+
+
+def beginnings(pattern: re.Pattern[Any]) -> list[Text]:
+    """What a pattern may have matched already when a long row follows: its first runs, each with those before it."""
+    runs = list(_literals(_parsed(pattern)))
+    kept = [text for text in dict.fromkeys([*accumulate(runs[:MOST_BEGINNINGS]), *runs[:MOST_BEGINNINGS]]) if text]
     return kept if isinstance(pattern.pattern, str) else [text.encode("latin-1", "replace") for text in kept]
 
 
@@ -122,13 +140,15 @@ def _seconds(work: Work, text: Text) -> float:
 
 
 def _worst(pattern: re.Pattern[Any], method: str, most: int) -> list[str]:
+    fillers = [filler if isinstance(pattern.pattern, str) else filler.encode() for filler in FILLERS]
+    baits: list[tuple[Text | None, Text, int]] = [(None, piece, most) for piece in pieces(pattern)]
+    baits += [(first, filler, FIRST_SIZE) for first in beginnings(pattern) for filler in fillers]
     found = []
-    for piece in pieces(pattern):
-        ratio, size = worst_ratio(_use(pattern, method), piece, most)
+    for first, piece, largest in baits:
+        ratio, size = worst_ratio(_use(pattern, method), piece, largest, first)
         if ratio > WORST_RATIO:
-            found.append(
-                f"{pattern.pattern[:120]!r}: {ratio:.1f} times as long for twice {piece[:60]!r} ({size} of it)"
-            )
+            what = f"{piece[:60]!r} behind {first!r}" if first else f"{piece[:60]!r}"
+            found.append(f"{pattern.pattern[:120]!r}: {ratio:.1f} times as long for twice {what} ({size} of it)")
             break
     _filled.cache_clear()
     return found
@@ -193,6 +213,7 @@ def test_there_are_patterns() -> None:
 def test_a_quadratic_pattern_is_found_out() -> None:
     """The measuring itself: what is known to be quadratic fails, what is known to be linear passes."""
     assert _worst(re.compile(r"\s+#"), "finditer", MAX_TEXT_BYTES)
+    assert _worst(re.compile(r"\*\*\s*([^*\n]{3,120}?)\s*\*\*"), "search", MAX_TEXT_BYTES), "blanks behind a beginning"
     assert _worst(re.compile(r"a#"), "finditer", MAX_TEXT_BYTES) == []
 
 
