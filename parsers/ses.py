@@ -238,7 +238,7 @@ def describe_sent(mail: dict[str, Any]) -> Original:
     headers = {(_text(h.get("name")) or "").lower(): _text(h.get("value")) for h in _objects(mail.get("headers"))}
     message_id = _text(mail.get("messageId"))
     decoded = ses_ids(message_id or "")
-    sent_at = _moment(mail.get("timestamp")) or (decoded[0].sent_at if decoded else None)
+    sent_at = event_time(mail.get("timestamp")) or (decoded[0].sent_at if decoded else None)
     arn = (_text(mail.get("sourceArn")) or "").split(":")
     region = arn[3] if len(arn) > 3 and arn[3] else (decoded[0].region if decoded else None)
     # The one place where both ids stand together: SES's own and the one the client wrote.
@@ -266,7 +266,8 @@ def _id_domain(region: str | None) -> str:
     return "email.amazonses.com" if region in (None, "us-east-1") else f"{region}.amazonses.com"
 
 
-def _moment(value: object) -> datetime | None:
+def event_time(value: object) -> datetime | None:
+    """A timestamp of an SES event (ISO 8601), aware, UTC; None where it is none."""
     try:
         moment = datetime.fromisoformat(str(value))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -11,13 +11,13 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import parsers
 from parsers.facts import Authenticity, Bounce, NotABounce
 from parsers.mime import clean
-from parsers.ses import describe_sent, read_notification, unwrap
+from parsers.ses import describe_sent, event_time, read_notification, unwrap
 from remediation import aws_queue
 from remediation.aws import NotLookedUp
 from triage.errors import TriageError
@@ -194,7 +194,7 @@ def _events(kind: str, notification: Mapping[str, Any]) -> list[Event]:
     if original.ses_message_id is None:
         return []
     detail = notification.get(kind[0].lower() + kind[1:]) or {}
-    at = _moment(detail.get("timestamp")) or original.sent_at or _moment(sent["timestamp"])
+    at = event_time(detail.get("timestamp")) or original.sent_at or event_time(sent["timestamp"])
     if at is None:
         raise ValueError("no time")
     event = Event(
@@ -289,11 +289,3 @@ def _is_greeting(document: object) -> bool:
     """Whether it is the text SES publishes once when a topic is connected to it."""
     said = document.get("Message") if isinstance(document, dict) else None
     return isinstance(said, str) and said.startswith("Successfully validated SNS topic")
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(value))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
