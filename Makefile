@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 CORPUS ?= ../shared/corpus/sisimai
 INSTALLED := $(VENV)/.installed
 
+# Without byte code kept, every process of every test would compile the program again. What is installed is compiled when
+# it is first used (--no-compile): much of it never is.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fix bench corpus golden docs fuzz real-bounces browser install clean
 
@@ -16,7 +20,7 @@ install: $(INSTALLED) ## Make .venv and install the project with its tools
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older."; echo "Say which to use: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $(INSTALLED)
 
 demo: $(INSTALLED) ## Run the main job end to end on loopback doubles and show the result

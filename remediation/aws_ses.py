@@ -79,20 +79,6 @@ def suppressed_destinations(region: str) -> Iterator[Suppressed | NotLookedUp]:
     )
 
 
-def delete_suppressed_destination(region: str, address: str) -> bool | NotLookedUp:
-    """Take an address off the suppression list. True: done; False: it was not on it. Changes something at AWS."""
-    done = find(
-        f"taking {address} off the suppression list in {region}",
-        "sesv2",
-        region,
-        "DeleteSuppressedDestination",
-        lambda _: True,
-        absent=ABSENT,
-        EmailAddress=address,
-    )
-    return False if done is None else done
-
-
 def message_insights(region: str, message_id: str) -> MessageInsights | NotLookedUp | None:
     """What became of one message, by its SES id; None: SES kept nothing of it. Needs VDM."""
     return find(

@@ -144,21 +144,6 @@ def rotation_policy(
     return _policy(statements)
 
 
-def smtp_user_policy(
-    *, account: str = UNKNOWN_ACCOUNT, region: str, domain: str, configuration_set: str | None = None
-) -> Policy:
-    """What the SMTP user itself needs: to send as one domain in one region. Set-up, never given to the worker."""
-    resources = [f"arn:aws:ses:{region}:{account}:identity/{domain}"]
-    if configuration_set:  # a default configuration set is checked as a resource of its own
-        resources.append(f"arn:aws:ses:{region}:{account}:configuration-set/{configuration_set}")
-    return _policy([_allow("SendAsOneDomain", ["ses:SendRawEmail"], resources if configuration_set else resources[0])])
-
-
-def unsuppress_policy() -> Policy:
-    """What taking an address off the suppression list needs; apart, because everything else only reads."""
-    return _policy([_allow("TakeOffSuppressionList", ["ses:DeleteSuppressedDestination"], "*")])
-
-
 def resend_policy(*, account: str = UNKNOWN_ACCOUNT, region: str = "*", domain: str = "*") -> Policy:
     """What `triage resend --send` needs: to send as one domain, to see quota and suppression list. Not for cron."""
     return _policy(

@@ -1,11 +1,12 @@
-"""Runs the real command line as a subprocess, in a folder of its own that is also its home."""
+"""Runs the real command line as a process, in a folder of its own that is also its home."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,14 +24,6 @@ def words(*arguments: str) -> list[str]:
 
 def triage(folder: Path, *arguments: str) -> str:
     """Run `triage` where it must end well and complain of nothing; returns what it printed."""
-    done = subprocess.run(
-        words(*arguments),
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = forked.triage(*arguments, cwd=folder, env=environment(folder))
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

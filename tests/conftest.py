@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import forked
+
 if TYPE_CHECKING:
     from tests.doubles.aws import AwsDouble
 
@@ -18,6 +20,12 @@ def _aws_of_process() -> Iterator[AwsDouble]:
     double = AwsDouble()
     yield double
     double.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_of_forked() -> Iterator[None]:
+    yield
+    forked.stop()
 
 
 @pytest.fixture

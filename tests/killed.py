@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from tests.doubles.gmail import GmailDouble
+from tests.forked import Forked
 from triage import run as worker
 from triage.config import Settings
-
-ROOT = Path(__file__).parents[1]
 
 
 def die() -> None:
@@ -67,21 +63,14 @@ def die_at_call(fatal: str, module: ModuleType, name: str) -> None:
     setattr(module, name, counted)
 
 
-def start(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Run Python code in a process of its own, which finds this module and ours."""
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def wait_for_the_kill(process: Forked) -> None:
+    """Let a worker run that must be killed, and must not complain before."""
+    done = process.finish()
+    assert (done.returncode, done.stderr) == (-9, "")
 
 
-def wait_for_the_kill(process: subprocess.Popen[str]) -> None:
-    """Wait for the end of a worker that must have been killed, and must not have complained before."""
-    with process:
-        _, err = process.communicate()
-    assert (process.returncode, err) == (-9, "")
-
-
-def finish(process: subprocess.Popen[str], gmail: GmailDouble, settings: Settings, now: datetime) -> None:
-    """Wait for the kill, do another run, then a third that must find nothing to do."""
+def finish(process: Forked, gmail: GmailDouble, settings: Settings, now: datetime) -> None:
+    """Let it run into the kill, do another run, then a third that must find nothing to do."""
     wait_for_the_kill(process)
     worker.run(settings, lambda: now)
     gmail.reset_counters()

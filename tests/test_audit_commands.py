@@ -26,7 +26,7 @@ from tests.doubles.zone import ZoneDouble
 from triage.audit_report import audit_html, audit_markdown, audit_text
 from triage.cli import main
 from triage.store import open_store
-from triage.store_audits import audit_changes, audits_since, changes_of, findings_of, keep_audit, last_figures
+from triage.store_audits import audit_changes, audits_since, changes_of, keep_audit, last_figures
 
 ROOT = Path(__file__).parent.parent
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -231,8 +231,9 @@ def test_an_audit_is_kept_whole(tmp_path: Path) -> None:
             {"SES": 2},
             ["x"],
         )
-        [stored] = findings_of(db, row["id"])
-        assert (stored["fix"], stored["leaves_open"], stored["figures"]) == (["one", "two"], ["quota"], {"total": 3})
+        [stored] = db.query("SELECT * FROM findings WHERE audit_id = ?", [row["id"]])
+        lists = [json.loads(stored[name]) for name in ("fix", "leaves_open", "figures")]
+        assert lists == [["one", "two"], ["quota"], {"total": 3}]
         assert stored["answered"] == "answered ?"
         assert last_figures(db) == {f"suppression-list {REGION}": {"total": 3}}
         assert audits_since(db, DAY + timedelta(days=1)) == []

@@ -1,152 +1,54 @@
-"""Verdicts and what SES and AWS know of them: one failure is one verdict, and AWS being away is never a wrong one."""
+"""Verdicts and the events of SES: one failure is one verdict, in whatever order they come."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
-from botocore.retries.standard import ExponentialBackoff
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from remediation import aws as asking
-from remediation import aws_queue, credentials
+from remediation import aws_queue
 from remediation.aws import NotLookedUp
-from remediation.credentials import LoginCheck
-from remediation.policies import actions, triage_policy
+from tests import correlate_world
+from tests.correlate_world import (
+    BOUNCE,
+    BOUNCED,
+    FAILED,
+    GMAIL_ID,
+    ID,
+    NOW,
+    SEND,
+    SENT,
+    THROUGH_SES,
+    UNKNOWN_ID,
+    Gmail,
+    alias_record,
+    evidence,
+    publish,
+    put,
+    record,
+    settle,
+    story,
+    verdicts,
+)
 from tests.doubles.aws import AwsDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import in_envelope, ses_event
 from tests.fake_queue import FakeQueue
 from triage import correlate as module
 from triage import store, store_events
-from triage.config import Settings, load_settings
-from triage.correlate import Correlated, correlate, take_events
-from triage.events import Drained, Event, read_events
+from triage.config import Settings
+from triage.correlate import Correlated, take_events
+from triage.events import Drained, Event
 from triage.explain import explain
-from triage.gmail import SendAs
-from triage.store import Mail
 
-NOW = datetime(2026, 5, 12, 19, 30, tzinfo=UTC)
-SENT = datetime(2026, 5, 12, 18, 45, 7, 130000, tzinfo=UTC)
-BOUNCED = SENT + timedelta(minutes=1)
-ROTATED = datetime(2026, 5, 12, 14, 2, tzinfo=UTC)
-FAILED = datetime(2026, 5, 12, 16, 40, tzinfo=UTC)
-ID = new_message_id("us-west-2", int(SENT.timestamp() * 1000))
-GMAIL_ID = "CAF0alias@mail.gmail.com"
-ALIAS = "admin@queenofsandiego.com"
-RELAY = "email-smtp.us-east-1.amazonaws.com"
-
-BOUNCE = ses_event("Bounce", ["pat@client.example"], at=BOUNCED, message_id=ID, region="us-west-2", client_id=GMAIL_ID)
-BOUNCE["mail"]["timestamp"] = "2026-05-12T18:45:07.130Z"
-SEND = ses_event("Send", ["pat@client.example"], at=SENT, message_id=ID, region="us-west-2", client_id=GMAIL_ID)
-
-
-class Gmail:
-    """As much of Gmail as correlation asks."""
-
-    def __init__(self, *aliases: SendAs) -> None:
-        self.aliases = list(aliases)
-        self.asked = 0
-
-    def send_as(self) -> list[SendAs]:
-        self.asked += 1
-        return self.aliases
-
-
-THROUGH_SES = SendAs(ALIAS, None, False, RELAY, 587, "starttls", "accepted")
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    opened = store.open_store(tmp_path / "triage.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Settings:
-    """Nothing of AWS is set."""
-    (tmp_path / "triage.toml").write_text("")
-    return load_settings(tmp_path / "triage.toml", {})
-
-
-def record(**changes: Any) -> dict[str, Any]:
-    """The verdict on the third mail of the story, as `classify` gives it; keys of `original` may be given as well."""
-    original: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | {
-        "message_id": f"{ID}@us-west-2.amazonses.com",
-        "ses_message_id": ID,
-        "ses_region": "us-west-2",
-        "ses_id_source": "returned Message-ID",
-        "sent_at": "2026-05-12T18:45:07.130Z",
-        "from": ALIAS,
-        "subject": "Friday sail",
-        "path": "ses-api",
-    }
-    full: dict[str, Any] = dict.fromkeys(store.RECORD_KEYS) | {
-        "source": "gmail:1",
-        "kind": "failed",
-        "recipient": "pat@client.example",
-        "category": "exchange-rejection",
-        "cause": "recipient-unknown",
-        "side": "remote",
-        "permanent": True,
-        "genuine": "pass",
-        "original": original,
-        "fix": [],
-        "links": [],
-    }
-    for key, value in changes.items():
-        (original if key in original else full)[key] = value
-    return full
-
-
-UNKNOWN_ID: dict[str, Any] = {"message_id": None, "ses_message_id": None, "ses_region": None, "ses_id_source": None}
-
-
-def alias_record(**changes: Any) -> dict[str, Any]:
-    own = {"category": "smtp-credentials", "cause": "alias-credentials-rejected", "side": "own", "path": "gmail-alias"}
-    own |= UNKNOWN_ID | {"gmail_message_id": GMAIL_ID, "message_id": GMAIL_ID, "sent_at": None}
-    return record(**(own | changes))
-
-
-def put(db: Database, *records: dict[str, Any], number: int = 1, received_at: datetime = BOUNCED) -> int:
-    """Store a mail with these verdicts; returns the id of the first verdict."""
-    mail = Mail(
-        f"gmail:{number}", f"{number:016x}", "thread", f"bounce-{number}@x.example", received_at, b"raw %d" % number
-    )
-    mail_id = store.store_judged(db, mail, records, (), NOW)
-    return int(store.verdicts_of(db, mail_id)[0]["id"])
-
-
-def publish(db: Database, *published: dict[str, Any]) -> None:
-    for event in published:
-        found = read_events(in_envelope(event))
-        assert isinstance(found, list)
-        store_events.store_events(db, found, [], NOW)
-
-
-def evidence(db: Database, verdict_id: int) -> dict[tuple[str, str | None], dict[str, Any]]:
-    return {(row["kind"], row["place"]): row for row in store_events.evidence_of(db, [verdict_id]).get(verdict_id, [])}
-
-
-def verdicts(db: Database) -> list[dict[str, Any]]:
-    return sorted(store.verdicts_since(db, None), key=lambda row: row["id"])
-
-
-def settle(
-    db: Database, settings: Settings, gmail: Gmail | None = None, at: datetime = NOW, drained: Drained | None = None
-) -> Correlated:
-    return correlate(db, settings, gmail, at, drained or Drained())  # type: ignore[arg-type]
-
+db, plain = correlate_world.db, correlate_world.plain
 
 # Mail and event
 
@@ -352,164 +254,6 @@ def test_any_order_of_mails_events_and_runs_ends_alike(
     db.close()
 
 
-# The suppression list and insights
-
-
-def test_the_suppression_list_of_each_region_is_asked(db: Database, plain: Settings, aws: AwsDouble) -> None:
-    aws.ses.suppress("pat@client.example", "us-west-2", message_id=ID, at=BOUNCED)
-    verdict_id = put(db, record())
-    settle(db, replace(plain, regions=("us-east-1",)))
-    pieces = evidence(db, verdict_id)
-    assert pieces["suppression-list", "us-west-2"]["detail"] == (
-        "pat@client.example is on it since 12 May 18:46 UTC (BOUNCE), because of this very mail"
-    )
-    assert pieces["suppression-list", "us-east-1"]["found"] is False
-    assert aws.ses.calls == {"GetSuppressedDestination": 2}
-    settle(db, replace(plain, regions=("us-east-1",)))
-    assert aws.ses.calls == {"GetSuppressedDestination": 2}, "what was answered is not asked again"
-
-
-@pytest.mark.parametrize(
-    ("message_id", "words"), [(None, "put there by hand"), (ID[:-1] + "5", f"because of another mail, {ID[:-1]}5")]
-)
-def test_what_put_an_address_on_the_list_is_told(
-    db: Database, plain: Settings, aws: AwsDouble, message_id: str | None, words: str
-) -> None:
-    aws.ses.suppress("pat@client.example", "us-west-2", message_id=message_id, at=BOUNCED)
-    verdict_id = put(db, record())
-    settle(db, replace(plain, regions=("us-west-2",)))
-    assert evidence(db, verdict_id)["suppression-list", "us-west-2"]["detail"].endswith(words)
-
-
-@pytest.mark.parametrize(("minutes", "is_it"), [(3, True), (30, False)])
-def test_an_entry_gives_the_id_where_nothing_better_does(
-    db: Database, plain: Settings, aws: AwsDouble, minutes: int, is_it: bool
-) -> None:
-    aws.ses.suppress("pat@client.example", "us-west-2", message_id=ID, at=BOUNCED)
-    sent_at = (SENT - timedelta(minutes=minutes)).isoformat()
-    put(db, record(**UNKNOWN_ID | {"sent_at": sent_at}))
-    settle(db, replace(plain, regions=("us-west-2",)))
-    [verdict] = verdicts(db)
-    assert (verdict["original"]["ses_message_id"] == ID) is is_it
-    assert (verdict["original"]["ses_id_source"] == "suppression list entry") is is_it
-
-
-def test_mail_that_left_through_gmail_itself_is_not_looked_for_at_ses(
-    db: Database, plain: Settings, aws: AwsDouble
-) -> None:
-    verdict_id = put(db, record(**UNKNOWN_ID | {"path": "gmail"}))
-    settle(db, replace(plain, regions=("us-west-2",)))
-    assert aws.ses.calls == {}
-    assert evidence(db, verdict_id)["ses-id", None]["detail"] == "none: it left through Gmail's own servers"
-
-
-def test_insights_are_asked_where_they_are_paid_for(db: Database, plain: Settings, aws: AwsDouble) -> None:
-    aws.ses.region("us-west-2").account["VdmAttributes"] = {"VdmEnabled": "ENABLED"}
-    bounce = {"Bounce": {"BounceType": "PERMANENT", "BounceSubType": "General", "DiagnosticCode": "550 5.1.10"}}
-    events = [("Pat@client.example", "SEND", SENT, None), ("Pat@client.example", "BOUNCE", BOUNCED, bounce)]
-    aws.ses.add_insights(ID, "us-west-2", sender=ALIAS, subject="Friday sail", events=events)
-    verdict_id = put(db, record())
-    settle(db, replace(plain, regions=("us-west-2",), vdm=True))
-    assert evidence(db, verdict_id)["message-insights", "us-west-2"]["detail"] == (
-        "SEND 12 May 18:45 UTC; BOUNCE 12 May 18:46 UTC, PERMANENT, General, 550 5.1.10"
-    )
-
-
-@pytest.mark.parametrize("operation", ["GetSuppressedDestination", "GetMessageInsights"])
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"status": 403, "code": "AccessDeniedException"},
-        {"status": 429, "code": "TooManyRequestsException"},
-        {"status": 500, "code": "InternalServiceErrorException"},
-        {"connection": "drop"},
-        {"body": b"<html>Sign in to the network</html>"},
-        {"body": b"{", "status": 404},
-        {"latency": 0.3},
-    ],
-    ids=["denied", "throttled", "failed", "dropped", "garbage", "another 404", "slow"],
-)
-def test_ses_being_away_is_not_looked_up_and_asked_again(
-    db: Database,
-    plain: Settings,
-    aws: AwsDouble,
-    monkeypatch: pytest.MonkeyPatch,
-    operation: str,
-    fault: dict[str, Any],
-) -> None:
-    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.0)
-    if "latency" in fault:
-        monkeypatch.setattr(asking, "READ_SECONDS", 0.1)
-        monkeypatch.setenv("AWS_SDK_UA_APP_ID", "slow")  # another surrounding: a client with the short time-out
-    settings = replace(plain, regions=("us-west-2",), vdm=True)
-    aws.ses.region("us-west-2").account["VdmAttributes"] = {"VdmEnabled": "ENABLED"}
-    aws.ses.suppress("pat@client.example", "us-west-2", message_id=ID, at=BOUNCED)
-    aws.ses.add_insights(
-        ID, "us-west-2", sender=ALIAS, subject="x", events=[("pat@client.example", "SEND", SENT, None)]
-    )
-    aws.ses.fail(operation, times=None, **fault)
-    first, second = put(db, record()), put(db, record(), number=2)
-    before = [{**verdict} for verdict in verdicts(db)]
-    told = settle(db, settings)
-    kind = "suppression-list" if operation == "GetSuppressedDestination" else "message-insights"
-    for verdict_id in (first, second):
-        piece = evidence(db, verdict_id)[kind, "us-west-2"]
-        assert (piece["found"], piece["detail"], piece["tries"]) == (None, None, 1)
-        assert piece["not_looked_up_why"]
-    assert len(told.not_looked_up) == 1
-    assert aws.ses.calls[operation] <= asking.MAX_ATTEMPTS, "the second bounce asks no region that does not answer"
-    assert [{**verdict} for verdict in verdicts(db)] == before, "the verdict stands as it was"
-    aws.ses.faults.clear()
-    monkeypatch.setattr(asking, "READ_SECONDS", 10)
-    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "patient")
-    assert settle(db, settings).not_looked_up == ()
-    for verdict_id in (first, second):
-        piece = evidence(db, verdict_id)[kind, "us-west-2"]
-        assert (piece["found"], piece["not_looked_up_why"], piece["tries"]) == (True, None, 2)
-
-
-def test_no_credentials_at_all(db: Database, plain: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, "/dev/null")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    verdict_id = put(db, record())
-    told = settle(db, replace(plain, regions=("us-west-2",)))
-    assert "no AWS credentials" in told.not_looked_up[0]
-    assert "no AWS credentials" in evidence(db, verdict_id)["suppression-list", "us-west-2"]["not_looked_up_why"]
-
-
-def test_what_was_found_once_is_not_lost(db: Database, plain: Settings, aws: AwsDouble) -> None:
-    settings = replace(plain, regions=("us-west-2", "eu-west-1"))
-    aws.ses.suppress("pat@client.example", "us-west-2", message_id=ID, at=BOUNCED)
-    aws.ses.fail("GetSuppressedDestination", 2, status=403, code="AccessDeniedException")
-    verdict_id = put(db, record())
-    settle(db, settings)
-    aws.ses.fail("GetSuppressedDestination", status=403, code="AccessDeniedException")
-    settle(db, settings)
-    pieces = evidence(db, verdict_id)
-    assert pieces["suppression-list", "us-west-2"]["found"] is True
-    assert pieces["suppression-list", "eu-west-1"]["found"] is False
-
-
-def test_what_our_code_trips_over_stops_nothing(db: Database, plain: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = put(db, record()), put(db, record(), number=2)
-    whole = module._tied
-
-    def trip(database: Database, row: dict[str, Any]) -> Any:
-        if row["id"] == first:
-            raise KeyError("no")
-        return whole(database, row)
-
-    monkeypatch.setattr(module, "_tied", trip)
-    assert settle(db, plain).not_looked_up == (f"verdict {first}: our own code failed: KeyError: 'no'",)
-    assert evidence(db, second)["ses-id", None]["found"] is True
-    monkeypatch.undo()
-    assert settle(db, plain).not_looked_up == ()
-    assert evidence(db, first)["ses-id", None]["found"] is True
-
-
 # The queue
 
 
@@ -537,193 +281,6 @@ def test_the_queue_is_emptied_and_its_absence_is_evidence_for_nothing(
     assert settle(db, settings, drained=drained).events == 1
     assert evidence(db, verdict_id)["ses-event", None]["found"] is True
     assert take_events(db, plain, NOW) == Drained()
-
-
-# Our own side
-
-
-def story(aws: AwsDouble, plain: Settings) -> tuple[Settings, str]:
-    """The user whose key was turned, the secret, and no event for the mails that never left."""
-    old = aws.make_smtp_user()
-    aws.deactivate_key(old)
-    new = aws.add_key(old.name)
-    aws.trail.note("created", old.name, new.key_id, ROTATED - timedelta(minutes=4))
-    aws.trail.note("made inactive", old.name, old.key_id, ROTATED)
-    arn = aws.make_secret({"username": new.key_id, "password": "B" * 44})
-    return replace(plain, smtp_user=old.name, smtp_secret=arn, queue_url="x"), old.key_id
-
-
-def test_the_rotation_that_broke_the_alias_is_named(db: Database, plain: Settings, aws: AwsDouble) -> None:
-    settings, old_key = story(aws, plain)
-    publish(db, ses_event("Delivery", ["kim@client.example"], at=SENT, client_id="another@mail.gmail.com"))
-    first = put(db, alias_record(), received_at=FAILED)
-    second = put(db, alias_record(recipient="kim@client.example"), number=2, received_at=FAILED + timedelta(hours=1))
-    gmail = Gmail(THROUGH_SES)
-    settle(db, settings, gmail)
-    short = f"AKIA…{old_key[-2:]}"
-    for verdict_id in (first, second):
-        pieces = evidence(db, verdict_id)
-        conclusion = pieces["own-side", None]
-        assert conclusion["result"] == "proven"
-        assert conclusion["detail"] == (
-            f"key {short} was made inactive on 12 May 14:02 UTC; first failure 12 May 16:40 UTC"
-        )
-        assert pieces["ses-id", None]["detail"] == "none: it was stopped before SES took it"
-        assert pieces["ses-event", None]["found"] is False
-        assert "and 1 event about other mails" in pieces["ses-event", None]["detail"]
-        assert f"{RELAY}:587 (starttls), Amazon SES in us-east-1" in pieces["alias-settings", ALIAS]["detail"]
-        assert f"{short} inactive" in pieces["smtp-keys", settings.smtp_user]["detail"]
-        assert f"{short} made inactive 12 May 14:02 UTC by" in pieces["key-changes", settings.smtp_user]["detail"]
-        assert "AWSCURRENT since" in pieces["secret", settings.smtp_secret]["detail"]
-        assert not any(old_key in str(piece["detail"]) for piece in pieces.values())
-    assert gmail.asked == 1, "asked once a run, however many bounces"
-    assert aws.trail.calls == 3
-    assert aws.ses.calls == {}, "a mail that never reached SES is not on its lists"
-
-
-def test_a_run_asks_for_no_more_than_its_policy_allows(
-    db: Database, plain: Settings, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    called: set[str] = set()
-    whole = BaseClient._make_api_call
-
-    def noted(client: Any, operation: str, parameters: Any) -> Any:
-        service = {"sesv2": "ses"}.get(client.meta.service_model.service_name, client.meta.service_model.service_name)
-        called.add(f"{service}:{operation}")
-        return whole(client, operation, parameters)
-
-    settings, _ = story(aws, plain)
-    queue = aws.make_event_queue()
-    aws.publish(BOUNCE)
-    settings = replace(settings, regions=("us-east-1",), queue_url=queue.url, vdm=True, probe=True)
-    put(db, record())
-    put(db, alias_record(), number=2, received_at=FAILED)
-    monkeypatch.setattr(credentials, "check_login", lambda *_, **__: LoginCheck(None, "the login is accepted"))
-    monkeypatch.setattr(aws_queue, "WAIT_SECONDS", 0)
-    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
-    drained = take_events(db, settings, NOW)
-    assert drained.away is None
-    settle(db, settings, Gmail(THROUGH_SES), drained=drained)
-    # sqs:DeleteMessage covers the batch (Service Authorization Reference).
-    called = {name.removesuffix("Batch") for name in called}
-    policy = triage_policy(queue="ses-events", smtp_user=settings.smtp_user, secret="ses-smtp", probe=True)
-    assert called <= set(actions(policy))
-    unused = {"ses:ListSuppressedDestinations", "sqs:GetQueueAttributes", "secretsmanager:DescribeSecret"}
-    assert set(actions(policy)) - called == unused, "the report and doctor ask for these"
-    assert "secretsmanager:GetSecretValue" not in actions(triage_policy(secret="ses-smtp"))
-
-
-def test_our_own_rotations_are_known_without_cloudtrail(db: Database, plain: Settings, aws: AwsDouble) -> None:
-    settings, old_key = story(aws, plain)
-    aws.trail.events.clear()
-    columns = {
-        **dict.fromkeys(("id", "secret_id", "region", "host", "old_version_id", "version_id"), "x"),
-        "state": "grace",
-        "keeps": "new",
-        "iam_user": settings.smtp_user,
-        "port": 587,
-        "security": "starttls",
-        "old_key_id": old_key,
-        "keys_before": "[]",
-        "attempt": 1,
-        "started_at": "x",
-        "asked_at": "x",
-        "inactive_at": "2026-05-12T14:02:00Z",
-    }
-    db["rotations"].insert(columns)
-    verdict_id = put(db, alias_record(), received_at=FAILED)
-    settle(db, settings, Gmail(THROUGH_SES))
-    assert evidence(db, verdict_id)["own-side", None]["result"] == "proven"
-
-
-def test_an_alias_mail_that_ses_did_take_is_no_proof(db: Database, plain: Settings, aws: AwsDouble) -> None:
-    settings, _ = story(aws, plain)
-    publish(db, SEND)
-    verdict_id = put(db, alias_record(), received_at=FAILED)
-    settle(db, settings, Gmail(THROUGH_SES))
-    pieces = evidence(db, verdict_id)
-    assert pieces["own-side", None]["result"] == "unknown"
-    assert "SES did take this mail (Send 12 May 18:45 UTC)" in pieces["own-side", None]["detail"]
-
-
-@pytest.mark.parametrize(
-    ("check", "result", "conclusion"),
-    [
-        (LoginCheck(None, "the login is accepted"), "accepted", "likely"),
-        (LoginCheck("credential", "535 Authentication Credentials Invalid"), "refused", "proven"),
-        # moto makes its keys today, after the failure of the story: they alone say nothing.
-        (LoginCheck("connection", "it did not answer in time"), None, "unknown"),
-    ],
-)
-def test_a_live_login_is_tried_only_when_asked_for(
-    db: Database,
-    plain: Settings,
-    aws: AwsDouble,
-    monkeypatch: pytest.MonkeyPatch,
-    check: LoginCheck,
-    result: str | None,
-    conclusion: str,
-) -> None:
-    tried: list[tuple[str, str, int]] = []
-
-    def check_login(login: credentials.Login, relay: credentials.Relay, **_: Any) -> LoginCheck:
-        tried.append((login.username, relay.host, relay.port))
-        return check
-
-    monkeypatch.setattr(credentials, "check_login", check_login)
-    settings, _ = story(aws, plain)
-    aws.trail.events.clear()
-    verdict_id = put(db, alias_record(), received_at=FAILED)
-    settle(db, settings, Gmail(THROUGH_SES))
-    assert tried == []
-    db.execute("DELETE FROM evidence")
-    db.conn.commit()
-    put(db, alias_record(), number=2, received_at=FAILED + timedelta(minutes=1))
-    settle(db, replace(settings, probe=True), Gmail(THROUGH_SES))
-    assert [(host, port) for _, host, port in tried] == [(RELAY, 587)], "one login for both bounces"
-    pieces = evidence(db, verdict_id)
-    assert pieces["live-login", None]["result"] == result
-    assert pieces["own-side", None]["result"] == conclusion
-    assert "BBBB" not in json.dumps([*db.query("SELECT * FROM evidence")])
-
-
-@pytest.mark.parametrize("service", ["iam", "cloudtrail", "secretsmanager"])
-def test_a_service_that_denies_is_not_looked_up(
-    db: Database, plain: Settings, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, service: str
-) -> None:
-    settings, _ = story(aws, plain)
-    whole = asking.ask
-
-    def ask(what: str, asked: str, *rest: Any, **parameters: Any) -> Any:
-        if asked == service:
-            return NotLookedUp(what, "this AWS identity may not", "denied")
-        return whole(what, asked, *rest, **parameters)
-
-    for used in (asking, module.aws_ses):
-        monkeypatch.setattr(used, "ask", ask)
-    from remediation import aws_iam
-
-    monkeypatch.setattr(aws_iam, "ask", ask)
-    verdict_id = put(db, alias_record(), received_at=FAILED)
-    told = settle(db, settings, Gmail(THROUGH_SES))
-    kind = {"iam": "smtp-keys", "cloudtrail": "key-changes", "secretsmanager": "secret"}[service]
-    place = settings.smtp_secret if service == "secretsmanager" else settings.smtp_user
-    assert evidence(db, verdict_id)[kind, place]["not_looked_up_why"] == "this AWS identity may not"
-    assert len(told.not_looked_up) == 1
-    expected = {"iam": "proven", "cloudtrail": "unknown", "secretsmanager": "proven"}[service]
-    assert evidence(db, verdict_id)["own-side", None]["result"] == expected
-    monkeypatch.undo()
-    for name, value in aws.env.items():
-        monkeypatch.setenv(name, value)
-    assert settle(db, settings, Gmail(THROUGH_SES)).not_looked_up == ()
-    assert evidence(db, verdict_id)["own-side", None]["result"] == "proven"
-
-
-def test_an_alias_that_is_gone_from_gmail(db: Database, plain: Settings) -> None:
-    verdict_id = put(db, alias_record(), received_at=FAILED)
-    settle(db, plain, Gmail())
-    assert evidence(db, verdict_id)["alias-settings", ALIAS]["detail"] == "Gmail has no such alias any more"
-    assert ("own-side", None) not in evidence(db, verdict_id), "nothing is set that could tell"
 
 
 # What is shown

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.doubles.aws import AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.ses_events import ses_event
+from tests.stored import every_verdict
 from triage import store, store_events
 
 ROOT = Path(__file__).parents[1]
@@ -66,17 +68,14 @@ class World:
                 "TRIAGE_SMTP_SECRET": self.secret,
             }
         (self.folder / "triage.toml").touch()
-        command = [sys.executable, "-m", "triage.cli", *arguments]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRIAGE_")}
-        return subprocess.run(
-            command, cwd=ROOT, env=inherited | self.aws.env | settings | env, capture_output=True, text=True
-        )
+        return forked.triage(*arguments, env=inherited | self.aws.env | settings | env, code=forked.IMPATIENT)
 
     def state(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[tuple[str, str | None], dict[str, Any]]]]:
         """Verdicts and their evidence, by recipient."""
         db = store.open_readonly(self.folder / "triage.db")
         assert db is not None
-        verdicts = {verdict["recipient"].partition("@")[0]: verdict for verdict in store.verdicts_since(db, None)}
+        verdicts = {verdict["recipient"].partition("@")[0]: verdict for verdict in every_verdict(db)}
         rows = store_events.evidence_of(db, [verdict["id"] for verdict in verdicts.values()])
         db.close()
         return verdicts, {
@@ -171,9 +170,9 @@ def test_a_run_pays_for_boto3_only_with_a_queue(world: World, with_queue: bool) 
     env["TRIAGE_CONFIG"] = str(world.folder / "triage.toml")
     (world.folder / "triage.toml").touch()
     env |= {"TRIAGE_QUEUE_URL": world.queue.url} if with_queue else {}
-    for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", COUNTER], cwd=ROOT, env=env, capture_output=True, text=True)
-        assert done.returncode == 0
+    assert forked.triage("run", env=env).returncode == 0
+    done = subprocess.run([sys.executable, "-c", COUNTER], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0
     loaded = set(done.stderr.split())
     assert "sqlite3" in loaded
     assert ("boto3" in loaded) is with_queue

@@ -7,7 +7,6 @@ committed. The worker is a real process; the Gmail double kills it, or it kills 
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import pytest
 from tests import killed
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import When
+from tests.forked import Forked
 from tests.made_mails import NOW, alias_notice, delay, minutes_ago, newsletter, refusal, sent
+from tests.stored import every_verdict
 from triage import store
 from triage.config import Settings, load_settings
 
@@ -71,8 +72,8 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
     return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
 
 
-def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
-    return killed.start(WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal)
+def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> Forked:
+    return Forked(WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal)
 
 
 def end_state(gmail: GmailDouble, settings: Settings) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def end_state(gmail: GmailDouble, settings: Settings) -> dict[str, Any]:
     db = store.open_readonly(settings.database)
     assert db is not None
     mails = {row["id"]: row["gmail_id"] for row in db.query("SELECT id, gmail_id FROM mails")}
-    verdicts = list(store.verdicts_since(db, None))
+    verdicts = every_verdict(db)
     of_verdict = {verdict["id"]: (mails[verdict["mail_id"]], verdict["kind"]) for verdict in verdicts}
     state = {
         "mails": sorted(
@@ -128,10 +129,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("undisturbed")
     with GmailDouble() as gmail:
         settings = world(gmail, folder)
-        with start(gmail, folder) as process:
-            out, err = process.communicate()
-        assert (process.returncode, err) == (0, "")
-        assert int(out) == TRANSACTIONS
+        done = start(gmail, folder).finish()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert int(done.stdout) == TRANSACTIONS
         calls = dict.fromkeys({method for method, _ in REQUESTS}, 0)
         for method, nth in REQUESTS:
             calls[method] = max(calls[method], nth)
@@ -149,7 +149,7 @@ def test_an_undisturbed_run_labels_what_it_should(undisturbed: dict[str, Any]) -
     assert any('"superseded_by": ["m' in verdict for verdict in undisturbed["verdicts"])
 
 
-def killed_then_finished(gmail: GmailDouble, settings: Settings, process: subprocess.Popen[str]) -> dict[str, Any]:
+def killed_then_finished(gmail: GmailDouble, settings: Settings, process: Forked) -> dict[str, Any]:
     """The end state after the kill and the runs that follow it."""
     killed.finish(process, gmail, settings, NOW)
     return end_state(gmail, settings)
@@ -169,7 +169,6 @@ def test_killed_at_a_transaction(number: int, moment: str, undisturbed: dict[str
 def test_killed_at_a_request(method: str, nth: int, when: When, undisturbed: dict[str, Any], tmp_path: Path) -> None:
     with GmailDouble() as gmail:
         settings = world(gmail, tmp_path)
-        running: list[subprocess.Popen[str]] = []
-        gmail.kill_at(lambda: running[0].pid, method, nth, when)
-        running.append(start(gmail, tmp_path))
-        assert killed_then_finished(gmail, settings, running[0]) == undisturbed
+        process = start(gmail, tmp_path)
+        gmail.kill_at(lambda: process.pid, method, nth, when)
+        assert killed_then_finished(gmail, settings, process) == undisturbed

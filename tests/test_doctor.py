@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from remediation import aws as aws_module
+from tests import forked
 from tests.doubles.aws import AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_errors import not_configured
@@ -380,11 +380,10 @@ def test_what_aws_does_not_answer_has_a_next_step(
 
 @pytest.fixture
 def triage(gmail: GmailDouble, folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "TRIAGE_GMAIL_URL": gmail.url}
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "TRIAGE_GMAIL_URL": gmail.url}
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "triage.cli", *arguments]
-        return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False)
+        return forked.triage(*arguments, env=env, cwd=folder)
 
     return command
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests import killed
+from tests import forked, killed
 from tests.doubles.aws import AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import When
@@ -25,6 +24,7 @@ from tests.doubles.http_sink import HttpSink
 from tests.doubles.relay import RelayDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import ses_event
+from tests.forked import Forked
 from tests.made_incidents import put, record, refused
 from tests.made_mails import NOW, alias_notice, minutes_ago, sent
 from triage import cli, store, store_alerts, store_events, store_incidents
@@ -62,14 +62,8 @@ class World:
 
     def triage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("TRIAGE_")}
-        done = subprocess.run(
-            [sys.executable, "-m", "triage.cli", *arguments],
-            cwd=self.folder,
-            env=env | self.aws.env | {"PYTHONPATH": str(ROOT), "HOME": str(self.folder)},
-            input=stdin,
-            capture_output=True,
-            text=True,
-        )
+        env |= self.aws.env | {"HOME": str(self.folder)}
+        done = forked.triage(*arguments, cwd=self.folder, env=env, stdin=stdin, code=forked.IMPATIENT)
         assert "s3cr3t" not in done.stdout + done.stderr
         return done
 
@@ -314,11 +308,11 @@ def crash_world(folder: Path, gmail: GmailDouble, sink: HttpSink) -> Settings:
     return load_settings(folder / "triage.toml", {})
 
 
-def start(folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
-    return killed.start(WORKER, str(folder / "triage.toml"), NOW.isoformat(), fatal)
+def start(folder: Path, fatal: str = "none") -> Forked:
+    return Forked(WORKER, str(folder / "triage.toml"), NOW.isoformat(), fatal)
 
 
-def finish(process: subprocess.Popen[str], settings: Settings, gmail: GmailDouble) -> list[tuple[str, str]]:
+def finish(process: Forked, settings: Settings, gmail: GmailDouble) -> list[tuple[str, str]]:
     """Wait for the kill, run again ten minutes later and once more; the states of the alerts, by channel."""
     killed.wait_for_the_kill(process)
     for minutes in (10, 20):
@@ -353,16 +347,14 @@ def test_killed_at_a_transaction_the_inbox_has_it_once(fatal: str, tmp_path: Pat
 def test_killed_at_the_insert_the_inbox_has_it_once(when: When, tmp_path: Path, sink: HttpSink) -> None:
     with GmailDouble() as gmail:
         settings = crash_world(tmp_path, gmail, sink)
-        running: list[subprocess.Popen[str]] = []
-        gmail.kill_at(lambda: running[0].pid, "messages.insert", 1, when)
-        running.append(start(tmp_path))
-        assert finish(running[0], settings, gmail) == DONE
+        process = start(tmp_path)
+        gmail.kill_at(lambda: process.pid, "messages.insert", 1, when)
+        assert finish(process, settings, gmail) == DONE
         assert in_inbox(gmail) == 1
 
 
 def test_an_undisturbed_run_has_the_transactions_named_here(tmp_path: Path, sink: HttpSink) -> None:
     with GmailDouble() as gmail:
         crash_world(tmp_path, gmail, sink)
-        with start(tmp_path) as process:
-            out, err = process.communicate()
-        assert (out.strip(), err) == (str(TRANSACTIONS), "")
+        done = start(tmp_path).finish()
+        assert (done.stdout.strip(), done.stderr) == (str(TRANSACTIONS), "")

@@ -7,7 +7,6 @@ before or after it records a note.
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from tests import killed
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail_faults import When
+from tests.forked import Forked
 from tests.made_mails import NOW, alias_notice, minutes_ago, refusal, sent
 from triage import store
 from triage.config import Settings, load_settings
@@ -55,8 +55,8 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
     return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
 
 
-def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> subprocess.Popen[str]:
-    return killed.start(WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal)
+def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> Forked:
+    return Forked(WORKER, str(folder / "triage.toml"), gmail.url, NOW.isoformat(), fatal)
 
 
 def end_state(gmail: GmailDouble, settings: Settings) -> dict[str, Any]:
@@ -90,9 +90,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("undisturbed")
     with GmailDouble() as gmail:
         settings = world(gmail, folder)
-        with start(gmail, folder) as process:
-            _, err = process.communicate()
-        assert (process.returncode, err) == (0, "")
+        done = start(gmail, folder).finish()
+        assert (done.returncode, done.stderr) == (0, "")
         for method in dict(REQUESTS):
             assert gmail.quota.calls[method] == max(nth for name, nth in REQUESTS if name == method), method
         state = end_state(gmail, settings)
@@ -101,7 +100,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return state
 
 
-def killed_then_finished(gmail: GmailDouble, settings: Settings, process: subprocess.Popen[str]) -> dict[str, Any]:
+def killed_then_finished(gmail: GmailDouble, settings: Settings, process: Forked) -> dict[str, Any]:
     """The end state after the kill and the runs that follow it."""
     killed.finish(process, gmail, settings, NOW)
     return end_state(gmail, settings)
@@ -131,7 +130,6 @@ def test_killed_at_a_request(
         settings = world(gmail, tmp_path)
         gmail.clock.advance(7200)
         gmail.account.search_lag = lag
-        running: list[subprocess.Popen[str]] = []
-        gmail.kill_at(lambda: running[0].pid, method, nth, when)
-        running.append(start(gmail, tmp_path))
-        assert killed_then_finished(gmail, settings, running[0]) == undisturbed
+        process = start(gmail, tmp_path)
+        gmail.kill_at(lambda: process.pid, method, nth, when)
+        assert killed_then_finished(gmail, settings, process) == undisturbed

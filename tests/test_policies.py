@@ -13,9 +13,7 @@ from remediation.policies import (
     audit_policy,
     resend_policy,
     rotation_policy,
-    smtp_user_policy,
     triage_policy,
-    unsuppress_policy,
 )
 
 FULL = {
@@ -71,15 +69,6 @@ def test_what_is_not_named_is_not_asked_for() -> None:
         "ses:ListSuppressedDestinations",
     ]
     assert not [a for a in actions(audit_policy()) if a.startswith(("iam:", "secretsmanager:"))]
-
-
-def test_the_smtp_user_may_only_send() -> None:
-    policy = smtp_user_policy(account="123456789012", region="us-east-1", domain="queenofsandiego.com")
-    assert actions(policy) == ["ses:SendRawEmail"]
-    assert resources(policy, "ses:SendRawEmail") == ["arn:aws:ses:us-east-1:123456789012:identity/queenofsandiego.com"]
-    both = smtp_user_policy(region="us-east-1", domain="queenofsandiego.com", configuration_set="events")
-    assert len(resources(both, "ses:SendRawEmail")) == 2
-    assert actions(unsuppress_policy()) == ["ses:DeleteSuppressedDestination"]
 
 
 def test_sending_again_is_held_to_one_domain() -> None:

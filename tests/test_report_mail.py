@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.doubles.gmail import GmailDouble
+from tests.forked import Forked
 from tests.made_reports import EVERYTHING, NOW, TEXTS
 from triage import store, store_inserts
 from triage.errors import TryLater
 from triage.gmail import Gmail, Refused, connect
 from triage.insert_once import SEARCH_LAG, Inserted, NotYet, insert_once
 from triage.report_mail import compose, deliver, report_message_id, subject, week
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -188,10 +187,9 @@ with closing(open_store(folder / "triage.db")) as db, closing(connect(folder / "
 def test_killed_at_any_request_it_comes_once(
     gmail: Gmail, double: GmailDouble, tmp_path: Path, method: str, when: str
 ) -> None:
-    running: list[subprocess.Popen[bytes]] = []
-    double.kill_at(lambda: running[0].pid, method, when=when)  # type: ignore[arg-type]
-    running.append(subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), double.url], cwd=ROOT))
-    assert running[0].wait(60) == -9
+    process = Forked(KILLED, str(tmp_path), double.url)
+    double.kill_at(lambda: process.pid, method, when=when)  # type: ignore[arg-type]
+    assert process.finish().returncode == -9
     from dataclasses import replace
 
     with closing(store.open_store(tmp_path / "triage.db")) as db:
@@ -205,14 +203,7 @@ def test_killed_at_any_request_it_comes_once(
 
 def triage(folder: Path, double: GmailDouble, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "triage.toml").write_text(f'gmail_url = "{double.url}"\n')
-    return subprocess.run(
-        [sys.executable, "-m", "triage.cli", "report", "--config", str(folder / "triage.toml"), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return forked.triage("report", "--config", str(folder / "triage.toml"), *arguments)
 
 
 def test_cron_is_told_nothing_and_the_inbox_everything(double: GmailDouble, tmp_path: Path, db: object) -> None:

@@ -16,7 +16,7 @@ from remediation.rotation import Rotation, Stop
 from remediation.rotation_words import age_warnings, hand_over, reminder_due, rotation_note, where_it_stands
 from tests.doubles.aws import REGION, AwsDouble
 from tests.made_mails import NOW
-from tests.test_store import gmail_mail, record
+from tests.made_verdicts import gmail_mail, record
 from triage import rotation_watch, store, store_events, store_rotations
 from triage.config import Settings, load_settings
 from triage.events import Event

@@ -15,8 +15,8 @@ import pytest
 
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import NOW, minutes_ago, refusal
+from tests.made_verdicts import gmail_mail, record
 from tests.test_rotation_watch import ALIAS, ROTATION
-from tests.test_store import gmail_mail, record
 from triage import rotation_watch, store, store_rotations
 from triage import run as worker
 from triage.config import Settings, load_settings

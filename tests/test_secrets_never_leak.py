@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.relay import RelayDouble, moto_keys
 from tests.doubles.service_account import ServiceAccount
+from tests.forked import Forked
 from tests.made_mails import alias_notice
-from tests.test_rotation import ALIAS, ROOT, SECRET, Stage
+from tests.rotation_stage import ALIAS, ROOT, SECRET, Stage
 
 # Every library may log all it wants; a function of ours may be made to fail in the middle.
 LOUD = """
@@ -54,6 +55,22 @@ sys.exit(main(["--verbose", *arguments]))
 """
 
 
+class Started:
+    """A process whose command line is its own, unlike that of a `Forked`."""
+
+    def __init__(self, code: str, *arguments: str, cwd: Path, env: dict[str, str], stdin: str) -> None:
+        command = [sys.executable, "-c", code, *arguments]
+        self._process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._stdin = stdin
+        self.pid = self._process.pid
+
+    def finish(self) -> subprocess.CompletedProcess[str]:
+        out, err = self._process.communicate(self._stdin, timeout=60)
+        return subprocess.CompletedProcess(self._process.args, self._process.returncode, out, err)
+
+
 class Watched:
     """Runs commands and keeps all that anybody could see of them."""
 
@@ -63,7 +80,15 @@ class Watched:
         self.allowed = 0
         """How often a password was printed because that was asked for."""
 
-    def run(self, *arguments: str, fails: str = "-", nth: int = 1, stdin: str = "", prints: str | None = None) -> int:
+    def run(
+        self,
+        *arguments: str,
+        fails: str = "-",
+        nth: int = 1,
+        stdin: str = "",
+        prints: str | None = None,
+        program: Callable[..., Forked | Started] = Forked,
+    ) -> int:
         """`prints`: the one secret that standard output is asked for."""
         env = {
             "PATH": f"{self.stage.folder / 'bin'}:{os.environ['PATH']}",
@@ -72,26 +97,20 @@ class Watched:
             "TRIAGE_CONFIG": str(self.stage.folder / "triage.toml"),
             **self.stage.aws.env,
         }
-        process = subprocess.Popen(
-            [sys.executable, "-c", LOUD, fails, str(nth), *arguments],
-            cwd=self.stage.folder,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        process = program(LOUD, fails, str(nth), *arguments, cwd=self.stage.folder, env=env, stdin=stdin)
         stop = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(process.pid, stop))
         watcher.start()
-        out, err = process.communicate(stdin.encode(), timeout=60)
+        done = process.finish()
         stop.set()
         watcher.join()
+        out, err = (text.encode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
         name = " ".join(arguments)
         if prints is not None and prints.encode() in out:
             self.allowed += 1
             out = out.replace(prints.encode(), b"")
         self.seen += [(f"output of {name}", out), (f"errors and log of {name}", err)]
-        return process.returncode
+        return done.returncode
 
     def _watch(self, pid: int, stop: threading.Event) -> None:
         while not stop.wait(0.02):
@@ -250,7 +269,7 @@ def test_the_search_finds_a_secret_where_there_is_one(watched: Watched) -> None:
     secret = watched.stage.user.secret
     for content in (secret.encode(), base64.b64encode(b"ab" + secret.encode()), json.dumps({"p": secret}).encode()):
         assert any(form in content for form in forms(secret))
-    watched.run("credentials", "derive", "--region", REGION, secret)
+    watched.run("credentials", "derive", "--region", REGION, secret, program=Started)
     found = [place for place, content in watched.seen if secret.encode() in content]
     assert set(found) == {"cmdline of a process"}, "our own test put it there, and nothing repeated it"
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import stat
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,185 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
+from tests import made_verdicts
+from tests.made_verdicts import LABEL, NOW, RAW, TABLES, gmail_mail, record, rows
 from triage import database, store
-from triage.errors import ConfigError, TryLater
-from triage.migrations import migrations
-from triage.store import Action, Mail
+from triage.store import Mail
 
-NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
-RAW = b"Subject: x\n\nyes\n"
-LABEL = Action("label", "thread-1", {"label": "Bounce/Unknown"})
-TABLES = ("mails", "verdicts", "actions", "runs", "state")
-
-
-def record(**changes: Any) -> dict[str, Any]:
-    """A verdict record as `classify` gives it; keys of `original` may be given like all others."""
-    original: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | {
-        "message_id": "mail-1@example.org",
-        "from": "admin@queenofsandiego.com",
-    }
-    full: dict[str, Any] = dict.fromkeys(store.RECORD_KEYS) | {
-        "source": "gmail:1",
-        "kind": "failed",
-        "recipient": "pat@client.example",
-        "category": "exchange-rejection",
-        "cause": "recipient-unknown",
-        "permanent": True,
-        "genuine": "pass",
-        "original": original,
-        "fix": ["Ask Pat."],
-        "links": [],
-    }
-    for key, value in changes.items():
-        (original if key in original else full)[key] = value
-    return full
-
-
-def gmail_mail(number: int = 1, **changes: Any) -> Mail:
-    values: dict[str, Any] = {
-        "source": f"gmail:{number}",
-        "gmail_id": f"{number:016x}",
-        "thread_id": "thread-1",
-        "message_id": f"bounce-{number}@example.com",
-        "received_at": NOW - timedelta(hours=1),
-        "raw": RAW,
-    }
-    return Mail(**(values | changes))
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "data/triage.db"
-
-
-@pytest.fixture
-def db(path: Path) -> Iterator[Database]:
-    db = store.open_store(path)
-    yield db
-    db.close()
-
-
-def rows(db: Database, table: str) -> list[dict[str, Any]]:
-    return list(db.query(f"SELECT * FROM {table}"))
-
-
-# Opening
-
-
-def test_the_database_is_made_for_the_owner_alone(db: Database, path: Path) -> None:
-    store.move_cursor(db, NOW)
-    for name in ("triage.db", "triage.db-wal", "triage.db-shm"):
-        assert stat.S_IMODE((path.parent / name).stat().st_mode) == 0o600, name
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert db.execute("PRAGMA foreign_keys").fetchone() == (1,)
-
-
-def test_a_new_file_that_somebody_writes_to_is_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "new.db"
-    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    release = threading.Timer(0.2, other.rollback)
-    release.start()
-    opened = store.open_store(path)
-    release.join()
-    assert opened.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    opened.close()
-    other.close()
-
-
-def test_opening_again_changes_nothing(db: Database, path: Path) -> None:
-    store.store_judged(db, gmail_mail(), [record()], [LABEL], NOW)
-    again = store.open_store(path)
-    assert [len(rows(again, table)) for table in TABLES] == [1, 1, 1, 0, 0]
-    assert not migrations.pending(again)
-    again.close()
-
-
-@pytest.mark.parametrize("step", [step.name for step in migrations._migrations])
-def test_each_step_can_be_the_one_an_old_database_stopped_before(step: str, path: Path) -> None:
-    path.parent.mkdir()
-    old = Database(sqlite3.connect(path))
-    migrations.apply(old, stop_before=step)
-    old.close()
-    with pytest.raises(ConfigError, match="older version"):
-        store.open_readonly(path)
-    db = store.open_store(path)
-    assert set(TABLES) <= set(db.table_names())
-    db.close()
-
-
-def test_reading_never_makes_or_writes_a_database(path: Path) -> None:
-    assert store.open_readonly(path) is None
-    assert not path.parent.exists()
-    store.open_store(path).close()
-    db = store.open_readonly(path)
-    assert db is not None
-    with pytest.raises(ConfigError, match="readonly"):
-        store.move_cursor(db, NOW)
-    assert store.read_cursor(db) is None
-    db.close()
-
-
-def test_a_database_of_a_newer_version_is_left_alone(db: Database, path: Path) -> None:
-    db["_sqlite_migrations"].insert({"migration_set": "triage", "name": "m999_later", "applied_at": ""})
-    for open_it in (store.open_store, store.open_readonly):
-        with pytest.raises(ConfigError, match="m999_later"):
-            open_it(path)
-
-
-def test_a_file_that_is_no_database_is_a_configuration_error(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("this is not a database, but long enough to be looked at " * 9)
-    with pytest.raises(ConfigError, match=r"notes\.txt"):
-        store.open_store(path)
-    with pytest.raises(ConfigError, match="Is a directory"):
-        store.open_store(tmp_path)
-
-
-def test_a_database_that_stays_locked_is_for_later(db: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
-    db.execute("BEGIN IMMEDIATE")
-    other = store.open_store(path)
-    with pytest.raises(TryLater):
-        store.move_cursor(other, NOW)
-    other.close()
-    db.rollback()
-
-
-def test_two_first_runs_at_once_both_find_a_whole_database(path: Path) -> None:
-    code = "import sys; from pathlib import Path; from triage.store import open_store; open_store(Path(sys.argv[1]))"
-    root = Path(store.__file__).parents[1]
-    runs = [subprocess.Popen([sys.executable, "-c", code, path], cwd=root) for _ in range(4)]
-    assert [run.wait() for run in runs] == [0] * 4
-
-
-def test_importing_the_store_does_not_import_sqlite() -> None:
-    code = "import sys, triage.store; sys.exit(any(m.startswith(('sqlite', 'click')) for m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(store.__file__).parents[1]).returncode == 0
-
-
-def test_the_schema_says_what_null_means() -> None:
-    text = store.schema_text()
-    assert [line for line in text.splitlines() if line.startswith("CREATE TABLE")] == [
-        f"CREATE TABLE {table} ("
-        for table in (
-            *(*TABLES, "rotations", "retired_keys", "events", "evidence", "audits", "findings"),
-            *("incidents", "repairs", "alerts", "verdict_hours", "inserts", "resends"),
-        )
-    ]
-    assert "-- NULL: the mail came from a file" in text
-    assert "_sqlite_migrations" not in text
-    sqlite3.connect(":memory:").executescript(text).close()
-
-
-def test_the_columns_of_verdicts_are_the_keys_of_the_record(db: Database) -> None:
-    columns = [column.name for column in db["verdicts"].columns]
-    keys = [key for key in store.RECORD_KEYS if key != "original"]
-    assert sorted(columns) == sorted(
-        ["id", "mail_id", "position", "received_at", "superseded_by", "incident_id", *keys, *store.ORIGINAL_KEYS, "why"]
-    )
-
+db, path = made_verdicts.db, made_verdicts.path
 
 # Mails and verdicts
 
@@ -427,26 +249,14 @@ def test_one_returned_mail_may_have_several_bounces(db: Database) -> None:
     assert [mail["id"] for mail in store.find_mails(db, "mail-1@example.org")] == ids[::-1]
 
 
-def test_verdicts_since_a_moment_newest_first(db: Database) -> None:
-    for number in range(4):
-        mail = gmail_mail(number, received_at=NOW - timedelta(days=number))
-        store.store_judged(db, mail, [record(recipient=f"{number}@client.example")], [], NOW)
-    since = NOW - timedelta(days=2)
-    found = [verdict["recipient"] for verdict in store.verdicts_since(db, since)]
-    assert found == ["0@client.example", "1@client.example", "2@client.example"]
-    assert len(list(store.verdicts_since(db, None, limit=2))) == 2
-    assert len(list(store.verdicts_since(db, None))) == 4
-
-
 def test_a_mail_without_a_date_counts_from_the_run_that_saw_it(db: Database) -> None:
-    store.store_judged(db, Mail("a.eml", raw=RAW), [record()], [], NOW)
-    assert [verdict["received_at"] for verdict in store.verdicts_since(db, NOW)] == ["2026-11-24T09:00:00Z"]
+    mail_id = store.store_judged(db, Mail("a.eml", raw=RAW), [record()], [], NOW)
+    assert [verdict["received_at"] for verdict in store.verdicts_of(db, mail_id)] == ["2026-11-24T09:00:00Z"]
 
 
 @pytest.mark.parametrize(
     ("question", "index"),
     [
-        ("verdicts_since", "verdicts_by_time"),
         ("find_mails", "verdicts_by_message_id"),
         ("pending_actions", "actions_planned"),
         ("failed_mails", "mails_not_judged"),
@@ -457,15 +267,13 @@ def test_a_mail_without_a_date_counts_from_the_run_that_saw_it(db: Database) -> 
 def test_questions_are_answered_from_an_index(db: Database, question: str, index: str) -> None:
     """A report over a million verdicts must take less than a second; benchmarks/ measures it, this guards the plan."""
     arguments = {
-        "verdicts_since": [NOW, 10],
         "find_mails": ["x"],
         "known_gmail_ids": [["x"]],
         "has_judged_file": [b"x"],
     }
     asked: list[tuple[str, Any]] = []
     with db.tracer(lambda sql, values: asked.append((sql, values))):
-        answer = getattr(store, question)(db, *arguments.get(question, []))
-        list(answer) if question == "verdicts_since" else answer
+        getattr(store, question)(db, *arguments.get(question, []))
     plans = [
         json.dumps([row[3] for row in db.conn.execute(f"EXPLAIN QUERY PLAN {sql}", values or [])])
         for sql, values in asked

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import NOW, alias_notice, minutes_ago, refusal, sent
 from triage import run as worker
@@ -182,10 +182,9 @@ def test_what_it_names(settings: Settings, thread: str) -> None:
 
 
 def triage(settings: Settings, gmail: GmailDouble, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "HOME": str(settings.token.parent), "PYTHONPATH": str(ROOT)}
+    env = {"PATH": os.environ["PATH"], "HOME": str(settings.token.parent)}
     env |= {"TRIAGE_CONFIG": str(settings.token.parent / "triage.toml"), "TRIAGE_GMAIL_URL": gmail.url}
-    command = [sys.executable, "-m", "triage.cli", *arguments]
-    return subprocess.run(command, env=env, cwd=settings.token.parent, capture_output=True, text=True, check=False)
+    return forked.triage(*arguments, env=env, cwd=settings.token.parent)
 
 
 def test_the_command_shows_first_and_does_then(gmail: GmailDouble, settings: Settings, thread: str) -> None:

@@ -107,12 +107,13 @@ def run(
     """
     with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
         started_at = clock()
+        before = store_incidents.moved_at(db, started_at)
         left_over = {action["id"] for action in store.pending_actions(db)}
         drained = take_events(db, settings, started_at)
         totals = _store_all(db, _judge_mailbox(gmail, db, settings, started_at, since, progress), started_at)
         known = correlate(db, settings, gmail, started_at, drained)
         look_for_sends(db, gmail, started_at)
-        opened, closed = store_incidents.settle_all(db, started_at)
+        opened, closed = store_incidents.settle_all(db, started_at, before)
         labels, notes = carry_out(gmail, db, settings, clock, left_over)
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, gmail, clock)
@@ -141,8 +142,9 @@ def run_local(
     mails = read_mails(paths, stdin)
     with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
         started_at = clock()
+        before = store_incidents.moved_at(db, started_at)
         summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at)
-        opened, closed = store_incidents.settle_all(db, started_at)
+        opened, closed = store_incidents.settle_all(db, started_at, before)
         summary = replace(summary, opened=opened, closed=closed)
         store.finish_run(db, run_id, clock(), summary.counts())
         return summary

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -319,31 +319,21 @@ def read_raw(db: Database, mail_id: int) -> bytes | None:
 
 
 def verdicts_of(db: Database, mail_id: int) -> list[dict[str, Any]]:
-    """The verdicts on one mail, in the order of its recipients; shape as `verdicts_since`."""
-    return [_record(row) for row in _verdict_rows(db, "v.mail_id = ? ORDER BY v.position", [mail_id])]
-
-
-def verdicts_since(db: Database, since: datetime | None, limit: int = -1) -> Iterator[dict[str, Any]]:
-    """Verdicts on mails received from `since` on, newest first.
+    """The verdicts on one mail, in the order of its recipients.
 
     Each is a verdict record with id, mail_id, received_at, superseded_by, gmail_id and thread_id beside it.
     """
-    where = "v.received_at >= ? ORDER BY v.received_at DESC, v.id DESC LIMIT ?"
-    return map(_record, _verdict_rows(db, where, [_text(since) or "", limit]))
+    rows = db.query(
+        "SELECT v.*, m.gmail_id, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id"
+        " WHERE v.mail_id = ? ORDER BY v.position",
+        [mail_id],
+    )
+    return [_record(row) for row in rows]
 
 
 def last_runs(db: Database, limit: int = 1) -> list[dict[str, Any]]:
     """The newest runs first, each with every column of `runs`."""
     return list(db.query("SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit]))
-
-
-def _verdict_rows(db: Database, where: str, values: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    return iter(
-        db.query(
-            f"SELECT v.*, m.gmail_id, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id WHERE {where}",  # noqa: S608
-            values,
-        )
-    )
 
 
 def _record(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,16 +116,6 @@ def drop(db: Database, alert_ids: Sequence[int], why: str) -> None:
         )
 
 
-def undelivered(db: Database) -> list[Row]:
-    """What could not be delivered so far, the oldest first: channel, title, tries, error, planned_at, incident_id."""
-    return list(
-        db.query(
-            "SELECT channel, title, tries, error, planned_at, incident_id FROM alerts"
-            " WHERE state = 'planned' AND error IS NOT NULL ORDER BY id"
-        )
-    )
-
-
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

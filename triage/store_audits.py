@@ -108,12 +108,6 @@ def audits_since(db: Database, since: datetime | None, limit: int = -1) -> list[
     ]
 
 
-def findings_of(db: Database, audit_id: int) -> list[dict[str, Any]]:
-    """The findings of one audit, the worst first, each with every column; lists and figures as such."""
-    rows = db.query("SELECT * FROM findings WHERE audit_id = ? ORDER BY id", [audit_id])
-    return [{**row, **{name: json.loads(row[name]) for name in ("fix", "leaves_open", "figures")}} for row in rows]
-
-
 def changes_of(db: Database, audit_id: int) -> list[Change] | None:
     """What moved in one audit against those before it; None: it is the first on record."""
     if not list(db.query("SELECT 1 FROM audits WHERE id < ? LIMIT 1", [audit_id])):

@@ -108,20 +108,6 @@ def untied_failures(db: Database) -> Iterator[Row]:
         last = rows[-1]["id"]
 
 
-def accepted_sends(db: Database, sender: str, since: datetime) -> list[Row]:
-    """The Send and Delivery events of mails from this address since then, in order: proof that sending works again.
-
-    `path` is `gmail-alias` for a mail that came through Gmail's alias, `caller` the IAM user that sent it: a mail sent
-    by API from the same address says nothing about the alias.
-    """
-    return list(
-        db.query(
-            "SELECT * FROM events WHERE kind IN ('Send', 'Delivery') AND sender = ? AND at >= ? ORDER BY at, id",
-            [sender.lower(), _text(since)],
-        )
-    )
-
-
 def is_delivered(db: Database, event: Mapping[str, Any]) -> bool:
     """Whether SES says later that this mail reached this recipient after all."""
     rows = db.execute(

@@ -89,10 +89,10 @@ def attach(db: Database, verdict_id: int, record: Mapping[str, Any], in_sent: bo
     _settle(db, int(incident_id or 0), at)
 
 
-def settle_all(db: Database, at: datetime) -> tuple[int, int]:
+def settle_all(db: Database, at: datetime, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     """Bring every incident that may have changed up to date; returns how many opened and how many closed at `at`.
 
-    `at` is the start of the run. Writes nothing where nothing changed.
+    `at` is the start of the run, `before` what `moved_at` said then. Writes nothing where nothing changed.
     """
     rows = db.query(
         "SELECT * FROM incidents WHERE state = 'open' OR noticed_at >= ? ORDER BY id", [_text(at - LATE_EVENTS)]
@@ -102,6 +102,12 @@ def settle_all(db: Database, at: datetime) -> tuple[int, int]:
         with transaction(db):
             for incident_id in changed:
                 _settle(db, incident_id, at)
+    opened, closed = moved_at(db, at)
+    return max(opened - before[0], 0), max(closed - before[1], 0)
+
+
+def moved_at(db: Database, at: datetime) -> tuple[int, int]:
+    """How many incidents opened and how many closed at `at`: also those of another run in the same second."""
     (opened, closed) = db.execute(
         "SELECT count(*) FILTER (WHERE detected_at = :at), count(*) FILTER (WHERE noticed_at = :at) FROM incidents",
         {"at": _text(at)},

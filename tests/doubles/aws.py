@@ -56,9 +56,12 @@ class AwsDouble:
         self.ses.__enter__()
         self.trail = TrailDouble()
         self.queue: EventQueue | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
 
     def stop(self) -> None:
         """Close both ports."""
+        for client in self._clients.values():
+            client.close()
         self.ses.__exit__(None, None, None)
         self.trail.stop()
         self._moto.stop()
@@ -87,17 +90,20 @@ class AwsDouble:
         }
 
     def client(self, service: str, region: str = REGION) -> Any:
-        """A boto3 client of the test's own."""
+        """A boto3 client of the test's own; made once, because making one takes longer than most calls."""
         import boto3
 
+        if (service, region) in self._clients:
+            return self._clients[service, region]
         env = self.env
-        return boto3.client(
+        made = self._clients[service, region] = boto3.client(
             service,
             region_name=region,
             endpoint_url=self.ses.url if service == "sesv2" else self.url,
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
         )
+        return made
 
     # -- credentials --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,70 @@
+"""A verdict record and a mail of Gmail to store, and an empty database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from triage import store
+from triage.store import Action, Mail
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+RAW = b"Subject: x\n\nyes\n"
+LABEL = Action("label", "thread-1", {"label": "Bounce/Unknown"})
+TABLES = ("mails", "verdicts", "actions", "runs", "state")
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """A verdict record as `classify` gives it; keys of `original` may be given like all others."""
+    original: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | {
+        "message_id": "mail-1@example.org",
+        "from": "admin@queenofsandiego.com",
+    }
+    full: dict[str, Any] = dict.fromkeys(store.RECORD_KEYS) | {
+        "source": "gmail:1",
+        "kind": "failed",
+        "recipient": "pat@client.example",
+        "category": "exchange-rejection",
+        "cause": "recipient-unknown",
+        "permanent": True,
+        "genuine": "pass",
+        "original": original,
+        "fix": ["Ask Pat."],
+        "links": [],
+    }
+    for key, value in changes.items():
+        (original if key in original else full)[key] = value
+    return full
+
+
+def gmail_mail(number: int = 1, **changes: Any) -> Mail:
+    values: dict[str, Any] = {
+        "source": f"gmail:{number}",
+        "gmail_id": f"{number:016x}",
+        "thread_id": "thread-1",
+        "message_id": f"bounce-{number}@example.com",
+        "received_at": NOW - timedelta(hours=1),
+        "raw": RAW,
+    }
+    return Mail(**(values | changes))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data/triage.db"
+
+
+@pytest.fixture
+def db(path: Path) -> Iterator[Database]:
+    db = store.open_store(path)
+    yield db
+    db.close()
+
+
+def rows(db: Database, table: str) -> list[dict[str, Any]]:
+    return list(db.query(f"SELECT * FROM {table}"))

@@ -1,0 +1,90 @@
+"""A Gmail double with settings, and a run over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.doubles.gmail import GmailDouble
+from tests.made_mails import NOW, minutes_ago
+from triage import judge, store
+from triage import run as worker
+from triage.config import Settings, load_settings
+from triage.run import RunSummary
+
+QUIET = RunSummary(units_new=5, units_old=5, requests=1)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def gmail() -> Iterator[GmailDouble]:
+    with GmailDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Everything in one folder; waiting takes no time."""
+    gmail.write_credentials(tmp_path)
+    monkeypatch.setattr(worker, "connect", partial(worker.connect, sleep=lambda seconds: None, timeout_seconds=2))
+    config = tmp_path / "triage.toml"
+    config.write_text("notes = false\n")  # see test_note_run.py
+    return load_settings(config, {"TRIAGE_GMAIL_URL": gmail.url})
+
+
+@pytest.fixture
+def work(settings: Settings) -> Callable[..., RunSummary]:
+    """Do one run, at the one moment these tests know."""
+    return partial(worker.run, settings, clock)
+
+
+@pytest.fixture
+def query(settings: Settings) -> Callable[[str], list[dict[str, Any]]]:
+    """Ask the database after a run."""
+
+    def ask(sql: str) -> list[dict[str, Any]]:
+        db = store.open_readonly(settings.database)
+        assert db is not None
+        try:
+            return list(db.query(sql))
+        finally:
+            db.close()
+
+    return ask
+
+
+Work = Callable[..., RunSummary]
+Query = Callable[[str], list[dict[str, Any]]]
+
+
+def seed(gmail: GmailDouble, *mails: bytes, thread_id: str | None = None, minutes: float = 30) -> list[str]:
+    """Let mails arrive one minute after the other, in one thread if given; returns their ids."""
+    return [
+        gmail.seed(mail, thread_id=thread_id, received_at=minutes_ago(minutes - number))
+        for number, mail in enumerate(mails)
+    ]
+
+
+def user_labels(gmail: GmailDouble, message_id: str) -> set[str]:
+    names = gmail.label_names_of_thread(gmail.messages[message_id].thread_id)
+    return names - {"INBOX", "UNREAD", "SENT", "SPAM"}
+
+
+def trip_over(monkeypatch: pytest.MonkeyPatch, word: bytes) -> None:
+    """Let our own code fail on mails that hold this word."""
+    real = judge.parsers.parse
+
+    def parse(data: bytes) -> Any:
+        if word in data:
+            raise RecursionError("too deep\nfor us")
+        return real(data)
+
+    monkeypatch.setattr(judge.parsers, "parse", parse)
