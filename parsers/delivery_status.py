@@ -10,8 +10,8 @@ import re
 
 from parsers.facts import Failure, Kind, Reading
 from parsers.failure_text import recipient_reason, spoken_to, told_failures
-from parsers.mime import Headers, Mail, address, clean, open_headers
-from parsers.platform import platform_of, reporter_of, writer_of
+from parsers.mime import Headers, Mail, Part, address, clean, open_headers
+from parsers.platform import platform_of, reporter_of
 from parsers.returned_text import split_original
 from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command, statuses
 from parsers.smtp_transcript import ADDRESS
@@ -38,6 +38,9 @@ _COMMENT = re.compile(r"\([^()]*\)")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]?")
 # QUIRK(chasquid, Go): every line of a reply keeps its enhanced code, but only the first one its reply code.
 _CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
+_STATUS_WITH_REPLY = re.compile(r"\([45]\d\d (?=[^()A-Za-z]{0,40}[A-Za-z])([^()]{1,2000})\)")
+_DELETED = re.compile(r"^disposition:[^\n]{0,40}automatic-action/[^\n]{0,80};[ \t]*(?:deleted|denied)", re.I | re.M)
+_REJECTED = re.compile(r"automatically rejected|(?:was|is) (?:refused|rejected) by the recipient", re.I)
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 
@@ -55,7 +58,7 @@ _PER_RECIPIENT = ("final-recipient", "original-recipient", "action", "x-actual-r
 
 def read_delivery_status(mail: Mail) -> Reading | None:
     """Read the report parts of a mail; None where there is none, or none that names a recipient."""
-    reports = [part for part in mail.parts if part.media_type in REPORT_TYPES]
+    reports = [part for part in mail.parts if part.media_type in REPORT_TYPES] or _refusals(mail)
     if not reports:
         return None
     text = "\n\n".join([part.text() for part in reports[:MAX_REPORTS]])
@@ -63,12 +66,26 @@ def read_delivery_status(mail: Mail) -> Reading | None:
     return Reading("delivery-status", failures, reporter) if failures else None
 
 
+def _refusals(mail: Mail) -> list[Part]:
+    """The fields of a Sieve filter's `reject`, which RFC 5429 2.2 lets be written as a notice of deletion (RFC 8098).
+
+    A receipt that says "deleted" without having been read looks alike; only the refusal says so in words.
+    """
+    return [
+        part
+        for part in mail.parts[:9]
+        if part.media_type == "message/disposition-notification"
+        and _DELETED.search(part.text()[:4096]) is not None
+        and _REJECTED.search(human_text(mail)[:1000]) is not None
+    ]
+
+
 def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...], str | None]:
     """The failures in the fields of a report, and who wrote it; `prose` is what stands beside them for a human."""
     per_message, blocks = _blocks(text)
     reporting_mta = _typed(per_message.raw("reporting-mta")) if per_message else None
     headers = (mail.headers, per_message) if per_message is not None else (mail.headers,)
-    reporter = reporter_of(reporting_mta, mail.sender, *headers) or writer_of(prose[:4000].lower())
+    reporter = reporter_of(reporting_mta, mail.sender, *headers, words=prose[:4000].lower())
     # Exchange names no remote server where it refused itself; others may only not know whom they talked to.
     refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
     only = len(blocks) == 1
@@ -121,21 +138,36 @@ def _blocks(text: str) -> tuple[Headers | None, list[Headers]]:
     return per_message, [open_headers(block) for block in recipients]
 
 
-def _forwarded(prose: str) -> dict[str, list[str]]:
-    """What became of addresses that are passed on: the address written to, lower case -> the addresses that failed.
+def _forwarded(prose: str) -> dict[str, list[tuple[str, str]]]:
+    """What became of addresses that are passed on: the address written to, lower case -> what failed, and its reply.
 
     QUIRK(exim): its Final-Recipient is the address before aliasing, contrary to RFC 3464 2.3.2; only its words name the
-    one that failed.
+    one that failed, and in another order.
     """
-    forwarded: dict[str, list[str]] = {}
+    forwarded: dict[str, list[tuple[str, str]]] = {}
     if "generated from" in prose:
         for failed, written_to in _GENERATED_FROM.findall(prose):
-            forwarded.setdefault(written_to.lower(), []).append(failed)
+            forwarded.setdefault(written_to.lower(), []).append(
+                (failed, _reply_begins(recipient_reason(prose, failed)))
+            )
     return forwarded
 
 
+def _reply_begins(text: str | None) -> str:
+    """How the reply in a text begins, as far as every program quotes it; "" without one."""
+    reply = read_reply(text) if text else None
+    return "".join(reply.text.split())[:80] if reply is not None else ""
+
+
+def _taken(candidates: list[tuple[str, str]], diagnostic: str | None) -> str:
+    """The address that got this reply, which is then told no other; the first one where the reply does not tell."""
+    begins = _reply_begins(diagnostic)
+    at = next((n for n, (_, said) in enumerate(candidates) if begins and said == begins), 0)
+    return candidates.pop(at)[0]
+
+
 def _failure(
-    block: Headers, prose: str, reporting_mta: str | None, only: bool, forwarded: dict[str, list[str]]
+    block: Headers, prose: str, reporting_mta: str | None, only: bool, forwarded: dict[str, list[tuple[str, str]]]
 ) -> Failure | None:
     final = _address(block.raw("final-recipient"))
     original = _address(block.raw("original-recipient"))
@@ -146,11 +178,11 @@ def _failure(
         recipient = told[0].recipient if len(told) == 1 else None
     if recipient is None:
         return None
-    if failed := forwarded.get(recipient.lower()):
-        recipient, original = failed.pop(0), recipient
     status = _status(block.raw("status"))
     kind = _kind(block.raw("action"), status)
-    diagnostic = _diagnostic(block)
+    diagnostic = _diagnostic(block) or _explained_status(block.raw("status"))
+    if candidates := forwarded.get(recipient.lower()):
+        recipient, original = _taken(candidates, diagnostic), recipient
     reason = host = None
     if kind != "delivered" and (diagnostic is None or not (only or read_reply(diagnostic))):
         # The report gives no reply of a server; the words written for a human often quote it.
@@ -270,6 +302,12 @@ def _diagnostic(block: Headers) -> str | None:
             if text and not text.isdigit():
                 return text
     return None
+
+
+def _explained_status(value: str | None) -> str | None:
+    """QUIRK(haraka): `Status: 5.1.2 (550 Tried all MXs client.example)`, words of the reporter that no server said."""
+    found = _STATUS_WITH_REPLY.search(value) if value and "(" in value else None
+    return found[1].strip() if found is not None else None
 
 
 def _without_repeated_status(text: str) -> str:

@@ -38,6 +38,8 @@ _AWAY = re.compile("|".join(AWAY_SUBJECTS), re.IGNORECASE)
 _DAEMON = re.compile(DAEMONS, re.IGNORECASE)
 _POSTMASTER = re.compile(r"(?:mailer-?daemon|post-?master|mdaemon)@", re.IGNORECASE)
 
+# What Postfix writes to its postmaster (notify_classes): https://www.postfix.org/postconf.5.html#notify_classes
+_SESSION_SUBJECT = re.compile(r"postfix (?:smtp|lmtp) (?:server|client): errors (?:from|while)\b", re.IGNORECASE)
 _RECEIPT_SUBJECT = re.compile(
     r"(?:read|not read|gelesen|ungelesen|lu|non lu|leído|letto|lido|lida|gelezen|läst|lest|læst|luettu|przeczytan[oy]"
     r"|přečteno|olvasva|прочтено|прочитано|okundu|non letto|não lida|no leído|ongelezen|已读|已讀|開封済み|읽음)"
@@ -237,7 +239,10 @@ def looks_like_bounce(mail: Mail) -> str | None:
 def speaks_of_failure(subject: str) -> bool:
     """Whether a subject is one of a bounce."""
     lower = subject.lower()
-    return any(root in lower and re.search(pattern, lower) is not None for root, pattern in BOUNCE_SUBJECTS)
+    for root, pattern in BOUNCE_SUBJECTS:  # noqa: SIM110 (see `says`: asked of every mail of a mailbox)
+        if root in lower and re.search(pattern, lower) is not None:
+            return True
+    return False
 
 
 def _is_other_subject(subject: str) -> bool:
@@ -278,6 +283,8 @@ def _machine_report(mail: Mail) -> str | None:
     if "x-triage" in mail.headers and (address(mail.headers.raw("from")) or "").endswith("@bounce-triage.invalid"):
         return "written by this program, to explain a bounce (X-Triage)"
     subject = mail.subject or ""
+    if _SESSION_SUBJECT.match(subject) is not None:
+        return "a transcript for the postmaster about a session of a mail server (its subject)"
     if kind == "tlsrpt" or "tls-report-domain" in mail.headers:
         return "a TLS report (RFC 8460)"
     if _DMARC_SUBJECT.match(subject) is not None:

@@ -218,6 +218,10 @@ _REPORTERS = {
 _PROGRAMS: tuple[tuple[str, str, str], ...] = (
     ("exchange", "x-ms-exchange-message-is-ndr", ""),
     ("chasquid", "message-id", "<chasquid-dsn-"),
+    ("haraka", "received", "(haraka"),
+    ("dovecot", "reporting-ua", "dovecot"),
+    ("zonemta", "x-zonemta-queue-id", ""),
+    ("nullmailer", "message-id", ".nullmailer@"),
     ("postfix", "x-postfix-queue-id", ""),
     ("opensmtpd", "received", "(opensmtpd)"),
     ("courier", "subject", "notice: mail delivery status"),
@@ -231,23 +235,27 @@ _PROGRAMS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def reporter_of(reporting_mta: str | None, sender: str | None, *headers: Headers) -> str | None:
+def reporter_of(reporting_mta: str | None, sender: str | None, *headers: Headers, words: str = "") -> str | None:
     """Name the system that wrote the report; None where nothing tells.
 
-    Looks at its Reporting-MTA, at its From address, and at marks programs leave in `headers` (the bounce's own, and the
-    per-message fields of its report).
+    Looks at its Reporting-MTA, at its From address, at marks programs leave in `headers` (the bounce's own, and the
+    per-message fields of its report), and at its own `words`, lower case. Those tell more than a Received field, which
+    every host on the way of the bounce adds.
     """
     for host in (reporting_mta, sender and sender.rpartition("@")[2]):
         if host and (reporter := _by_suffix(host, _REPORTERS)) is not None:
             return reporter
     if reporting_mta is not None and (service := _by_host(reporting_mta)) is not None:
         return service
+    passed = None
     for fields in headers:
-        for program, name, words in _PROGRAMS:
+        for program, name, mark in _PROGRAMS:
             value = fields.raw(name)
-            if value is not None and words in value.lower():
-                return program
-    return None
+            if value is not None and mark in value.lower():
+                if name != "received":
+                    return program
+                passed = passed or program
+    return writer_of(words) or passed if words else passed
 
 
 def writer_of(lower_words: str) -> str | None:

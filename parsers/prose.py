@@ -171,6 +171,8 @@ def _sole_addressee(mail: Mail, words: str, kind: Kind) -> tuple[Failure, ...]:
     found = find_addresses(", ".join(returned.all("to"))) if returned is not None else []
     if len(found) != 1 or not words.strip():
         return ()
+    if "@" in ", ".join(returned.all("to") if returned is not None else ()).replace(found[0], ""):
+        return ()  # more than one addressee, though not every address is one
     told = Told(found[0], recipient_reason(words, found[0]), host_in(words[:4000]))
     return (failure_from(told, kind, words),)
 

@@ -62,6 +62,7 @@ BY_TEXT: tuple[tuple[str, str], ...] = (
     ("netscape", "this message was undeliverable due to the following reason"),
     ("lsmtp", "the enclosed mail file has been found"),
     ("haraka", "this is the haraka mailer program"),
+    ("nullmailer", "this is the nullmailer delivery system"),
     ("hmailserver", "hmailserver sent:"),
     ("mdaemon", "the attached message had permanent fatal delivery errors"),
     ("mail-enable", "mailenable:"),

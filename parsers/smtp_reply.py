@@ -137,6 +137,8 @@ _COMMANDS = (
     ("command", re.compile(r"\bfor\s+(mail|rcpt|data|ehlo|helo)(?:\s+(?:from|to))?\s+command\b")),
     ("nach ", re.compile(r"\bnach\s+(mail|rcpt|data|ehlo|helo)\b")),
     ("[", re.compile(r"\[(mail_from|rcpt_to|data|ehlo|connect)\]")),
+    # QUIRK(chasquid): asks MAIL and RCPT as one step; what is refused there is as a rule the recipient.
+    ("mail+rcpt ", re.compile(r"\bmail\+(rcpt) (?=[45]\d\d )")),
     ("data closing ", re.compile(r"\b(data) closing (?=[45]\d\d )")),
     (">>>", re.compile(r">>>\s(mail|rcpt|data|ehlo|helo|bdat)[^>]{0,1000}>?[>\s]{0,20}<<<\s[45]\d\d")),
 )

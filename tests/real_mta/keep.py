@@ -6,6 +6,11 @@ it is what the code says today and must be read against scenarios.toml before it
 The pairs real-opensmtpd-*, real-sendmail-*, real-courier-* and real-dragonfly-* come from the same table, but were
 made by hand: Debian 12's OpenSMTPD 6.8, sendmail 8.17, Courier 1.0 and dma 0.13 in a scratch root, because these cannot
 be moved out of their folders. No test runs them.
+
+Made by hand as well, in a root and a network of their own: real-chasquid-* (Debian 12's 1.11; expiry by setting back
+the times in its queue), real-nullmailer-* (2.2), real-haraka-* (npm, 3.3.4), real-dovecot-* (2.3.19 with Pigeonhole
+behind Postfix), real-zonemta-* (npm, 3.10.3: its own bounce writer and SMTP client, without its database),
+real-postfix-{session-transcript,mailbox-size-limit,german-template-delayed} and real-exim-list-two-fates.
 """
 
 from __future__ import annotations
