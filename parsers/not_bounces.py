@@ -12,7 +12,7 @@ from functools import lru_cache
 from parsers.bounce_marks import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
 from parsers.facts import NotABounce, NotKind
 from parsers.failure_text import says
-from parsers.mime import Mail, address, message_ids
+from parsers.mime import Mail, Part, address, message_ids
 from parsers.returned_text import split_original
 
 MAX_WORDS = 6000
@@ -161,9 +161,8 @@ def _written_by_somebody(mail: Mail, sender: str) -> NotABounce | None:
 
     What makes up is a mail given back; from an address that is not its own return address, a server's refusal does too.
     """
-    returned = address(mail.headers.raw("return-path"))
-    # Not _DAEMON: who sends to many lets bounces come back to an address called so, for every mail.
-    if returned is None or _POSTMASTER.match(returned) is not None or "x-ms-exchange-message-is-ndr" in mail.headers:
+    returned = _return_address(mail)
+    if returned is None or "x-ms-exchange-message-is-ndr" in mail.headers:
         return None
     if says((mail.headers.get("from") or "").lower(), DAEMON_NAMES) and _shows_refusal(mail):
         return None
@@ -190,14 +189,18 @@ def _gives_mail_back(mail: Mail) -> bool:
     """Whether a mail holds another one, or the header of one, in a part or in its words."""
     if any(part.media_type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts):
         return True
-    part = next((p for p in mail.parts if p.media_type.startswith("text/") and p.size), None)
+    part = _first_text_part(mail)
     return part is not None and split_original(part.text())[1] is not None
 
 
 def _shows_refusal(mail: Mail) -> bool:
     """Whether the first text of a mail quotes a reply or a status code of a server."""
-    part = next((p for p in mail.parts if p.media_type.startswith("text/") and p.size), None)
+    part = _first_text_part(mail)
     return part is not None and _REFUSAL.search(part.text()[:MAX_WORDS]) is not None
+
+
+def _first_text_part(mail: Mail) -> Part | None:
+    return next((part for part in mail.parts if part.media_type.startswith("text/") and part.size), None)
 
 
 def _letter_or_list(mail: Mail) -> NotABounce | None:
@@ -315,7 +318,7 @@ def _away(mail: Mail, subject: str) -> str | None:
     if "x-ms-exchange-message-is-ndr" in headers or not submitted.startswith("auto-"):
         return None
     if submitted.startswith("auto-replied") and (
-        _has_return_address(mail) or _words_of_failure(mail) is None  # no notification has one, RFC 5321 4.5.5
+        _return_address(mail) is not None or _words_of_failure(mail) is None  # no notification has one, RFC 5321 4.5.5
     ):
         return "an automatic reply (Auto-Submitted header, RFC 3834)"
     # QUIRK(Exchange): its automatic replies, in any language, only say that they are generated.
@@ -329,9 +332,11 @@ def _away(mail: Mail, subject: str) -> str | None:
     return None
 
 
-def _has_return_address(mail: Mail) -> bool:
+def _return_address(mail: Mail) -> str | None:
+    """Where an answer would go; None for none, and for a mail system's own, which only looks like one."""
     returned = address(mail.headers.raw("return-path"))
-    return returned is not None and _POSTMASTER.match(returned) is None
+    # Not _DAEMON: who sends to many lets bounces come back to an address called so, for every mail.
+    return returned if returned is not None and _POSTMASTER.match(returned) is None else None
 
 
 def _words_of_failure(mail: Mail) -> str | None:

@@ -255,7 +255,7 @@ def reporter_of(reporting_mta: str | None, sender: str | None, *headers: Headers
                 if name != "received":
                     return program
                 passed = passed or program
-    return writer_of(words) or passed if words else passed
+    return writer_of(words) or passed
 
 
 def writer_of(lower_words: str) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from parsers.mime import MAX_TEXTS_BYTES, address, decode, html_to_text, message_ids, open_mail
+from parsers.charsets import decode
+from parsers.mime import MAX_TEXTS_BYTES, address, html_to_text, message_ids, open_mail
 from parsers.returned_text import split_original
 from parsers.smtp_reply import read_reply, refused_command
 
