@@ -12,21 +12,17 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
+from tests import stored
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.http_sink import HttpSink
 from tests.made_incidents import ALIAS, NOW, RELAY
 from triage import gmail as gmail_module
-from triage import store, store_incidents
+from triage import store_incidents
 from triage.alerts import Told, tell
-from triage.config import Settings, load_settings
+from triage.config import Settings
 from triage.gmail import Gmail
 
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    opened = store.open_store(tmp_path / "triage.db")
-    yield opened
-    opened.close()
+db, plain = stored.db, stored.plain
 
 
 @pytest.fixture
@@ -48,12 +44,6 @@ def gmail(double: GmailDouble, tmp_path: Path) -> Iterator[Gmail]:
     opened = gmail_module.connect(tmp_path / "token.json", url=double.url, timeout_seconds=1, sleep=lambda _: None)
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Settings:
-    (tmp_path / "triage.toml").write_text("")
-    return load_settings(tmp_path / "triage.toml", {})
 
 
 @pytest.fixture

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlite_utils import Database
 
+from tests import stored
 from tests.doubles.aws import AwsDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import in_envelope, ses_event
+from tests.made_verdicts import made
 from tests.stored import every_verdict
 from triage import store, store_events
-from triage.config import Settings, load_settings
+from triage.config import Settings
 from triage.correlate import Correlated, correlate
 from triage.events import Drained, read_events
 from triage.gmail import SendAs
@@ -52,23 +51,12 @@ class Gmail:
 THROUGH_SES = SendAs(ALIAS, None, False, RELAY, 587, "starttls", "accepted")
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    opened = store.open_store(tmp_path / "triage.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Settings:
-    """Nothing of AWS is set."""
-    (tmp_path / "triage.toml").write_text("")
-    return load_settings(tmp_path / "triage.toml", {})
+db, plain = stored.db, stored.plain
 
 
 def record(**changes: Any) -> dict[str, Any]:
     """The verdict on the third mail of the story, as `classify` gives it; keys of `original` may be given as well."""
-    original: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | {
+    original = {
         "message_id": f"{ID}@us-west-2.amazonses.com",
         "ses_message_id": ID,
         "ses_region": "us-west-2",
@@ -78,22 +66,12 @@ def record(**changes: Any) -> dict[str, Any]:
         "subject": "Friday sail",
         "path": "ses-api",
     }
-    full: dict[str, Any] = dict.fromkeys(store.RECORD_KEYS) | {
-        "source": "gmail:1",
-        "kind": "failed",
-        "recipient": "pat@client.example",
+    verdict = {
         "category": "exchange-rejection",
         "cause": "recipient-unknown",
         "side": "remote",
-        "permanent": True,
-        "genuine": "pass",
-        "original": original,
-        "fix": [],
-        "links": [],
     }
-    for key, value in changes.items():
-        (original if key in original else full)[key] = value
-    return full
+    return made(original, verdict, changes)
 
 
 UNKNOWN_ID: dict[str, Any] = {"message_id": None, "ses_message_id": None, "ses_region": None, "ses_id_source": None}

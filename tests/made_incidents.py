@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import in_envelope, ses_event
+from tests.made_verdicts import made
 from triage import store, store_events
 from triage.events import read_events
 from triage.store import Mail
@@ -20,31 +21,21 @@ RELAY = "email-smtp.us-east-1.amazonaws.com"
 
 def record(**changes: Any) -> dict[str, Any]:
     """The verdict on an alias failure as `classify` gives it; keys of `original` may be given as well."""
-    original: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | {
+    original = {
         "message_id": "CAF0alias@mail.gmail.com",
         "gmail_message_id": "CAF0alias@mail.gmail.com",
         "from": ALIAS,
         "subject": "Friday sail",
         "path": "gmail-alias",
     }
-    full: dict[str, Any] = dict.fromkeys(store.RECORD_KEYS) | {
-        "source": "gmail:1",
-        "kind": "failed",
-        "recipient": "pat@client.example",
+    verdict = {
         "category": "smtp-credentials",
         "cause": "alias-credentials-rejected",
         "side": "own",
         "actor": "mailbox-owner",
-        "permanent": True,
         "diagnostic": "535 Authentication Credentials Invalid",
-        "genuine": "pass",
-        "original": original,
-        "fix": [],
-        "links": [],
     }
-    for key, value in changes.items():
-        (original if key in original else full)[key] = value
-    return full
+    return made(original, verdict, changes)
 
 
 def refused(**changes: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,28 @@ TABLES = ("mails", "verdicts", "actions", "runs", "state")
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    """A verdict record as `classify` gives it; keys of `original` may be given like all others."""
-    original: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | {
-        "message_id": "mail-1@example.org",
-        "from": "admin@queenofsandiego.com",
-    }
+    """The verdict on an unknown address, and what is to be done."""
+    original = {"message_id": "mail-1@example.org", "from": "admin@queenofsandiego.com"}
+    verdict = {"category": "exchange-rejection", "cause": "recipient-unknown", "fix": ["Ask Pat."]}
+    return made(original, verdict, changes)
+
+
+def made(original: Mapping[str, Any], verdict: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A verdict record as `classify` gives it, on a failure for good; `changes` may name keys of `original` as well."""
+    inner: dict[str, Any] = dict.fromkeys(store.ORIGINAL_KEYS) | dict(original)
     full: dict[str, Any] = dict.fromkeys(store.RECORD_KEYS) | {
         "source": "gmail:1",
         "kind": "failed",
         "recipient": "pat@client.example",
-        "category": "exchange-rejection",
-        "cause": "recipient-unknown",
         "permanent": True,
         "genuine": "pass",
-        "original": original,
-        "fix": ["Ask Pat."],
+        "original": inner,
+        "fix": [],
         "links": [],
+        **verdict,
     }
     for key, value in changes.items():
-        (original if key in original else full)[key] = value
+        (inner if key in inner else full)[key] = value
     return full
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.made_mails import NOW, minutes_ago
 from triage import judge, store
 from triage import run as worker
 from triage.config import Settings, load_settings
+from triage.gmail import connect
 from triage.run import RunSummary
 
 QUIET = RunSummary(units_new=5, units_old=5, requests=1)
@@ -22,6 +24,24 @@ QUIET = RunSummary(units_new=5, units_old=5, requests=1)
 
 def clock() -> datetime:
     return NOW
+
+
+def settings_over(
+    gmail: GmailDouble,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    config: str = "",
+    *,
+    modules: Iterable[ModuleType] = (worker,),
+    timeout_seconds: float = 2,
+) -> Settings:
+    """Settings for a mailbox of the double, everything in one folder; where these modules wait takes no time."""
+    gmail.write_credentials(folder)
+    for module in modules:
+        patient = partial(connect, sleep=lambda seconds: None, timeout_seconds=timeout_seconds)
+        monkeypatch.setattr(module, "connect", patient)
+    (folder / "triage.toml").write_text(config)
+    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
 
 
 @pytest.fixture
@@ -32,12 +52,7 @@ def gmail() -> Iterator[GmailDouble]:
 
 @pytest.fixture
 def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Everything in one folder; waiting takes no time."""
-    gmail.write_credentials(tmp_path)
-    monkeypatch.setattr(worker, "connect", partial(worker.connect, sleep=lambda seconds: None, timeout_seconds=2))
-    config = tmp_path / "triage.toml"
-    config.write_text("notes = false\n")  # see test_note_run.py
-    return load_settings(config, {"TRIAGE_GMAIL_URL": gmail.url})
+    return settings_over(gmail, tmp_path, monkeypatch, "notes = false\n")  # see test_note_run.py
 
 
 @pytest.fixture

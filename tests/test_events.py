@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from parsers import Bounce
 from remediation import aws_queue
 from remediation.aws import NotLookedUp
+from tests import stored
 from tests.doubles.aws import AwsDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import from_eventbridge, in_envelope, ses_event
@@ -34,11 +35,7 @@ ROOT = Path(store.__file__).parents[1]
 BOUNCE = ses_event("Bounce", ["Pat@client.example", "kim@client.example"], at=AT, message_id=ID, region="us-west-2")
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    opened = store.open_store(tmp_path / "triage.db")
-    yield opened
-    opened.close()
+db = stored.db
 
 
 def rows(db: Database, table: str = "events") -> list[dict[str, Any]]:

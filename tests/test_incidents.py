@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlite_utils import Database
 
 from remediation import load_causes
+from tests import stored
 from tests.made_incidents import ALIAS, NOW, ago, publish, put, record, refused, ses_refused, taken
-from triage import store, store_incidents
+from triage import store_incidents
 from triage.display import span_words
 from triage.incidents import (
     SIGNS,
@@ -25,12 +25,7 @@ from triage.incidents import (
 )
 from triage.store_events import record_evidence, verdict_row
 
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    opened = store.open_store(tmp_path / "triage.db")
-    yield opened
-    opened.close()
+db = stored.db
 
 
 def only(db: Database) -> Incident:

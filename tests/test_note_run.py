@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import run_world
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import NOW, alias_notice, delay, minutes_ago, refusal, sent
 from tests.read_note import opened
 from triage import run as worker
 from triage import store, store_incidents
-from triage.config import Settings, load_settings
-from triage.gmail import connect
+from triage.config import Settings
 from triage.report_text import planned_words
 from triage.run import RunSummary
 
 # In a run
 
 
-@pytest.fixture
-def gmail() -> Iterator[GmailDouble]:
-    with GmailDouble() as double:
-        yield double
+gmail = run_world.gmail
 
 
 @pytest.fixture
 def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    gmail.write_credentials(tmp_path)
-    monkeypatch.setattr(worker, "connect", partial(connect, sleep=lambda seconds: None, timeout_seconds=1))
-    (tmp_path / "triage.toml").write_text("")
-    return load_settings(tmp_path / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+    return run_world.settings_over(gmail, tmp_path, monkeypatch, timeout_seconds=1)
 
 
 Work = Callable[..., RunSummary]

@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlite_utils import Database
 
+from tests import run_world
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import NOW, alias_notice, delay, minutes_ago, newsletter, refusal
 from triage import rejudge as again
 from triage import run as worker
 from triage import store, store_rejudge
-from triage.config import Settings, load_settings
+from triage.config import Settings
 from triage.errors import TryLater
-from triage.gmail import connect
 from triage.lock import locked
 from triage.rejudge import Rejudged
 
-
-@pytest.fixture
-def gmail() -> Iterator[GmailDouble]:
-    with GmailDouble() as double:
-        yield double
+gmail = run_world.gmail
 
 
 @pytest.fixture
 def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    gmail.write_credentials(tmp_path)
-    monkeypatch.setattr(worker, "connect", partial(connect, sleep=lambda seconds: None, timeout_seconds=2))
-    (tmp_path / "triage.toml").write_text("")
-    return load_settings(tmp_path / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+    return run_world.settings_over(gmail, tmp_path, monkeypatch)
 
 
 @pytest.fixture

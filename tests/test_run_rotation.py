@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from tests import run_world
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import NOW, minutes_ago, refusal
 from tests.made_verdicts import gmail_mail, record
 from tests.test_rotation_watch import ALIAS, ROTATION
 from triage import rotation_watch, store, store_rotations
 from triage import run as worker
-from triage.config import Settings, load_settings
+from triage.config import Settings
 from triage.errors import TryLater
-from triage.gmail import connect
 
-
-@pytest.fixture
-def gmail() -> Iterator[GmailDouble]:
-    with GmailDouble() as double:
-        yield double
+gmail = run_world.gmail
 
 
 @pytest.fixture
 def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Told into the inbox; waiting takes no time."""
-    gmail.write_credentials(tmp_path)
-    monkeypatch.setattr("triage.run.connect", partial(connect, sleep=lambda seconds: None, timeout_seconds=2))
-    config = tmp_path / "triage.toml"
-    config.write_text("notes = false\nalert_inbox = true\n")
-    return load_settings(config, {"TRIAGE_GMAIL_URL": gmail.url})
+    """Told into the inbox."""
+    return run_world.settings_over(gmail, tmp_path, monkeypatch, "notes = false\nalert_inbox = true\n")
 
 
 def ago(**span: float) -> datetime:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests import forked
+from tests import forked, run_world
 from tests.doubles.gmail import GmailDouble
 from tests.made_mails import NOW, alias_notice, minutes_ago, refusal, sent
 from triage import run as worker
 from triage import store, undo
-from triage.config import Settings, load_settings
+from triage.config import Settings
 from triage.errors import TryLater
 from triage.gmail import Gmail, Unavailable, connect
 from triage.lock import locked
@@ -24,19 +23,12 @@ from triage.undo import Undoing
 ROOT = Path(store.__file__).parents[1]
 
 
-@pytest.fixture
-def gmail() -> Iterator[GmailDouble]:
-    with GmailDouble() as double:
-        yield double
+gmail = run_world.gmail
 
 
 @pytest.fixture
 def settings(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    gmail.write_credentials(tmp_path)
-    for module in (worker, undo):
-        monkeypatch.setattr(module, "connect", partial(connect, sleep=lambda seconds: None, timeout_seconds=1))
-    (tmp_path / "triage.toml").write_text("")
-    return load_settings(tmp_path / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+    return run_world.settings_over(gmail, tmp_path, monkeypatch, modules=(worker, undo), timeout_seconds=1)
 
 
 @pytest.fixture
