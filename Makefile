@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus golden docs fuzz real-bounces browser install clean
+.PHONY: help demo test check fix bench corpus golden rule docs fuzz real-bounces browser install clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -48,20 +48,23 @@ corpus: $(INSTALLED) ## Score public bounces with labels (CORPUS=folder with lab
 golden: $(INSTALLED) ## Accept what the tests wrote as *.got.json (read the diff first)
 	$(BIN)/python -m tests.golden
 
+rule: $(INSTALLED) ## Show what one rule decides in the mails at hand (ID=google-dmarc)
+	@$(BIN)/python -m tests.rule "$(ID)" $(CORPUS)
+
 docs: $(INSTALLED) ## Write the generated parts of README.md and docs/
 	$(BIN)/python -m docs.generate
 
 fuzz: $(INSTALLED) ## Look longer for inputs that break a promise
-	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_fuzz.py
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/parsers/test_fuzz.py
 
 real-bounces: $(INSTALLED) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install
-	$(BIN)/python -m pytest -m real_mta -rs tests/test_real_mta.py
+	$(BIN)/python -m pytest -m real_mta -rs tests/whole/test_real_mta.py
 
 browser: $(INSTALLED) ## Look at the HTML report in headless Chromium (installs Debian's where it can)
 	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[browse]' || echo "*** SKIPPED: Datasette could not be installed"
-	$(BIN)/python -m pytest -m browser -rs tests/test_browser.py tests/test_browse.py
+	$(BIN)/python -m pytest -m browser -rs tests/report/test_browser.py tests/owner/test_browse.py
 	@echo "Screenshots, if there is a browser: .browser/"
 
 clean: ## Remove what the other targets made

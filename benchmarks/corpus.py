@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from parsers import parse
-from triage.classify import classify
+from parsers.second_opinion import differences, second_opinion
+from triage.judge.verdict import classify
 
 HERE = Path(__file__).parent
 # Sisimai makes a status up where the mail has none (its codes end in 9nn); no mail says so, and neither do we.
@@ -36,12 +37,17 @@ def main(arguments: list[str]) -> int:
         print("Name a folder of labelled mails: make corpus CORPUS=path/to/folder")
         return 2
     scores: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    doubts: dict[str, list[str]] = {}
     disagreements: list[tuple[str, str, str, str]] = []
     for line in labels.read_text().splitlines():
         label = json.loads(line)
         name = label["file"]
         family = re.sub(r"-\d+\.eml$", "", name)
-        got = [v.record() for v in classify(parse((labels.parent / name).read_bytes()), name)]
+        mail = (labels.parent / name).read_bytes()
+        found = parse(mail)
+        opinion = second_opinion(mail)
+        doubts[name] = ["it stumbles over the mail"] if opinion is None else list(differences(found, opinion))
+        got = [v.record() for v in classify(found, name)]
         for field, expected, actual in compare(label, got):
             right = expected == actual
             for group in ("all", family):
@@ -49,7 +55,7 @@ def main(arguments: list[str]) -> int:
                 scores[group][field][1] += 1
             if not right:
                 disagreements.append((name, field, str(expected), str(actual)))
-    report(scores, disagreements, "--verbose" in arguments)
+    report(scores, disagreements, doubts, "--verbose" in arguments)
     return 0
 
 
@@ -79,9 +85,15 @@ def compare(label: dict[str, Any], got: list[dict[str, Any]]) -> list[tuple[str,
 
 
 def report(
-    scores: dict[str, dict[str, list[int]]], disagreements: list[tuple[str, str, str, str]], verbose: bool
+    scores: dict[str, dict[str, list[int]]],
+    disagreements: list[tuple[str, str, str, str]],
+    doubts: dict[str, list[str]],
+    verbose: bool,
 ) -> None:
-    """Print the totals; write every family and every disagreement to .accuracy/accuracy.md."""
+    """Print the totals; write every family and every disagreement to .accuracy/accuracy.md.
+
+    `doubts`: by mail what flufl.bounce, which is asked for the recipients only, sees otherwise.
+    """
     reasons = tomllib.loads((HERE / "disagreements.toml").read_text())
     lines = ["| family | " + " | ".join(FIELDS) + " |", "|---" * (len(FIELDS) + 1) + "|"]
     for group in sorted(scores, key=lambda g: (g != "all", g)):
@@ -93,6 +105,8 @@ def report(
         why = reasons.get(name, {}).get(field, "")
         explained[field] += bool(why)
         lines.append(f"| {name} | {field} | {expected} | {actual} | {why} |")
+    lines += ["", "| mail | what flufl.bounce sees otherwise |", "|---|---|"]
+    lines += [f"| {name} | {doubt} |" for name, told in doubts.items() for doubt in told]
     target = Path(".accuracy")
     target.mkdir(exist_ok=True)
     (target / "accuracy.md").write_text("\n".join(lines) + "\n")
@@ -103,10 +117,15 @@ def report(
                 f"{field:12} {right:4} of {total:4} as labelled  {100 * right / total:5.1f} %"
                 f"   {explained[field]:3} of {total - right:3} others explained"
             )
+    same = sum(not told for told in doubts.values())
+    print(f"flufl.bounce, the second opinion, names the same recipients in {same} of {len(doubts)} mails")
     print(f"{len(disagreements)} disagreements, each with our reason for it, in {target / 'accuracy.md'}")
     if verbose:
         for row in disagreements:
             print("  ", " | ".join(row))
+        for name, told in doubts.items():
+            for doubt in told:
+                print("  ", name, "| flufl.bounce:", doubt)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.measure import Row
-from remediation import aws_queue
+from remediation.aws import queue as aws_queue
 from tests.doubles.ses_events import in_envelope, ses_event
 from triage import store
-from triage.events import drain
+from triage.ses.events import drain
 
 NUMBER = 100_000
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

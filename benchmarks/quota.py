@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row, within
 from tests.doubles.gmail import GmailDouble
-from tests.made_mails import NOW, minutes_ago, refusal
+from tests.worlds.made_mails import NOW, minutes_ago, refusal
 from triage import run as worker
 from triage.config import load_settings
 

@@ -18,7 +18,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.measure import Row
+from benchmarks.measure import ROOT, Row
 from triage import store
 
 BUDGET_SECONDS = 1.0
@@ -62,12 +62,12 @@ def fill(path: Path, number: int, spread: timedelta) -> None:
 
 def seconds(path: Path, tries: int, *arguments: str) -> float:
     """The best of some tries: other programs use the machine too."""
-    command = [sys.executable, "-m", "triage.cli", "report", *arguments]
+    command = [sys.executable, "-m", "triage", "report", *arguments]
     env = os.environ | {"TRIAGE_DATABASE": str(path)}
     best = float("inf")
     for _ in range(tries):
         started = time.perf_counter()
-        subprocess.run(command, env=env, cwd=Path(store.__file__).parents[1], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
         best = min(best, time.perf_counter() - started)
     return best
 

@@ -18,7 +18,7 @@ def rows(quick: bool, folder: Path | None = None) -> Iterator[Row]:
     helps, passes = [], []
     for _ in range(2 if quick else TRIES):
         passes.append(_wall_seconds("-c", "pass"))
-        helps.append(_wall_seconds("-m", "triage.cli", "--help"))
+        helps.append(_wall_seconds("-m", "triage", "--help"))
     yield within("triage --help beyond python -c pass", (min(helps) - min(passes)) * 1000, 150, "ms")
 
 

@@ -18,19 +18,20 @@ from pathlib import Path
 
 import click
 
+from docs.rooms import picture
 from remediation import Cause, load_causes
 from triage import store
-from triage.classify_files import judge_mails
-from triage.cli import EXIT_CODES, cli
+from triage.cli.program import EXIT_CODES, cli
 from triage.config import load_settings, settings_table
-from triage.database import schema_text
 from triage.display import ACTOR_WORDS, SIDE_WORDS, table_row
-from triage.judge import LABELS
+from triage.judge.files import judge_mails
+from triage.judge.rules import load_rules
 from triage.mailbox import read_mails
-from triage.report import read_report
-from triage.report_text import report_text
-from triage.rules import load_rules
+from triage.plan import LABELS
+from triage.report.build import read_report
+from triage.report.text import report_text
 from triage.run import run_local
+from triage.store import schema_text
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -214,6 +215,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "schema": schema,
     "causes": catalogue,
     "numbers": numbers,
+    "rooms": picture,
     "story-table": story_table,
     "story-report": story_report,
     "story-audit": story_audit,

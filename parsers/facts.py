@@ -1,7 +1,7 @@
 """The facts a bounce states, as plain immutable data.
 
 Every reader in this package turns bytes into these types and nothing else. Nothing here judges: whose fault a failure
-is, and what to do, is decided by `triage.classify` from these facts. Unknown is `None`, never an empty string.
+is, and what to do, is decided by `triage.judge.verdict` from these facts. Unknown is `None`, never an empty string.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-Kind = Literal["failed", "delayed", "delivered", "feedback"]
+FailureKind = Literal["failed", "delayed", "delivered", "feedback"]
 """What happened to one recipient: refused for good, still being tried, delivered, or a complaint about the mail."""
 
 NotKind = Literal["auto-reply", "not-a-bounce"]
@@ -21,10 +21,25 @@ Genuine = Literal["pass", "fail", "unknown"]
 
 
 class Authenticity(NamedTuple):
-    """Whether the mail is what it claims to be, and the observation that says so."""
+    """Whether the mail is what it claims to be, and the observation that says so.
+
+    `pass` means that the domain in From vouches for it. Anybody has a domain: it does not mean that the mail is about
+    one of ours, nor that what it says is true.
+    """
 
     result: Genuine
     why: str
+    signer: str | None = None
+    """The domain whose signature (DKIM) speaks for the From address, lower case; None where none does.
+
+    For SES's own reports `amazonses.com` or `REGION.amazonses.com`, for SNS `sns.amazonaws.com` or `amazonaws.com`. Any
+    AWS customer can have SNS sign a text of theirs: the topic says whose it is.
+    """
+    by_gmail: bool = False
+    """Gmail's own notice: from mailer-daemon@googlemail.com, signed by googlemail.com, taken from a server of Google.
+
+    Never so for a notice inside another mail, a forwarded one, or one that somebody received and sent again.
+    """
 
 
 class Original(NamedTuple):
@@ -50,7 +65,7 @@ class Original(NamedTuple):
 class Failure(NamedTuple):
     """What happened to one recipient, in the words of the report."""
 
-    kind: Kind
+    kind: FailureKind
     recipient: str | None
     """The address that failed (Final-Recipient)."""
     original_recipient: str | None = None
@@ -99,6 +114,8 @@ class Bounce(NamedTuple):
     subject: str | None = None
     references: tuple[str, ...] = ()
     """Message-IDs the bounce refers to (In-Reply-To, References, X-Original-Message-ID), without angle brackets."""
+    is_direct: bool = True
+    """False where the bounce was found inside another mail: whoever sent that one may have written it himself."""
 
 
 class NotABounce(NamedTuple):

@@ -13,9 +13,11 @@ from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from html import unescape
 
 from parsers.charsets import decode
+from parsers.html import html_to_text
+from parsers.text import one_line
+from parsers.times import MONTHS
 
 MAX_DEPTH = 12
 """Multiparts inside multiparts that are followed; real bounces reach 4 (a report inside a forwarded mail)."""
@@ -44,20 +46,11 @@ _ADDRESS = re.compile(
 )
 _ANGLE = re.compile(r"<([^<>]+)>")
 _DATE = re.compile(
-    r"(\d{1,2})[ \-]+(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*[ \-]+(\d{4}|\d\d)[ ,]+"
+    rf"(\d{{1,2}})[ \-]+({'|'.join(MONTHS)})[a-z]*[ \-]+(\d{{4}}|\d\d)[ ,]+"
     r"(\d{1,2}):(\d\d)(?::(\d\d))?(?:\s*([+-]\d{4}))?",
     re.IGNORECASE,
 )
-_MONTHS = {
-    m: i for i, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
-}
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
-_LONG_NUMBER = re.compile(r"&#[0-9]{9,}+;?")
-_TAG = re.compile(r"<[^<>]*>")
-_CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
-_BREAKING_TAG = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|hr|/?blockquote)\b[^<>]*>", re.IGNORECASE)
+_MONTH_OF = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
 
 
 class Headers:
@@ -84,7 +77,7 @@ class Headers:
         value = self._first.get(name)
         if value is None:
             return None
-        return (_FOLD.sub(" ", value) if "\n" in value else value).strip()
+        return _unfolded(value)
 
     def get(self, name: str) -> str | None:
         """The first field of that lower-case name, unfolded, RFC 2047 decoded, without control characters; or None."""
@@ -93,7 +86,7 @@ class Headers:
             return None
         if "=?" in value:
             value = decode_words(value)
-        return clean(value) or None
+        return one_line(value) or None
 
     def all(self, name: str) -> list[str]:
         """Every field of that lower-case name, unfolded."""
@@ -102,7 +95,24 @@ class Headers:
             return []
         if len(self._first) == len(self._fields):  # no name stands there twice
             return [first]
-        return [_FOLD.sub(" ", value).strip() for other, value in self._fields if other.lower() == name]
+        length = len(name)
+        found = [value for other, value in self._fields if len(other) == length and other.lower() == name]
+        return [_unfolded(value) for value in found]
+
+    def all_above(self, name: str, below: str) -> list[str]:
+        """Every field of that lower-case name that stands above the first one called `below`, unfolded."""
+        found = []
+        length, end = len(name), len(below)
+        for other, value in self._fields:
+            if len(other) == length and other.lower() == name:
+                found.append(_unfolded(value))
+            elif len(other) == end and other.lower() == below:
+                break
+        return found
+
+
+def _unfolded(value: str) -> str:
+    return (_FOLD.sub(" ", value) if "\n" in value else value).strip()
 
 
 class Part:
@@ -302,41 +312,6 @@ def _decode_word(match: re.Match[str]) -> str:
     return decode(data, charset.partition("*")[0])  # RFC 2231 5: charset*language
 
 
-def clean(text: str) -> str:
-    """Make one line of it: white space folded, control, bidi and zero-width characters out."""
-    if text.isprintable():  # then its only white space is the blank, and nothing is to be taken out
-        return " ".join(text.split()) if "  " in text else text.strip()
-    return " ".join(_CONTROL.sub(" ", text).split())
-
-
-def html_to_text(html: str) -> str:
-    """The words of an HTML text, a line per block; scripts, styles and comments left out."""
-    html = html[:MAX_TEXT_BYTES]
-    for opening, closing in (("<style", "</style"), ("<script", "</script"), ("<!--", "-->")):
-        html = _without(html, opening, closing)
-    text = _TAG.sub("", _CELL_END.sub(" ", _BREAKING_TAG.sub("\n", html.replace("\n", " "))))
-    return "\n".join(" ".join(line.split()) for line in _unescaped(text).split("\n"))
-
-
-def _unescaped(text: str) -> str:
-    try:
-        return unescape(text)
-    except ValueError:  # Python reads no number of more than 4300 digits
-        return unescape(_LONG_NUMBER.sub("\ufffd", text))
-
-
-def _without(text: str, opening: str, closing: str) -> str:
-    lower = text.lower()
-    kept, at = [], 0
-    while (found := lower.find(opening, at)) >= 0:
-        kept.append(text[at:found])
-        at = lower.find(closing, found)
-        if at < 0:
-            return "".join(kept)
-        at += len(closing)
-    return "".join([*kept, text[at:]]) if kept else text
-
-
 def addresses(text: str) -> list[str]:
     """Every mail address in a text, in order, without repeats."""
     return list(dict.fromkeys(a.strip(".") for a in _ADDRESS.findall(text[:MAX_TEXT_BYTES])))
@@ -380,7 +355,13 @@ def moment(text: str | None) -> datetime | None:
         number += 2000 if number < 50 else 1900  # RFC 5322 4.3
     try:
         local = datetime(
-            number, _MONTHS[month.lower()], int(day), int(hour), int(minute), min(int(second or 0), 59), tzinfo=UTC
+            number,
+            _MONTH_OF[month.lower()],
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second or 0), 59),
+            tzinfo=UTC,
         )
         return local if zone is None else local - _offset(zone)
     except (ValueError, OverflowError):

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from parsers.bounce_marks import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
 from parsers.facts import NotABounce, NotKind
-from parsers.failure_text import says
 from parsers.mime import Mail, Part, address, message_ids
-from parsers.returned_text import split_original
+from parsers.words import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS, says, split_original
 
-MAX_WORDS = 6000
+MAX_FAILURE_WORDS = 6000
 """Characters of the text in which words of failure are looked for."""
 
 _REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
@@ -196,7 +194,7 @@ def _gives_mail_back(mail: Mail) -> bool:
 def _shows_refusal(mail: Mail) -> bool:
     """Whether the first text of a mail quotes a reply or a status code of a server."""
     part = _first_text_part(mail)
-    return part is not None and _REFUSAL.search(part.text()[:MAX_WORDS]) is not None
+    return part is not None and _REFUSAL.search(part.text()[:MAX_FAILURE_WORDS]) is not None
 
 
 def _first_text_part(mail: Mail) -> Part | None:
@@ -343,7 +341,7 @@ def _words_of_failure(mail: Mail) -> str | None:
     """The first sentence of failure in the mail's own words, a returned or quoted mail left out."""
     part = next((p for p in mail.parts if p.media_type.startswith(("text/plain", "multipart/")) and p.size), None)
     if part is not None:
-        opening = part.text()[:MAX_WORDS].lower()
+        opening = part.text()[:MAX_FAILURE_WORDS].lower()
     else:
         part = next((p for p in mail.parts if p.media_type == "text/html" and p.size), None)
         if part is None:
@@ -352,7 +350,7 @@ def _words_of_failure(mail: Mail) -> str | None:
         opening = part.body(32 * 1024).decode("utf-8", "replace").replace("\n", " ").lower()
     if _first_words(opening) is None:
         return None
-    return _first_words(split_original(part.text())[0][:MAX_WORDS].lower())
+    return _first_words(split_original(part.text())[0][:MAX_FAILURE_WORDS].lower())
 
 
 def _first_words(lower: str) -> str | None:

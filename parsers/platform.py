@@ -1,15 +1,15 @@
 """Recognises which mail system refused, from the host it speaks as and the marks it leaves in its replies.
 
 A name here is a technical observation ("this reply was written by Exchange Online"), not a judgement. The words are
-those of `platform` in triage/rules.toml and in the verdict record.
+those of `platform` in triage/judge/rules and in the verdict record.
 """
 
 from __future__ import annotations
 
 from parsers.mime import Headers
-from parsers.prose_tables import BY_TEXT
+from parsers.words import BY_TEXT
 
-MAX_TEXT = 4096
+MAX_MARKED_TEXT = 4096
 """Characters of a reply in which marks are looked for."""
 
 # Host suffixes, each with the service that answers there. Sources: the vendors' own MX documentation, and the hosts
@@ -179,7 +179,7 @@ def platform_of(host: str | None, text: str | None) -> str | None:
 
 
 def _by_marks(text: str) -> str | None:
-    lower = text[:MAX_TEXT].lower()
+    lower = text[:MAX_MARKED_TEXT].lower()
     for mark, platform in _MARKS:
         if mark in lower:
             return platform

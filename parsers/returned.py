@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from parsers.facts import Original, Path
 from parsers.mime import Headers, Mail, address, message_ids, moment, open_headers, open_headers_of
-from parsers.returned_text import split_original
-from parsers.ses import SesId, returned_ses_id
+from parsers.ses_ids import SesId, returned_ses_id
+from parsers.words import split_original
 
 _HEADER_TYPES = ("text/rfc822-headers", "text/rfc822-header", "message/global-headers", "message/rfc822-headers")
 _MAIL_TYPES = ("message/rfc822", "message/global", "message/partial")

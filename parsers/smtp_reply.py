@@ -9,7 +9,7 @@ import re
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-MAX_TEXT = 8192
+MAX_REPLY_TEXT = 8192
 """Characters of a diagnostic that are read; the longest real one in public collections has under 3,000."""
 
 # What must not stand before a code is asked behind its first digit, `(?<![\w.].)`: a pattern that begins with a set of
@@ -47,7 +47,7 @@ class Reply(NamedTuple):
 
 def join_lines(text: str) -> str:
     """Make one line of a multi-line reply: `550-5.1.1 No such\\n550 5.1.1 user` becomes `550 5.1.1 No such user`."""
-    text = text[:MAX_TEXT]
+    text = text[:MAX_REPLY_TEXT]
     found = _CONTINUED.search(text)
     if found is None:
         return " ".join(text.split())
@@ -90,7 +90,7 @@ def _replies(text: str) -> tuple[re.Match[str], ...]:
 @lru_cache(maxsize=8)
 def read_reply(text: str) -> Reply | None:
     """The first reply or enhanced status code in a text; None where there is neither."""
-    text = text[:MAX_TEXT]
+    text = text[:MAX_REPLY_TEXT]
     replies = _replies(text)
     if replies:
         found = replies[0]
@@ -109,7 +109,7 @@ def innermost_reply(text: str) -> Reply | None:
     A server that passes on what the next one said puts that reply behind its own words; the last one is the cause.
     None where there are not at least two.
     """
-    text = text[:MAX_TEXT]
+    text = text[:MAX_REPLY_TEXT]
     replies = _replies(text)
     if len(replies) < 2:
         return None
@@ -150,7 +150,7 @@ def refused_command(text: str) -> str | None:
 
     A mailbox "unknown" to DATA was known to RCPT: the same words mean something else there (RFC 5321 3.3).
     """
-    lower = text[:MAX_TEXT].lower()
+    lower = text[:MAX_REPLY_TEXT].lower()
     for needed, pattern in _COMMANDS:
         found = pattern.search(lower) if needed in lower else None
         if found is not None:
@@ -161,7 +161,7 @@ def refused_command(text: str) -> str | None:
 
 def statuses(text: str) -> list[str]:
     """Every enhanced status code in a text, in order."""
-    return _ENHANCED.findall(text[:MAX_TEXT])
+    return _ENHANCED.findall(text[:MAX_REPLY_TEXT])
 
 
 def is_status(text: str) -> bool:

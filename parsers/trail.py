@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from parsers.mime import clean, moment, open_mail
+from parsers.mime import moment, open_mail
 from parsers.returned import MAX_RETURNED_BYTES
+from parsers.text import one_line
 
 MAX_HOPS = 50
 
@@ -62,8 +63,8 @@ def _header_bytes(data: bytes) -> bytes:
 
 def _word(raw: dict[str, object], key: str) -> str | None:
     value = raw.get(key)
-    return clean(str(value))[:200] or None if value else None
+    return one_line(str(value))[:200] or None if value else None
 
 
 def _when(raw: dict[str, object]) -> datetime | None:
-    return moment(clean(str(raw.get("date") or "")))
+    return moment(one_line(str(raw.get("date") or "")))

@@ -35,6 +35,11 @@ REASONS = frozenset(_REASONS.split())
 CATEGORIES = frozenset({"smtp-credentials", "ses-refused"})
 """The categories a cause alone decides; every other category depends on who refused (DESIGN section 3)."""
 
+CREDENTIAL_CAUSES = frozenset({"alias-credentials-rejected", "alias-misconfigured"})
+"""The failures a missing or wrong key can cause; a relay that is slow or away is no reason to touch keys."""
+
+FILE = Path(__file__).parent / "causes.toml"
+
 _REQUIRED = ("title", "meaning", "side", "actor", "permanence", "reason", "fix", "links")
 _OPTIONAL = ("category", "decide", "notes")
 _NOTE_KEYS = ("steps", "links")
@@ -42,7 +47,12 @@ _STEP_KEYS = ("when", "text")
 
 
 class CatalogueError(ValueError):
-    """The catalogue does not say what it must; the message names the cause and the key."""
+    """The catalogue does not say what it must: `what` names the cause and the key, `todo` the nearest legal word."""
+
+    def __init__(self, what: str, near: str | None = None) -> None:
+        self.what = what
+        self.todo = f"Did you mean {near!r}?" if near else "Mend it, or install triage again."
+        super().__init__(f"{what}, did you mean {near!r}?" if near else what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,10 @@ def load_causes() -> Mapping[str, Cause]:
 
     Raises CatalogueError where the packaged file is not as it must be (a test keeps that from being shipped).
     """
-    return read_causes((Path(__file__).parent / "causes.toml").read_text(encoding="utf-8"))
+    try:
+        return read_causes(FILE.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(str(error)) from error
 
 
 def read_causes(toml: str) -> Mapping[str, Cause]:
@@ -98,7 +111,10 @@ def read_causes(toml: str) -> Mapping[str, Cause]:
 
     Raises CatalogueError naming the cause, and the nearest legal word for a misspelt one.
     """
-    data = tomllib.loads(toml)
+    try:
+        data = tomllib.loads(toml)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogueError(f"not TOML: {error}") from error
     _refuse_others("the catalogue", data, ("phrases", "notes", "causes"))
     phrases = {name: _one_line(text) for name, text in data.get("phrases", {}).items()}
     notes = data.get("notes", {})
@@ -173,4 +189,4 @@ def _refuse_word(where: str, what: str, word: Any, legal: Collection[str]) -> No
         import difflib  # only an author of the catalogue pays for it
 
         near = difflib.get_close_matches(str(word), list(legal), 1)
-        raise CatalogueError(f"{where}: unknown {what} {word!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+        raise CatalogueError(f"{where}: unknown {what} {word!r}", near[0] if near else None)

@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from parsers.ses_hosts import looks_like_region, ses_region_of_host
+from parsers.text import printable_line, shortened
+
 LOGIN_SECONDS = 15.0
 """The longest one attempt waits for any single answer."""
 
@@ -40,7 +43,6 @@ Fault = Literal[
 
 _MAX_REPLY = 200
 _KEY_ID = re.compile(r"A[A-Z]IA[A-Z0-9]{16}")
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-\d")
 _NO_ENDPOINT = frozenset({"af-south-1", "eu-south-1", "me-south-1", "ap-southeast-3"})
 
 
@@ -82,11 +84,6 @@ class LoginCheck:
     def is_good(self) -> bool:
         """Whether the relay took the login."""
         return self.fault is None
-
-
-def relay_host(region: str) -> str:
-    """The SES SMTP endpoint of a region."""
-    return f"email-smtp.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
 def usual_security(port: int) -> Security:
@@ -151,13 +148,13 @@ def login_warnings(login: Login) -> list[str]:
 def region_warnings(region: str, host: str | None = None) -> list[str]:
     """What looks wrong about a region, and about using it with this SMTP host."""
     warnings = []
-    if not _REGION.fullmatch(region):
+    if not looks_like_region(region):
         warnings.append("That is not what regions look like (us-east-1, eu-central-1).")
     elif region in _NO_ENDPOINT:
         warnings.append(f"SES was known to have no SMTP endpoint in {region}.")
-    found = re.fullmatch(r"email-smtp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?", (host or "").lower())
-    if found and found[1] != region:
-        warnings.append(f"The host is in {found[1]}, and a password made for {region} does not work there.")
+    of_host = ses_region_of_host(host)
+    if of_host and of_host != region:
+        warnings.append(f"The host is in {of_host}, and a password made for {region} does not work there.")
     return warnings
 
 
@@ -333,8 +330,7 @@ def _harmless(words: bytes | str, login: Login) -> str:
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     for secret in _forms(login):
         text = text.replace(secret, "[hidden]")
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= _MAX_REPLY else line[: _MAX_REPLY - 3] + "..."
+    return shortened(printable_line(text), _MAX_REPLY)
 
 
 def _forms(login: Login) -> list[str]:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from parsers.ses_hosts import REGION, relay_host, ses_region_of_host
+from parsers.text import printable, shortened
 from remediation import load_causes
 
-Record = Mapping[str, Any]
-Facts = Mapping[str, Any]
+Given = Mapping[str, Any]
+"""A verdict record, or what else is known of a failure: names, each perhaps missing or None."""
 
 MAX_VALUE = 200
 """Characters a value may bring into a step."""
@@ -34,11 +36,10 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:\.\d{1,9})?)?(?:
 _ADDRESS = re.compile(r"(?!-)[\w.!#$%&'*+=?^{|}~-]+@\w[\w-]*(?:\.[\w-]+)+")
 _HOST = re.compile(r"\w[\w-]*(?:\.[\w-]+)+|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=,-]*")
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}")
+_REGION = re.compile(REGION)
 _WORDS = re.compile(r"[\w.]+(?: [\w.]+)*")
 _NO_LINK = "(link left out)"
 _LINK = re.compile(r"\S*:/\S*|\b(?:mailto:|www\.)\S*|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}/\S*", re.IGNORECASE)
-_SES_HOST = re.compile(r"email-smtp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 _REGION_IN_TEXT = re.compile(r"\bin region ([A-Za-z]{2}-[A-Za-z-]{3,20}-\d)\b|\barn:aws[a-z-]*:ses:([a-z0-9-]{5,25}):")
 _IAM_USER_IN_TEXT = re.compile(r"\barn:aws[a-z-]*:iam::\d+:user/(?:[\w.-]+/)*([\w+=,.@-]{1,64})")
 _SET_IN_TEXT = re.compile(
@@ -52,7 +53,7 @@ _IP_IN_TEXT = re.compile(
 )
 
 
-def suggest(record: Record, facts: Facts | None = None) -> list[str]:
+def suggest(record: Given, facts: Given | None = None) -> list[str]:
     """Return what to do about one verdict, in the order to try it, with the real names filled in.
 
     `record` has the keys of a verdict record (DESIGN section 4); any may be missing or None, `original` too. `facts`
@@ -129,7 +130,7 @@ def cut(text: str, when: str | None = None) -> Template:
     return Template(word, word == when, "".join(frame), tuple(blanks))
 
 
-def _fill(blank: Blank, record: Record, facts: Facts, seen: dict[str, str]) -> str:
+def _fill(blank: Blank, record: Given, facts: Given, seen: dict[str, str]) -> str:
     """Word one value, and keep the words in `seen`; they are never empty.
 
     A value that looks like what it should be stands as it is; any other is quoted as text, and kept out of commands.
@@ -157,9 +158,7 @@ def _quoted(text: str) -> str:
 def clean(value: object) -> str:
     """Make a stranger's words harmless in a line of text: printable, one line, no link, no backtick, not too long."""
     text = str(value)[: 2 * MAX_VALUE]  # what is cut away later need not be looked at: keeps the work below cheap
-    if not text.isprintable():  # also the marks that turn the direction of writing, which isprintable() refuses
-        text = "".join([char if char.isprintable() else " " for char in text])
-    text = text.replace("`", "'")
+    text = printable(text).replace("`", "'")
     lower = text.lower()
     has_bare_link = "www." in lower or "mailto:" in lower
     if (has_bare_link or "/" in text) and not _ADDRESS.fullmatch(text):
@@ -167,13 +166,13 @@ def clean(value: object) -> str:
         text = " ".join([_LINK.sub(_NO_LINK, word) if has_bare_link or "/" in word else word for word in words])
     elif "  " in text or text[:1] == " " or text[-1:] == " ":
         text = " ".join(text.split())
-    return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."
+    return shortened(text, MAX_VALUE)
 
 
 # ---- where each value comes from ----
 
 
-def _original(record: Record, key: str) -> Any:
+def _original(record: Given, key: str) -> Any:
     original = record.get("original")
     return original.get(key) if original else None
 
@@ -183,56 +182,56 @@ def _domain(address: Any) -> str | None:
     return address.rpartition("@")[2] if isinstance(address, str) and _ADDRESS.fullmatch(address) else None
 
 
-def _alias(record: Record, facts: Facts) -> Any:
+def _alias(record: Given, facts: Given) -> Any:
     return facts.get("alias") or _original(record, "from")
 
 
-def _smtp_host(record: Record, facts: Facts) -> Any:
+def _smtp_host(record: Given, facts: Given) -> Any:
     """The relay behind the alias: the sendAs entry knows; else, for an alias failure, the host that refused is it."""
     known = facts.get("smtp_host")
     if known:
         return known
     host = record.get("remote_host")
-    return host if host and (str(record.get("cause")).startswith("alias-") or _SES_HOST.fullmatch(str(host))) else None
+    return host if host and (str(record.get("cause")).startswith("alias-") or ses_region_of_host(str(host))) else None
 
 
-def _region(record: Record, facts: Facts) -> str | None:
+def _region(record: Given, facts: Given) -> str | None:
     """The region this very mail went through; the configured one only where the mail does not tell."""
     known = _original(record, "ses_region")
     if known:
         return str(known)
-    relay = _SES_HOST.fullmatch(str(_smtp_host(record, facts) or ""))
-    if relay:
-        return relay[1].lower()
+    of_relay = ses_region_of_host(str(_smtp_host(record, facts) or ""))
+    if of_relay:
+        return of_relay
     named = _in_diagnostic(_REGION_IN_TEXT, record)
     return named.lower() if named else facts.get("region")
 
 
-def _ses_smtp_host(record: Record, facts: Facts) -> Any:
+def _ses_smtp_host(record: Given, facts: Given) -> Any:
     host = _smtp_host(record, facts)
-    if host and _SES_HOST.fullmatch(str(host)):
+    if host and ses_region_of_host(str(host)):
         return host
     region = _region(record, facts)
-    return f"email-smtp.{region}.amazonaws.com" if region else None
+    return relay_host(region) if region else None
 
 
-def _diagnostic(record: Record) -> str:
+def _diagnostic(record: Given) -> str:
     return str(record.get("diagnostic") or "")[:2000]
 
 
-def _in_diagnostic(pattern: re.Pattern[str], record: Record) -> str | None:
+def _in_diagnostic(pattern: re.Pattern[str], record: Given) -> str | None:
     """The first thing in the refuser's answer that the pattern captures."""
     found = pattern.search(_diagnostic(record))
     return next((group for group in found.groups() if group), None) if found else None
 
 
-def _access_key(record: Record, facts: Facts) -> Any:
+def _access_key(record: Given, facts: Given) -> Any:
     user = facts.get("smtp_user")
     # The SES user name is the id of an IAM access key.
     return facts.get("access_key_id") or (user if user and re.fullmatch(r"A[KS]IA[A-Z0-9]{12,}", str(user)) else None)
 
 
-def _code(record: Record, facts: Facts) -> str | None:
+def _code(record: Given, facts: Given) -> str | None:
     return " ".join(str(part) for part in (record.get("reply_code"), record.get("status")) if part) or None
 
 
@@ -245,7 +244,7 @@ class Value(NamedTuple):
     """What stands in a sentence while it is not known; the sentence must still read as one."""
     in_shell: str
     """What stands in a command while it is not known, for the reader to replace."""
-    find: Callable[[Record, Facts], Any]
+    find: Callable[[Given, Given], Any]
 
 
 VALUES: Mapping[str, Value] = {
@@ -286,15 +285,15 @@ VALUES: Mapping[str, Value] = {
 # ---- when a step is given ----
 
 
-def _is_ses_relay(record: Record, facts: Facts) -> bool:
+def _is_ses_relay(record: Given, facts: Given) -> bool:
     host = _smtp_host(record, facts)
     if host:
-        return _SES_HOST.fullmatch(str(host)) is not None
+        return ses_region_of_host(str(host)) is not None
     # Gmail's alias notice often names no host; these are SES's words alone.
     return record.get("platform") == "amazon-ses" or "authentication credentials invalid" in _diagnostic(record).lower()
 
 
-def _is_through_ses(record: Record, facts: Facts) -> bool:
+def _is_through_ses(record: Given, facts: Given) -> bool:
     path = _original(record, "path")
     return path != "gmail" and (
         path in ("ses-smtp", "ses-api")
@@ -304,11 +303,11 @@ def _is_through_ses(record: Record, facts: Facts) -> bool:
     )
 
 
-def _is_relay_of(*suffixes: str) -> Callable[[Record, Facts], bool]:
+def _is_relay_of(*suffixes: str) -> Callable[[Given, Given], bool]:
     return lambda record, facts: str(_smtp_host(record, facts) or "").lower().endswith(suffixes)
 
 
-CONDITIONS: Mapping[str, Callable[[Record, Facts], bool]] = {
+CONDITIONS: Mapping[str, Callable[[Given, Given], bool]] = {
     "ses": _is_through_ses,
     "ses-id": lambda r, f: _original(r, "ses_message_id") is not None,
     "gmail": lambda r, f: _original(r, "path") == "gmail",

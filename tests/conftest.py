@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlite_utils import Database
 
-from tests import forked
+from tests.doubles.gmail import GmailDouble
+from tests.worlds import forked
+from triage import store
+from triage.config import Settings, load_settings
 
 if TYPE_CHECKING:
     from tests.doubles.aws import AwsDouble
+
+os.umask(0o022)  # what others could write is not followed, and some systems let the group write by default
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +43,23 @@ def aws(_aws_of_process: AwsDouble, monkeypatch: pytest.MonkeyPatch) -> AwsDoubl
     for name, value in _aws_of_process.env.items():
         monkeypatch.setenv(name, value)
     return _aws_of_process
+
+
+@pytest.fixture
+def gmail() -> Iterator[GmailDouble]:
+    with GmailDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    opened = store.open_store(tmp_path / "triage.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Settings:
+    """Nothing is set."""
+    (tmp_path / "triage.toml").write_text("")
+    return load_settings(tmp_path / "triage.toml", {})

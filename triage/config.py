@@ -1,19 +1,24 @@
 """Settings: defaults, then triage.toml, then the environment, then the command line; the last one named wins.
 
-Every setting carries its own documentation, from which the table in the docs is made. Reads no secret and opens no
-file but triage.toml: whether a file with secrets is open to others is checked where that file is read.
+Every setting carries its own documentation, from which the table in the docs is made. Opens no file but triage.toml,
+which lies where somebody else may have put it when it is found in the working folder; whether another file with secrets
+is open to others is checked where that file is read.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from triage.addresses import google_or_here
 from triage.errors import ConfigError
+from triage.own_files import is_open_to_others, read_plain, refuse_strangers
 
 CONFIG_NAME = "triage.toml"
 ENV_PREFIX = "TRIAGE_"
@@ -70,6 +75,16 @@ class Settings:
     queue_url: str | None = field(
         default=None, metadata={"doc": "The SQS queue SES publishes its events to; each run empties it."}
     )
+    topics: tuple[str, ...] = field(
+        default=(),
+        metadata={"doc": "The SNS topics of these events, by ARN: then only what SNS signed for them is believed."},
+    )
+    accounts: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": "The AWS accounts whose events count. By default those in `queue_url`, `topics`, `smtp_secret`."
+        },
+    )
     vdm: bool = field(
         default=False,
         metadata={"doc": "Ask SES what became of each mail; needs its Virtual Deliverability Manager, which costs."},
@@ -85,7 +100,7 @@ class Settings:
     )
     probe: bool = field(
         default=False,
-        metadata={"doc": "When an alias failed, try one login with the stored credentials. Sends no mail."},
+        metadata={"doc": "When the alias failed, try the stored login once at its own server. Sends no mail."},
     )
     smtp_host: str | None = field(
         default=None, metadata={"doc": "The SMTP server behind the alias, where it is not that of `smtp_region`."}
@@ -141,7 +156,7 @@ class Settings:
         },
     )
     gmail_url: str | None = field(
-        default=None, metadata={"doc": "Root of the Gmail API, where it is not Google's own (tests)."}
+        default=None, metadata={"doc": "Root of the Gmail API on this computer, instead of Google's own (tests)."}
     )
 
 
@@ -153,8 +168,9 @@ def load_settings(
 ) -> Settings:
     """Collect the settings; `overrides` are the command line's, in which None means "not given".
 
-    `config_path` (or TRIAGE_CONFIG) must exist when named; otherwise ./triage.toml and the user's configuration folder
-    are tried. Relative paths count from the file that names them, else from the working folder. Raises ConfigError.
+    `config_path` (or TRIAGE_CONFIG) must exist when named; otherwise ./triage.toml, which must be ours and out of
+    others' reach, and the user's configuration folder are tried. Relative paths count from the file that names them,
+    else from the working folder. Raises ConfigError.
     """
     config_file = find_config(config_path, env)
     folder = config_file.parent if config_file else _user_folder()
@@ -162,7 +178,8 @@ def load_settings(
         name: folder / f.metadata["default"] for name, f in SETTINGS.items() if "default" in f.metadata
     }
     if config_file:
-        for name, value in _read_toml(config_file).items():
+        is_named = bool(config_path or env.get(CONFIG_VARIABLE))
+        for name, value in _read_toml(config_file, is_found=not is_named).items():
             values[name] = _checked(name, value, f"{config_file}", folder)
     for variable, text in env.items():
         if variable.startswith(ENV_PREFIX) and variable != CONFIG_VARIABLE and text:  # set to nothing: not set
@@ -204,24 +221,35 @@ def find_config(config_path: Path | None, env: Mapping[str, str]) -> Path | None
     named = config_path or (Path(env[CONFIG_VARIABLE]) if env.get(CONFIG_VARIABLE) else None)
     if named:
         named = named.expanduser().absolute()
-        if not named.is_file():
+        if not named.exists():
             raise ConfigError(f"{named}: no such configuration file", "Name an existing file, or leave it out.")
         return named
     for candidate in (Path.cwd() / CONFIG_NAME, _user_folder() / CONFIG_NAME):
-        if candidate.is_file():
+        if os.path.lexists(candidate):  # a pipe, or a link that leads nowhere, is no reason to look further
             return candidate
     return None
 
 
-def _read_toml(config_file: Path) -> dict[str, Any]:
+def _read_toml(config_file: Path, *, is_found: bool) -> dict[str, Any]:
+    """What the file sets; `is_found`: nobody named it, it lay where we look."""
     try:
-        values = tomllib.loads(config_file.read_text(encoding="utf-8"))
+        text, found = read_plain(config_file)
+        if is_found and config_file.parent == Path.cwd():
+            refuse_strangers(config_file, found)
+        values = tomllib.loads(text)
     except OSError as error:
-        raise ConfigError(f"{config_file}: {error.strerror}", "Make the file readable for this user.") from error
+        raise ConfigError(f"{config_file}: {error.strerror}", "Make it a file that this user can read.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{config_file}: not TOML: {error}", "Mend the line it names.") from error
     for name in values:
         _refuse_unknown(name, f"{config_file}", spell=str)
+    secrets = [name for name, value in values.items() if value and SETTINGS[name].metadata.get("secret")]
+    if secrets and is_open_to_others(found):
+        mode = stat.S_IMODE(found.st_mode)
+        raise ConfigError(
+            f"Others can read {config_file} (mode {mode:03o}), and `{secrets[0]}` in it is a secret.",
+            f"Run `chmod 600 {config_file}`.",
+        )
     return values
 
 
@@ -264,6 +292,8 @@ def _checked(name: str, value: Any, where: str, folder: Path) -> Any:
     if kind.startswith("tuple") and isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value):
         return tuple(value)
     if kind.startswith("str") and isinstance(value, str) and value.strip("/ "):
+        if name == "gmail_url":
+            return google_or_here(value, f"{where}: {name}")
         return value.strip("/ ") if name == "label_prefix" else value
     wanted = {"Path": "a path", "bool": "true or false", "int": "a whole number"}.get(kind.partition(" ")[0], "text")
     wanted = "a list of texts" if kind.startswith("tuple") else wanted

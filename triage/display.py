@@ -11,9 +11,11 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from parsers.text import printable_line, shortened
+from parsers.times import MONTHS, WEEKDAYS
 from triage.errors import UsageError
+from triage.rows import VerdictRecord
 
 LONGEST_TEXT = 300
 """Characters of one value that are shown: enough for every refusal a human reads to its end."""
@@ -50,10 +52,7 @@ _SPAN_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 
 def shown(text: object, limit: int = LONGEST_TEXT) -> str:
     """One line of printable text, at most `limit` characters; control and invisible characters become spaces."""
-    # isprintable is False for control, format (bidi, zero width), surrogate and private-use characters, and separators.
-    plain = "".join(char if char.isprintable() else " " for char in str(text)[: 8 * limit])
-    line = " ".join(plain.split())
-    return line if len(line) <= limit else line[: max(limit - 3, 0)] + "..."
+    return shortened(printable_line(str(text)[: 8 * limit]), limit)
 
 
 def wrapped(text: str, width: int, indent: str = "", hang: str | None = None) -> list[str]:
@@ -108,9 +107,7 @@ def when_words(at: datetime | str | None) -> str:
     if moment is None:
         return "an unknown time"
     moment = moment.astimezone(UTC)
-    # Not strftime: its names of days and months are those of the user's locale.
-    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
-    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.month - 1]
+    day, month = WEEKDAYS[moment.weekday()], MONTHS[moment.month - 1]
     return f"{day} {moment.day} {month} {moment.year} {moment:%H:%M} UTC"
 
 
@@ -134,7 +131,7 @@ def table_head(width: int | None) -> str:
     return "  ".join([*(title.ljust(size) for title, size in _COLUMNS), "MAIL"]) + "\n"
 
 
-def table_row(record: Mapping[str, Any], width: int | None) -> str:
+def table_row(record: VerdictRecord, width: int | None) -> str:
     """A verdict record as one line, two on a narrow terminal; what is unknown is `-`."""
     verdict = record["category"] or record["kind"]
     recipient, source = shown(record["recipient"] or "-", 254), shown(record["source"])

@@ -12,6 +12,11 @@ value with a reason, stored beside the mail. Prints nothing and exits nothing; t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remediation import CatalogueError
+
 
 class TriageError(Exception):
     """A failure the user is told in two lines: `what` is wrong, then `todo`, what to do about it.
@@ -49,3 +54,16 @@ class ConfigError(TriageError):
     """The configuration or the database cannot be used as it is."""
 
     exit_code = 78
+
+
+def of_catalogue(error: CatalogueError) -> ConfigError:
+    """The catalogue of causes cannot be used: no command can say what a failure means."""
+    return ConfigError(f"remediation/causes.toml: {error.what}", error.todo)
+
+
+MAX_WHY = 300  # characters of an error's text that are kept
+
+
+def why_failed(error: Exception) -> str:
+    """An error as one line for the database and the report."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_WHY]

@@ -40,14 +40,14 @@ class LocalMail(NamedTuple):
     data: bytes
 
 
-class Unreadable(NamedTuple):
+class UnreadableFile(NamedTuple):
     """A file that could not be read, and why."""
 
     source: str
     why: str
 
 
-def read_mails(paths: Iterable[str | Path], stdin: BinaryIO | None = None) -> Iterator[LocalMail | Unreadable]:
+def read_mails(paths: Iterable[str | Path], stdin: BinaryIO | None = None) -> Iterator[LocalMail | UnreadableFile]:
     """Yield every mail of every path, in the order given, files of a folder sorted by name.
 
     A path is a file (one mail, or an mbox when it starts with `From `), a folder (searched below for .eml and .mbox),
@@ -68,12 +68,12 @@ def split_mbox(stream: BinaryIO, source: str, start: bytes = b"") -> Iterator[Lo
         yield LocalMail(f"{source}#{number}", data)
 
 
-def _chain(readers: list[Iterator[LocalMail | Unreadable]]) -> Iterator[LocalMail | Unreadable]:
+def _chain(readers: list[Iterator[LocalMail | UnreadableFile]]) -> Iterator[LocalMail | UnreadableFile]:
     for reader in readers:
         yield from reader
 
 
-def _opened(path: str, stdin: BinaryIO | None) -> Iterator[LocalMail | Unreadable]:
+def _opened(path: str, stdin: BinaryIO | None) -> Iterator[LocalMail | UnreadableFile]:
     """The reader for one path, chosen by looking at it now, so that a wrong path is told before any work."""
     if path == "-":
         if stdin is None:
@@ -89,7 +89,7 @@ def _opened(path: str, stdin: BinaryIO | None) -> Iterator[LocalMail | Unreadabl
         raise UsageError(f"{_name(path)}: {error.strerror}", "Name a file, a folder, a Maildir, or - .") from error
 
 
-def _open_folder(path: str) -> Iterator[LocalMail | Unreadable]:
+def _open_folder(path: str) -> Iterator[LocalMail | UnreadableFile]:
     os.scandir(path).close()  # raises now what os.walk would pass over in silence
     if (Path(path) / "cur").is_dir() and (Path(path) / "new").is_dir():
         return _read_files(_maildir_files(path))
@@ -101,16 +101,16 @@ def _open_folder(path: str) -> Iterator[LocalMail | Unreadable]:
     return _read_files(files)
 
 
-def _maildir_files(path: str) -> list[Path | Unreadable]:
+def _maildir_files(path: str) -> list[Path | UnreadableFile]:
     """The files of a Maildir; delivery order within each part, because the names start with the time."""
     return [file for part in ("new", "cur") for file in sorted((Path(path) / part).iterdir()) if file.name[0] != "."]
 
 
-def _files_below(path: str) -> list[Path | Unreadable]:
-    found: list[Path | Unreadable] = []
+def _files_below(path: str) -> list[Path | UnreadableFile]:
+    found: list[Path | UnreadableFile] = []
 
     def refused(error: OSError) -> None:
-        found.append(Unreadable(_name(error.filename), f"{error.strerror}"))
+        found.append(UnreadableFile(_name(error.filename), f"{error.strerror}"))
 
     for folder, subfolders, names in os.walk(path, onerror=refused):
         subfolders.sort()
@@ -118,23 +118,23 @@ def _files_below(path: str) -> list[Path | Unreadable]:
     return found
 
 
-def _read_files(files: Iterable[Path | Unreadable]) -> Iterator[LocalMail | Unreadable]:
+def _read_files(files: Iterable[Path | UnreadableFile]) -> Iterator[LocalMail | UnreadableFile]:
     for file in files:
         if isinstance(file, Path) and file.exists() and not file.is_file():
-            yield Unreadable(_name(file), "not a regular file")  # opening a pipe or a device could wait for ever
+            yield UnreadableFile(_name(file), "not a regular file")  # opening a pipe or a device could wait for ever
         elif isinstance(file, Path):
             yield from _read_file(file)
         else:
             yield file
 
 
-def _read_file(path: str | Path) -> Iterator[LocalMail | Unreadable]:
+def _read_file(path: str | Path) -> Iterator[LocalMail | UnreadableFile]:
     """The mails of one file; what was readable a moment ago may be gone, as files of a Maildir are moved."""
     try:
         with open(path, "rb") as stream:
             yield from _read_stream(stream, _name(path))
     except OSError as error:
-        yield Unreadable(_name(path), f"{error.strerror}")
+        yield UnreadableFile(_name(path), f"{error.strerror}")
 
 
 def _read_stream(stream: BinaryIO, source: str) -> Iterator[LocalMail]:

@@ -9,92 +9,31 @@ Prints nothing: what happened comes back as a value.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from triage import alerts, rotation_watch, store, store_incidents
+from triage import store
 from triage.config import Settings
-from triage.correlate import correlate, take_events
-from triage.errors import TriageError
-from triage.gmail import Gmail, RawMessage, bounce_query, connect
-from triage.gmail_answers import Refused
-from triage.incident_signs import look_for_sends
-from triage.judge import Failed, Judged, judge, why_failed
+from triage.errors import TriageError, why_failed
+from triage.gmail import Gmail, RawMessage, Refused, Sent, bounce_query, connect
+from triage.incidents import alerts, look_for_sends, watched
+from triage.judge import judge
+from triage.letters import NOTE_DOMAIN, write_notes
 from triage.lock import locked
-from triage.mailbox import LocalMail, Unreadable, read_mails
-from triage.note import NOTE_DOMAIN
-from triage.note_writer import write_notes
-from triage.pings import watched
-from triage.store import Mail
+from triage.mailbox import LocalMail, UnreadableFile, read_mails
+from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
+from triage.plan import planned, prove_again
+from triage.rotation import under_way as rotation_watch
+from triage.ses import correlate, take_events
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-Clock = Callable[[], datetime]
-"""Gives the present time, aware."""
-
-Progress = Callable[[int, int | None], None]
-"""Told after each mail how many are done, and of how many (None: not known)."""
-
-Outcome = Judged | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """The totals of a run. The counts have the names of the columns of `runs`."""
-
-    new: int = 0
-    """Mails looked at: not seen before, or asked for again."""
-    judged: int = 0
-    """Verdicts on recipients."""
-    not_bounces: int = 0
-    """Mails that are no bounce."""
-    failed: int = 0
-    """Mails that could not be read or judged and will be asked for again."""
-    actions: int = 0
-    """Labels set; in a dry run, labels that would be set."""
-    notes: int = 0
-    """Notes written; in a dry run, notes that would be written."""
-    units_new: int = 0
-    """Gmail quota used, by the table for projects made since May 2026."""
-    units_old: int = 0
-    requests: int = 0
-    """HTTP requests to Gmail, sign-in included."""
-    events: int = 0
-    """SES events not known before."""
-    opened: int = 0
-    """Incidents that opened."""
-    closed: int = 0
-    """Incidents that closed."""
-    alerts: int = 0
-    """Alerts delivered."""
-    failures: tuple[tuple[str, str], ...] = ()
-    """(source, why) of each mail counted in `failed`."""
-    not_looked_up: tuple[str, ...] = ()
-    """What AWS did not answer and why; asked again next run."""
-    not_told: tuple[str, ...] = ()
-    """Why an alert could not be delivered; tried again next run."""
-    rotation: str | None = None
-    """Where a rotation of the SMTP login stands; None: none is under way."""
-
-    def counts(self) -> dict[str, int]:
-        """The counts by name."""
-        return {name: value for name, value in asdict(self).items() if isinstance(value, int)}
-
-
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """What a run would do now."""
-
-    outcomes: tuple[Outcome, ...]
-    """The bounces and the failures, without their bytes. Mails that are no bounce are only counted."""
-    summary: RunSummary
 
 
 def run(
@@ -107,14 +46,15 @@ def run(
     """
     with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
         started_at = clock()
-        before = store_incidents.moved_at(db, started_at)
-        left_over = {action["id"] for action in store.pending_actions(db)}
+        before = store.moved_at(db, started_at)
         drained = take_events(db, settings, started_at)
-        totals = _store_all(db, _judge_mailbox(gmail, db, settings, started_at, since, progress), started_at)
+        sent = Sent(gmail)
+        totals = _store_all(db, _judge_mailbox(gmail, sent, db, settings, started_at, since, progress), started_at)
         known = correlate(db, settings, gmail, started_at, drained)
+        prove_again(db, settings, sent, started_at)
         look_for_sends(db, gmail, started_at)
-        opened, closed = store_incidents.settle_all(db, started_at, before)
-        labels, notes = carry_out(gmail, db, settings, clock, left_over)
+        opened, closed = store.settle_all(db, started_at, before)
+        labels, notes = carry_out(gmail, db, settings, clock)
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, gmail, clock)
         store.move_cursor(db, started_at)
@@ -142,9 +82,9 @@ def run_local(
     mails = read_mails(paths, stdin)
     with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
         started_at = clock()
-        before = store_incidents.moved_at(db, started_at)
+        before = store.moved_at(db, started_at)
         summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at)
-        opened, closed = store_incidents.settle_all(db, started_at, before)
+        opened, closed = store.settle_all(db, started_at, before)
         summary = replace(summary, opened=opened, closed=closed)
         store.finish_run(db, run_id, clock(), summary.counts())
         return summary
@@ -155,7 +95,7 @@ def dry_run(
 ) -> DryRun:
     """List, fetch and judge like `run`, and give back what that would store and do. Writes nothing anywhere."""
     with _for_reading(settings) as db, _signed_in(settings) as gmail:
-        plan = _planned(_judge_mailbox(gmail, db, settings, clock(), since, progress))
+        plan = _planned(_judge_mailbox(gmail, Sent(gmail), db, settings, clock(), since, progress))
         return replace(plan, summary=_with_quota(plan.summary, gmail))
 
 
@@ -172,14 +112,9 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
-def carry_out(
-    gmail: Gmail, db: Database, settings: Settings, clock: Clock, left_over: Collection[int]
-) -> tuple[int, int]:
-    """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written).
-
-    `left_over` are the ids of the actions an earlier run planned and did not finish.
-    """
-    return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock, left_over)
+def carry_out(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> tuple[int, int]:
+    """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written)."""
+    return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock)
 
 
 def _watch_rotation(db: Database, settings: Settings, clock: Clock) -> tuple[str | None, tuple[str, ...]]:
@@ -193,19 +128,19 @@ def _watch_rotation(db: Database, settings: Settings, clock: Clock) -> tuple[str
 
 
 def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> int:
-    """Set the planned labels, one call for each thread.
+    """Set the planned labels on the bounces themselves, one call for each.
 
     Setting a label twice changes nothing, so a run that was killed in between simply repeats it.
     """
     done = 0
     labels = [action for action in store.pending_actions(db) if action["kind"] == "label"]
-    labels.sort(key=itemgetter("target"))
-    for thread_id, group in groupby(labels, itemgetter("target")):
+    labels.sort(key=itemgetter("target", "gmail_id"))
+    for gmail_id, group in groupby(labels, itemgetter("gmail_id")):
         actions = list(group)
         action_ids = [action["id"] for action in actions]
         try:
             label_ids = dict.fromkeys(gmail.label_id(action["payload"]["label"]) for action in actions)
-            problem = gmail.add_thread_labels(thread_id, label_ids)
+            problem = gmail.add_labels(gmail_id, label_ids)
         except Refused as refusal:
             store.fail_actions(db, action_ids, refusal.what, for_good=False)
             continue
@@ -219,6 +154,7 @@ def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> int:
 
 def _judge_mailbox(
     gmail: Gmail,
+    sent: Sent,
     db: Database | None,
     settings: Settings,
     started_at: datetime,
@@ -231,14 +167,19 @@ def _judge_mailbox(
     refs = list(gmail.list_refs(bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)))
     known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
     # Gmail lists the newest first, more or less.
-    new = [Mail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
+    new = [StoredMail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
     at_hand = [mail for mail in again if mail.raw is not None]  # only our own code failed: no need to fetch it again
     to_fetch = {mail.gmail_id: mail for mail in (*again, *new) if mail.raw is None and mail.gmail_id}
     total = len(at_hand) + len(to_fetch)
     for count, mail in enumerate(chain(at_hand, _fetch(gmail, to_fetch)), start=1):
-        yield mail if isinstance(mail, Failed) else judge(mail, settings, gmail if mail.gmail_id else None)
+        yield mail if isinstance(mail, Failed) else _looked_at(mail, settings, sent if mail.gmail_id else None)
         if progress:
             progress(count, total)
+
+
+def _looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outcome:
+    judged = judge(mail)
+    return judged if isinstance(judged, Failed) else planned(judged, settings, sent)
 
 
 def _look_back(cursor: datetime | None, settings: Settings, started_at: datetime, since: datetime | None) -> datetime:
@@ -250,7 +191,7 @@ def _look_back(cursor: datetime | None, settings: Settings, started_at: datetime
     return min(after, since) if since else after
 
 
-def _fetch(gmail: Gmail, wanted: Mapping[str, Mail]) -> Iterator[Mail | Failed]:
+def _fetch(gmail: Gmail, wanted: Mapping[str, StoredMail]) -> Iterator[StoredMail | Failed]:
     for answer in gmail.get_raw(wanted):
         mail = wanted[answer.id]
         if isinstance(answer, RawMessage):
@@ -260,14 +201,14 @@ def _fetch(gmail: Gmail, wanted: Mapping[str, Mail]) -> Iterator[Mail | Failed]:
 
 
 def _judge_files(
-    mails: Iterable[LocalMail | Unreadable], db: Database | None, settings: Settings, progress: Progress | None
+    mails: Iterable[LocalMail | UnreadableFile], db: Database | None, settings: Settings, progress: Progress | None
 ) -> Iterator[Outcome]:
     """The reading half for files: every mail whose bytes were not judged before."""
     for count, mail in enumerate(mails, start=1):
-        if isinstance(mail, Unreadable):
-            yield Failed(Mail(mail.source), mail.why)
+        if isinstance(mail, UnreadableFile):
+            yield Failed(StoredMail(mail.source), mail.why)
         elif not (db and store.has_judged_file(db, mail.data)):
-            yield judge(Mail(mail.source, raw=mail.data), settings, None)
+            yield _looked_at(StoredMail(mail.source, raw=mail.data), settings, None)
         if progress:
             progress(count, None)
 
@@ -281,7 +222,7 @@ def _stored(db: Database, outcome: Outcome, at: datetime) -> Outcome:
     """Write one outcome; comes back as `Failed` where the database did not take what we made of the mail."""
     if isinstance(outcome, Judged):
         try:
-            store.store_judged(db, outcome.mail, outcome.records, outcome.actions, at)
+            store.store_judged(db, outcome.mail, outcome.records, outcome.actions, at, outcome.proofs)
             return outcome
         except TriageError:
             raise
@@ -304,7 +245,7 @@ def _summed_up(outcomes: Iterable[Outcome]) -> RunSummary:
             if not outcome.gone:
                 totals["failed"] += 1
                 failures.append((outcome.mail.source, outcome.why))
-        elif outcome.is_bounce:
+        elif outcome.bounce:
             totals["judged"] += len(outcome.records)
             notes = sum(action.kind == "note" for action in outcome.actions)
             totals["notes"] += notes
@@ -330,7 +271,7 @@ def _planned(outcomes: Iterable[Outcome]) -> DryRun:
     def telling() -> Iterator[Outcome]:
         for outcome in outcomes:
             outcome = _with_new_notes(outcome, explained)
-            if isinstance(outcome, Failed) or outcome.is_bounce:
+            if isinstance(outcome, Failed) or outcome.bounce:
                 told.append(replace(outcome, mail=replace(outcome.mail, raw=None)))
             yield outcome
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from tests.doubles.ses import SesDouble
+from tests.doubles.ses import ENV, SesDouble
 from tests.doubles.trail import TrailDouble
 
 REGION = "us-east-1"
@@ -52,9 +53,9 @@ class AwsDouble:
         self._moto.start()
         host, port = self._moto.get_host_and_port()
         self.url = f"http://{host}:{port}"
-        self.ses = SesDouble()
-        self.ses.__enter__()
-        self.trail = TrailDouble()
+        self._stack = ExitStack()
+        self.ses = self._stack.enter_context(SesDouble())
+        self.trail = self._stack.enter_context(TrailDouble())
         self.queue: EventQueue | None = None
         self._clients: dict[tuple[str, str], Any] = {}
 
@@ -62,9 +63,8 @@ class AwsDouble:
         """Close both ports."""
         for client in self._clients.values():
             client.close()
-        self.ses.__exit__(None, None, None)
-        self.trail.stop()
         self._moto.stop()
+        self._stack.close()
 
     def reset(self) -> None:
         """Empty everything."""
@@ -77,16 +77,11 @@ class AwsDouble:
     @property
     def env(self) -> dict[str, str]:
         """What makes any AWS client of a process, ours included, talk to this double. Without real credentials."""
-        return {
+        return ENV | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_SESV2": self.ses.url,
             "AWS_ENDPOINT_URL_CLOUDTRAIL": self.trail.url,
-            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         }
 
     def client(self, service: str, region: str = REGION) -> Any:
@@ -135,8 +130,11 @@ class AwsDouble:
 
     # -- events -------------------------------------------------------------------------------------------------
 
-    def make_event_queue(self, region: str = REGION, *, raw: bool = False) -> EventQueue:
-        """A topic as SES publishes to, and the queue our worker drains; `raw`: raw message delivery."""
+    def make_event_queue(self, region: str = REGION, *, raw: bool = True) -> EventQueue:
+        """A topic as SES publishes to, and the queue our worker drains; `raw`: raw message delivery.
+
+        Without it moto signs with no key at all: such messages wait, because nobody can fetch that certificate.
+        """
         sns, sqs = self.client("sns", region), self.client("sqs", region)
         topic = sns.create_topic(Name="ses-events")["TopicArn"]
         url = sqs.create_queue(QueueName="ses-events")["QueueUrl"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from remediation.audit_facts import Alias, Scope
+from remediation.audit.facts import Alias, Scope
 from tests.doubles.aws import ACCOUNT, REGION, AwsDouble, SmtpUser
 from tests.doubles.relay import RelayDouble
 from tests.doubles.zone import ZoneDouble

@@ -13,22 +13,18 @@ from __future__ import annotations
 
 import json
 
-from tests.doubles.gmail_faults import BrokenConnectionError, Reply
-from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer, Served
+from tests.doubles.loopback import BrokenConnectionError, Loopback, Reply, Request
 
 
-class HttpSink(Served):
+class HttpSink(Loopback):
     """An HTTP server that keeps every request."""
 
     def __init__(self) -> None:
+        super().__init__(self._answer)
         self.requests: list[Request] = []
         self.status = 200
         self.hangs = False
-        self.complaints: list[str] = []
-        self._server = LoopbackServer(0, self._answer, self.complaints.append)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.apprise = f"json://127.0.0.1:{self._server.server_port}/alerts/s3cr3t-token"
+        self.apprise = f"{self.url.replace('http', 'json')}/alerts/s3cr3t-token"
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -46,4 +42,4 @@ class HttpSink(Served):
             raise BrokenConnectionError("hang")
         if self.status < 400 or "/ping/" in request.target:
             self.requests.append(request)
-        return Reply(self.status, b"{}", {"Content-Type": "application/json"})
+        return Reply(self.status, b"{}")

@@ -17,9 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from tests.doubles.gmail import GmailDouble
-from tests.doubles.gmail_faults import Reply
-from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer, Served
+from tests.doubles.loopback import Loopback, Reply, Request, json_reply
 
 CLIENT_EMAIL = "alias-keeper@example.iam.gserviceaccount.com"
 CLIENT_ID = "112233445566778899001"
@@ -28,17 +26,15 @@ AUDIENCE = "https://oauth2.googleapis.com/token"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-class ServiceAccount(Served):
+class ServiceAccount(Loopback):
     """One service account, which acts for the owner of one mailbox."""
 
     def __init__(self, gmail: GmailDouble) -> None:
         from cryptography.hazmat.primitives.asymmetric import rsa
 
+        super().__init__(self._answer)
         self._gmail = gmail
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.complaints: list[str] = []
-        self._server = LoopbackServer(0, self._answer, self.complaints.append)
-        self.token_uri = f"http://127.0.0.1:{self._server.server_port}/token"
 
     def write_key(self, folder: Path) -> Path:
         """The key file, readable by its owner only."""
@@ -55,7 +51,7 @@ class ServiceAccount(Served):
             "private_key": private.decode(),
             "client_email": CLIENT_EMAIL,
             "client_id": CLIENT_ID,
-            "token_uri": self.token_uri,
+            "token_uri": f"{self.url}/token",
         }
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             json.dump(info, file)
@@ -65,12 +61,12 @@ class ServiceAccount(Served):
         form = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
         claims = self._verified(form.get("assertion", ""))
         if form.get("grant_type") != GRANT or claims is None or claims.get("aud") != AUDIENCE:
-            return _json(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+            return json_reply(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
         if not self._gmail.account.delegation or claims.get("sub") != self._gmail.address:
             text = "Client is unauthorized to retrieve access tokens using this method."
-            return _json(401, {"error": "unauthorized_client", "error_description": text})
+            return json_reply(401, {"error": "unauthorized_client", "error_description": text})
         access, _ = self._gmail.oauth.issue(claims["scope"].split(), self._gmail.clock.now())
-        return _json(200, {"access_token": access, "expires_in": 3599, "token_type": "Bearer"})
+        return json_reply(200, {"access_token": access, "expires_in": 3599, "token_type": "Bearer"})
 
     def _verified(self, assertion: str) -> dict[str, Any] | None:
         import base64
@@ -92,7 +88,3 @@ class ServiceAccount(Served):
             return None
         claims: dict[str, Any] = json.loads(decoded(body))
         return claims if claims.get("iss") == CLIENT_EMAIL else None
-
-
-def _json(status: int, answer: dict[str, Any]) -> Reply:
-    return Reply(status, json.dumps(answer).encode(), {"Content-Type": "application/json"})

@@ -13,23 +13,27 @@ One double plays every region: which one is asked stands in the signature of the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import threading
-import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.doubles.gmail_faults import Break, Fault, Reply, When, answered
-from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer, Served
+from tests.doubles.faults import Faults, When
+from tests.doubles.loopback import Loopback, Reply, Request, json_reply
 from tests.doubles.ses_api import OPERATIONS, SesError, SesRegion
 
+ENV = {
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+"""What keeps an AWS client to credentials that are nobody's."""
 _SCOPE = re.compile(r"Credential=([^/,]+)/\d{8}/([a-z0-9-]+)/ses/aws4_request")
 
 ROUTES: tuple[tuple[str, str, str], ...] = (
@@ -69,25 +73,21 @@ class SentMail:
     """The access key the request was signed with."""
 
 
-class SesDouble(Served):
+class SesDouble(Loopback):
     """SES in every region, behind a port of 127.0.0.1."""
 
     def __init__(self) -> None:
+        super().__init__(self._answer)
         self.regions: defaultdict[str, SesRegion] = defaultdict(lambda: SesRegion(""))
         self.sent: list[SentMail] = []
-        self.calls: Counter[str] = Counter()
+        self._faults = Faults()
+        self.calls = self._faults.calls
         """How often each operation was asked for, retries and failures included."""
-        self.faults: list[Fault] = []
-        self.complaints: list[str] = []
-        self._lock = threading.RLock()
-        self._server = LoopbackServer(0, self._answer, self.complaints.append)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
-        with self._lock:
-            for kept in (self.regions, self.sent, self.calls, self.faults, self.complaints):
-                kept.clear()
+        for kept in (self.regions, self.sent, self.calls, self._faults, self.complaints):
+            kept.clear()
 
     # -- what SES knows -----------------------------------------------------------------------------------------
 
@@ -162,33 +162,30 @@ class SesDouble(Served):
         operation: str,
         nth: int = 1,
         *,
-        times: int | None = 1,
-        when: When = "before",
         status: int | None = None,
         code: str = "InternalServiceErrorException",
         message: str = "made to fail by a test",
         body: bytes | None = None,
-        connection: Break | None = None,
-        latency: float = 0.0,
+        **how: Any,
     ) -> None:
-        """Make the nth call of an operation (or of "*") from now on go wrong, `times` times (None: for ever).
+        """Make the nth call of an operation (or of "*") from now on go wrong; `how` is told in `Faults.add`.
 
         `status` and `code` answer an SES error (429 TooManyRequestsException, 403 AccessDeniedException), `body` any
-        bytes. `connection` breaks it (drop, reset, truncate, hang), `latency` only delays. `when="after"`: it was
-        carried out first, and the client does not learn of it.
+        bytes.
         """
         reply = None
         if body is not None:
             reply = Reply(status or 200, body, {"Content-Type": "application/json"})
         elif status is not None:
             reply = _error(SesError(status, code, message))
-        with self._lock:
-            self.faults.append(Fault(operation, nth, times, when, reply, connection, latency, 0.0, None))
+        self._faults.add(operation, nth, reply=reply, **how)
 
     def kill_at(self, pid: int | Callable[[], int], operation: str, nth: int = 1, when: When = "after") -> None:
         """SIGKILL a process at the nth call of an operation from now on, before or after it is carried out."""
-        with self._lock:
-            self.faults.append(Fault(operation, nth, 1, when, None, None, 0.0, 0.0, pid))
+        self._faults.add(operation, nth, when=when, victim=pid)
+
+    def clear_faults(self) -> None:
+        self._faults.clear()
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -201,24 +198,20 @@ class SesDouble(Served):
         parameters |= dict(parse_qsl(target.query))
         if request.body:
             parameters |= json.loads(request.body)
-        with self._lock:
-            self.calls[operation] += 1
-            striking = [fault for fault in self.faults if fault.strikes(operation)]
-        return answered(striking, lambda: self._carried_out(operation, parameters, request))
+        return self._faults.answer(operation, lambda: self._carried_out(operation, parameters, request))
 
     def _carried_out(self, operation: str, parameters: dict[str, Any], request: Request) -> Reply:
         scope = _SCOPE.search(request.headers.get("Authorization") or "")
         if scope is None:
             return _error(SesError(403, "MissingAuthenticationTokenException", "Missing Authentication Token"))
-        with self._lock:
-            region = self.region(scope[2])
-            try:
-                answer = OPERATIONS[operation](region, parameters)
-            except SesError as error:
-                return _error(error)
-            if operation == "SendEmail":
-                self.sent.append(SentMail(region.name, answer["MessageId"], *region.last_sent, scope[1]))
-        return Reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+        region = self.region(scope[2])
+        try:
+            answer = OPERATIONS[operation](region, parameters)
+        except SesError as error:
+            return _error(error)
+        if operation == "SendEmail":
+            self.sent.append(SentMail(region.name, answer["MessageId"], *region.last_sent, scope[1]))
+        return json_reply(200, answer)
 
 
 def _route(method: str, path: str) -> tuple[str | None, dict[str, Any]]:
@@ -231,17 +224,4 @@ def _route(method: str, path: str) -> tuple[str | None, dict[str, Any]]:
 
 
 def _error(error: SesError) -> Reply:
-    body = json.dumps({"message": error.message}).encode()
-    return Reply(error.status, body, {"Content-Type": "application/json", "x-amzn-ErrorType": error.code})
-
-
-def main() -> None:
-    """Run as a process of its own until it is stopped; the first line of output is the URL."""
-    with SesDouble() as ses, contextlib.suppress(KeyboardInterrupt):
-        print(ses.url, flush=True)
-        while True:
-            time.sleep(3600)
-
-
-if __name__ == "__main__":
-    main()
+    return json_reply(error.status, {"message": error.message}, **{"x-amzn-ErrorType": error.code})

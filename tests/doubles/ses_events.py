@@ -113,8 +113,8 @@ def ses_event(
     return event
 
 
-def in_envelope(event: JSON) -> str:
-    """An event as SNS puts it into a queue without raw delivery."""
+def in_envelope(event: JSON, **changes: Any) -> str:
+    """An event as SNS puts it into a queue without raw delivery, but for the signature (`doubles.sns`)."""
     return json.dumps(
         {
             "Type": "Notification",
@@ -122,8 +122,7 @@ def in_envelope(event: JSON) -> str:
             "TopicArn": "arn:aws:sns:us-east-1:123456789012:ses-events",
             "Message": json.dumps(event),
             "Timestamp": "2026-11-24T09:00:00.000Z",
-            "SignatureVersion": "1",
-            "Signature": "EXAMPLE",
+            **changes,
         }
     )
 

@@ -6,29 +6,19 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.doubles.gmail_faults import Reply
-from tests.doubles.gmail_front import Request
-from tests.doubles.gmail_http import LoopbackServer
+from tests.doubles.loopback import Loopback, Reply, Request, json_reply
 
 _NAMES = {"created": "CreateAccessKey", "deleted": "DeleteAccessKey"}
 BY = "arn:aws:iam::123456789012:user/captain"
 
 
-class TrailDouble:
+class TrailDouble(Loopback):
     """Answers LookupEvents by event name, newest first, `page_size` events at a time."""
 
     def __init__(self) -> None:
+        super().__init__(self._answer)
         self.events: list[dict[str, Any]] = []
-        self.calls = 0
-        self.page_size = 50
-        self.complaints: list[str] = []
-        self._server = LoopbackServer(0, self._answer, self.complaints.append)
-        self._server.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def stop(self) -> None:
-        self._server.stop()
-        assert not self.complaints
+        self.reset()
 
     def reset(self) -> None:
         self.events.clear()
@@ -78,4 +68,4 @@ class TrailDouble:
         }
         if start + self.page_size < len(found):
             answer["NextToken"] = str(start + self.page_size)
-        return Reply(200, json.dumps(answer).encode(), {"Content-Type": "application/x-amz-json-1.1"})
+        return json_reply(200, answer)

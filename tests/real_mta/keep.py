@@ -23,8 +23,8 @@ from pathlib import Path
 from parsers import parse
 from tests.golden import as_text
 from tests.real_mta import install
-from tests.test_real_mta import collect
-from triage.classify import classify
+from tests.whole.test_real_mta import collect
+from triage.judge.verdict import classify
 
 BOUNCES = Path(__file__).parents[1] / "bounces"
 

@@ -1,0 +1,207 @@
+"""Bounces that Amazon SES reports as JSON: notifications and events, in every wrapping they come in.
+
+Sources: Amazon SES developer guide, "notification contents" and "event publishing: retrieving SNS contents"; public
+samples.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from parsers.facts import Failure, FailureKind, Original, Reading
+from parsers.mime import Mail
+from parsers.platform import platform_of
+from parsers.ses_ids import ses_ids
+from parsers.smtp_reply import read_reply
+from parsers.text import one_line
+from parsers.words import host_in
+
+
+def read_ses_mail(mail: Mail) -> Reading | None:
+    """Read a mail that an SNS e-mail subscription sent: one SES notification as JSON in its text."""
+    if "x-amz-sns-message-id" not in mail.headers and "sns.amazonaws.com" not in (mail.headers.raw("from") or ""):
+        return None
+    text = next((part.text() for part in mail.parts if part.media_type == "text/plain"), "")
+    start = text.find("{")
+    if start < 0:
+        return None
+    # QUIRK(SNS mail): very long lines are broken by "!\n " on the way; JSON has no such sequence of its own.
+    whole = text[start:].replace("!\n ", "")
+    try:
+        document, _ = json.JSONDecoder(strict=False).raw_decode(whole)
+    except (ValueError, RecursionError):
+        return None
+    return read_notification(document)
+
+
+def read_notification(document: object) -> Reading | None:
+    """Read an SES notification or event in any of its shapes: bare, in an SNS envelope, as an EventBridge `detail`.
+
+    None where the document is not about a failed, delayed or delivered mail or a complaint, or has no such shape.
+    """
+    notification = unwrap(document)
+    if notification is None:
+        return None
+    mail = _object(notification.get("mail"))
+    event = notification.get("notificationType") or notification.get("eventType")
+    read = _EVENTS.get(event) if isinstance(event, str) else None
+    if read is None or mail is None:
+        return None
+    failures = tuple(read(notification))
+    if not failures:
+        return None
+    return Reading("ses-notification", failures, "amazon-ses", original=describe_sent(mail))
+
+
+def unwrap(document: object) -> dict[str, Any] | None:
+    """The notification or event inside an SNS envelope or an EventBridge event, or the document itself; else None."""
+    for _ in range(4):
+        found = _object(document)
+        if found is None:
+            return None
+        if "mail" in found and ("notificationType" in found or "eventType" in found):
+            return found
+        document = found.get("Message") or found.get("detail")
+        if isinstance(document, str):
+            try:
+                document = json.loads(document)
+            except (ValueError, RecursionError):
+                return None
+    return None
+
+
+def _bounce(notification: dict[str, Any]) -> list[Failure]:
+    bounce = _object(notification.get("bounce")) or {}
+    kind = _text(bounce.get("bounceType")) or "Undetermined"
+    subtype = _text(bounce.get("bounceSubType")) or "Undetermined"
+    # SES reports an address on a suppression list as a bounce though no server was asked.
+    prose = f"SES bounce {kind}/{subtype}"
+    host = _host(bounce.get("reportingMTA"))
+    if host is not None and host.endswith(".amazonses.com") and "Suppress" not in subtype:
+        host = _host(bounce.get("remoteMtaIp"))  # SES's own sending host passes on what somebody else said
+    return [_failure("failed", recipient, prose, host) for recipient in _objects(bounce.get("bouncedRecipients"))]
+
+
+def _delay(notification: dict[str, Any]) -> list[Failure]:
+    delay = _object(notification.get("deliveryDelay")) or {}
+    prose = f"SES delay {_text(delay.get('delayType')) or 'Undetermined'}"
+    return [_failure("delayed", recipient, prose, None) for recipient in _objects(delay.get("delayedRecipients"))]
+
+
+def _complaint(notification: dict[str, Any]) -> list[Failure]:
+    complaint = _object(notification.get("complaint")) or {}
+    prose = f"SES complaint {_text(complaint.get('complaintFeedbackType')) or 'of unknown type'}"
+    return [
+        _failure("feedback", recipient, prose, None) for recipient in _objects(complaint.get("complainedRecipients"))
+    ]
+
+
+def _delivery(notification: dict[str, Any]) -> list[Failure]:
+    delivery = _object(notification.get("delivery")) or {}
+    recipients = delivery.get("recipients")
+    reply = _text(delivery.get("smtpResponse"))
+    host = _host(delivery.get("remoteMtaIp"))
+    return [
+        Failure("delivered", _text(recipient), diagnostic=reply, remote_host=host)
+        for recipient in (recipients if isinstance(recipients, list) else [])
+    ]
+
+
+def _reject(notification: dict[str, Any]) -> list[Failure]:
+    mail = _object(notification.get("mail")) or {}
+    reason = _text((_object(notification.get("reject")) or {}).get("reason"))
+    recipients = mail.get("destination")
+    return [
+        Failure("failed", _text(recipient), diagnostic=reason, prose="SES rejected the message", platform="amazon-ses")
+        for recipient in (recipients if isinstance(recipients, list) else [])
+    ]
+
+
+_EVENTS = {
+    "Bounce": _bounce,
+    "DeliveryDelay": _delay,
+    "Complaint": _complaint,
+    "Delivery": _delivery,
+    "Reject": _reject,
+}
+
+
+def _failure(kind: FailureKind, recipient: dict[str, Any], prose: str, host: str | None) -> Failure:
+    diagnostic = _text(recipient.get("diagnosticCode"))
+    if diagnostic and diagnostic.lower().startswith("smtp;"):
+        diagnostic = diagnostic[5:].strip()
+    reply = read_reply(diagnostic) if diagnostic else None
+    host = host or (host_in(diagnostic) if diagnostic else None)
+    status = _text(recipient.get("status")) or (reply.status if reply else None)
+    return Failure(
+        kind,
+        _text(recipient.get("emailAddress")),
+        status=status,
+        reply_code=reply.code if reply else None,
+        diagnostic=diagnostic,
+        prose=prose,
+        remote_host=host,
+        platform=platform_of(host, diagnostic),
+    )
+
+
+def describe_sent(mail: dict[str, Any]) -> Original:
+    """What the `mail` object of a notification or event says of the mail that was sent."""
+    common = _object(mail.get("commonHeaders")) or {}
+    headers = {(_text(h.get("name")) or "").lower(): _text(h.get("value")) for h in _objects(mail.get("headers"))}
+    message_id = _text(mail.get("messageId"))
+    decoded = ses_ids(message_id or "")
+    sent_at = event_time(mail.get("timestamp")) or (decoded[0].sent_at if decoded else None)
+    arn = (_text(mail.get("sourceArn")) or "").split(":")
+    region = arn[3] if len(arn) > 3 and arn[3] else (decoded[0].region if decoded else None)
+    # The one place where both ids stand together: SES's own and the one the client wrote.
+    client_id = (
+        headers.get("x-gmail-original-message-id") or _text(common.get("messageId")) or headers.get("message-id")
+    )
+    gmail_id = client_id.strip("<> ") if client_id else None
+    source = _text(mail.get("source"))
+    # Gmail marks every mail it hands to an alias relay; without the mark the mail came by API or another program.
+    through_gmail = "x-google-smtp-source" in headers or "x-gm-message-state" in headers
+    return Original(
+        message_id=f"{message_id}@{_id_domain(region)}" if message_id else None,
+        gmail_message_id=gmail_id if gmail_id and (through_gmail or "mail.gmail.com" in gmail_id) else None,
+        ses_message_id=message_id,
+        ses_region=region,
+        ses_id_source="SES notification" if message_id else None,
+        sent_at=sent_at,
+        sender=source,
+        subject=_text(common.get("subject")) or headers.get("subject"),
+        path="gmail-alias" if through_gmail else None,
+    )
+
+
+def _id_domain(region: str | None) -> str:
+    return "email.amazonses.com" if region in (None, "us-east-1") else f"{region}.amazonses.com"
+
+
+def event_time(value: object) -> datetime | None:
+    """A timestamp of an SES event (ISO 8601), aware, UTC; None where it is none."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # OverflowError: in UTC it would be the year 0, or 10,000
+        return None
+
+
+def _host(value: object) -> str | None:
+    text = _text(value)
+    return text.rpartition(";")[2].strip().lower() or None if text else None
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return one_line(value[:4000]) or None if isinstance(value, str) else None

@@ -1,0 +1,48 @@
+"""Text that strangers wrote, made safe to keep and to show: one line of it, and nothing in it that does not print.
+
+Pure, and shared by all three packages. Caps come before regular expressions and are the caller's: each knows how much
+of a text it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+
+def one_line(text: str) -> str:
+    """One line as it is kept in the facts: white space folded, control, bidi and zero-width characters out.
+
+    Keeps what merely does not print (soft hyphens, private-use characters): a reader may need it.
+    """
+    if text.isprintable():  # then its only white space is the blank, and nothing is to be taken out
+        return " ".join(text.split()) if "  " in text else text.strip()
+    return " ".join(_control().sub(" ", text).split())
+
+
+@cache
+def _control() -> re.Pattern[str]:
+    return re.compile(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    )
+
+
+def printable(text: str, instead: str = " ") -> str:
+    """The text with `instead` for each character that does not print, and a blank for each white space.
+
+    `isprintable` is False for control, format (bidi, zero width), surrogate and private-use characters, and for all
+    separators but the blank.
+    """
+    if text.isprintable():
+        return text
+    return "".join([char if char.isprintable() else " " if char.isspace() else instead for char in text])
+
+
+def printable_line(text: str) -> str:
+    """`printable`, and white space folded."""
+    return " ".join(printable(text).split())
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters, the last three dots where something was cut off."""
+    return text if len(text) <= limit else text[: max(limit - 3, 0)] + "..."

@@ -1,0 +1,52 @@
+"""What bounces say in words: phrases, transcripts, who spoke, where the returned mail begins.
+
+In: text. Out: failures, replies and marks found in it. Reads no mail as a whole.
+May import: the modules of `parsers`.
+"""
+
+from __future__ import annotations
+
+from parsers.words.addresses import find_addresses
+from parsers.words.bounce_marks import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
+from parsers.words.failure_text import MAX_RECIPIENTS, recipient_reason, says, spoken_to, told_failures
+from parsers.words.prose_tables import (
+    BY_SENDER,
+    BY_TEXT,
+    DELAY_TITLES,
+    DELAY_WORDS,
+    DELAY_WORDS_ABROAD,
+    DELIVERED_TITLES,
+    DELIVERED_WORDS,
+    FINAL_WORDS,
+    WENT_WRONG,
+)
+from parsers.words.returned_text import split_original
+from parsers.words.speaker import host_in
+from parsers.words.transcript import ADDRESS, Told
+
+__all__ = [
+    "ADDRESS",
+    "AWAY_SUBJECTS",
+    "BOUNCE_SUBJECTS",
+    "BOUNCE_WORDS",
+    "BY_SENDER",
+    "BY_TEXT",
+    "DAEMONS",
+    "DAEMON_NAMES",
+    "DELAY_TITLES",
+    "DELAY_WORDS",
+    "DELAY_WORDS_ABROAD",
+    "DELIVERED_TITLES",
+    "DELIVERED_WORDS",
+    "FINAL_WORDS",
+    "MAX_RECIPIENTS",
+    "WENT_WRONG",
+    "Told",
+    "find_addresses",
+    "host_in",
+    "recipient_reason",
+    "says",
+    "split_original",
+    "spoken_to",
+    "told_failures",
+]

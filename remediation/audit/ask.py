@@ -1,0 +1,228 @@
+"""The AWS half of observing: account, identities, configuration sets, suppression list, keys and secret.
+
+SES is asked one thing after the other in each region, and no operation twice within a second. Every question is
+counted. Judges nothing: what could not be had is kept with its reason.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from parsers.ses_hosts import relay_host, ses_region_of_host
+from remediation.audit.facts import AuditFacts, KeyFacts, RegionFacts, Scope, SecretFacts, SetFacts, SuppressionCount
+from remediation.audit.scope import aliases_of, covering, domains_above, regions_of, relays_of
+from remediation.aws import (
+    NotLookedUp,
+    SesIdentity,
+    access_keys,
+    caller_identity,
+    has_bounce_topic,
+    inline_actions,
+    reputation,
+    secret_login,
+    secret_versions,
+    topic_admits_ses,
+)
+from remediation.aws import ses as aws_ses
+from remediation.aws import ses_setup as aws_ses_setup
+from remediation.credentials import Login, Relay, check_login, usual_security
+
+PACE_SECONDS = 1.0
+"""SES: "You can execute this operation no more than once per second" (API reference, of each operation by itself)."""
+MAX_SUPPRESSED = 2000
+"""Entries of the suppression list that are counted; more would take too long at one page a second."""
+MAX_ADDRESS_IDENTITIES = 3
+_PAGE = 100
+
+
+@dataclass
+class Meter:
+    """Counts the questions and keeps to the pace SES allows."""
+
+    pace: float = PACE_SECONDS
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    calls: Counter[str] = field(default_factory=Counter)
+    _next: dict[tuple[str, str], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, service: str, number: int = 1) -> None:
+        with self._lock:
+            self.calls[service] += number
+
+    def ses(self, region: str, operation: str) -> None:
+        """Wait for the turn of an SES operation in a region, and count it."""
+        with self._lock:
+            now = self.clock()
+            at = max(now, self._next.get((region, operation), now))
+            self._next[region, operation] = at + self.pace
+            self.calls["SES"] += 1
+        if at > now:
+            self.sleep(at - now)
+
+
+def ask_account(facts: AuditFacts, meter: Meter) -> None:
+    """Whether AWS answers at all, and as whom."""
+    meter.count("STS")
+    who = caller_identity()
+    if isinstance(who, NotLookedUp):
+        facts.aws_away = who
+    else:
+        facts.account_id = who.account
+
+
+def ask_region(region: str, now: datetime, meter: Meter) -> RegionFacts:
+    """The account in one region, the names of its identities, its rates."""
+    meter.ses(region, "GetAccount")
+    account = aws_ses_setup.ses_account(region)
+    if isinstance(account, NotLookedUp) and account.concerns_all:
+        return RegionFacts(region, account, account, away=account)
+    meter.ses(region, "ListEmailIdentities")
+    made = RegionFacts(region, account, aws_ses_setup.identity_names(region))
+    meter.count("CloudWatch")
+    made.rates = reputation(region, now)
+    return made
+
+
+def ask_identities(scope: Scope, region: RegionFacts, domains: list[str], meter: Meter) -> None:
+    """The identities of the domains in one region, their configuration sets, and the suppression list."""
+    if region.away is not None:
+        return
+    names = region.known_names
+    beside = [name for name in names if "@" in name and name.rpartition("@")[2].lower() in domains]
+    for name in (*domains, *beside[:MAX_ADDRESS_IDENTITIES]):
+        region.identities[name] = _found_identity(_candidates(name, region), region.region, meter)
+    for identity in region.identities.values():
+        used = identity.configuration_set if isinstance(identity, SesIdentity) else None
+        if used and used not in region.sets:
+            region.sets[used] = _ask_set(region.region, used, meter)
+    for identity in region.identities.values():
+        if isinstance(identity, SesIdentity) and _hears_nothing(identity, region.sets):
+            meter.ses(region.region, "GetIdentityNotificationAttributes")
+            region.notified[identity.name] = has_bounce_topic(region.region, identity.name)
+    region.suppressed = _count_suppressed(region.region, meter)
+    for address in scope.addresses:
+        meter.ses(region.region, "GetSuppressedDestination")
+        region.suppressed_addresses[address] = aws_ses.suppressed_destination(region.region, address)
+    if not isinstance(region.account, NotLookedUp) and region.account.vdm_enabled:
+        meter.ses(region.region, "ListRecommendations")
+        region.recommendations = aws_ses_setup.recommendations(region.region)
+
+
+def _candidates(name: str, region: RegionFacts) -> list[str]:
+    """The identities that may cover a name, the nearest first; where the names are not known, all above it."""
+    if "@" in name:
+        return [name]
+    if isinstance(region.names, NotLookedUp):
+        return domains_above(name)
+    return [covering(name, region.known_names) or name]
+
+
+def _hears_nothing(identity: SesIdentity, sets: Mapping[str, SetFacts]) -> bool:
+    """Whether neither mail nor event tells of a bounce, as far as is known."""
+    used = sets.get(identity.configuration_set or "")
+    rows = used.destinations if used is not None and isinstance(used.destinations, list) else []
+    return not identity.forwards_feedback and not any(row.enabled and "BOUNCE" in row.events for row in rows)
+
+
+def _ask_set(region: str, name: str, meter: Meter) -> SetFacts:
+    meter.ses(region, "GetConfigurationSet")
+    made = SetFacts(aws_ses_setup.configuration_set(region, name))
+    if made.found is None:
+        return made
+    meter.ses(region, "GetConfigurationSetEventDestinations")
+    made.destinations = aws_ses_setup.event_destinations(region, name)
+    if isinstance(made.destinations, list):
+        for destination in made.destinations:
+            if destination.topic_arn and destination.enabled:
+                meter.count("SNS")
+                made.topics[destination.topic_arn] = topic_admits_ses(destination.topic_arn)
+    return made
+
+
+def _count_suppressed(region: str, meter: Meter) -> SuppressionCount | NotLookedUp:
+    counts: Counter[str] = Counter()
+    meter.ses(region, "ListSuppressedDestinations")
+    for number, entry in enumerate(aws_ses.suppressed_destinations(region), 1):
+        if isinstance(entry, NotLookedUp):
+            return entry
+        counts[entry.reason] += 1
+        if number >= MAX_SUPPRESSED:
+            return SuppressionCount(counts, is_whole=False)
+        if number % _PAGE == 0:  # the next one asks for another page
+            meter.ses(region, "ListSuppressedDestinations")
+    return SuppressionCount(counts)
+
+
+def ask_keys(facts: AuditFacts, meter: Meter) -> None:
+    """The keys of the SMTP user, and what its own policies allow."""
+    user = facts.scope.smtp_user
+    if user is None:
+        return
+    made = KeyFacts(user, access_keys(user))
+    meter.count("IAM", 1 + (len(made.keys) if isinstance(made.keys, list) else 0))
+    if isinstance(made.keys, list):
+        made.actions = inline_actions(user)
+        meter.count("IAM", 1 + (len(made.actions) if isinstance(made.actions, dict) else 0))
+    facts.keys = made
+
+
+def ask_secret(facts: AuditFacts, meter: Meter) -> None:
+    """The dates of the secret's versions; with a probe also its login, which is tried and then forgotten."""
+    scope = facts.scope
+    if scope.secret_id is None:
+        return
+    region = scope.secret_region or regions_of(scope)[0]
+    if scope.secret_id.startswith("arn:") and scope.secret_id.count(":") >= 6:
+        region = scope.secret_id.split(":")[3]
+    meter.count("Secrets Manager")
+    made = facts.secret = SecretFacts(scope.secret_id, region, secret_versions(region, scope.secret_id))
+    if not scope.probe or not isinstance(made.versions, list):
+        return
+    meter.count("Secrets Manager")
+    held = secret_login(region, scope.secret_id)
+    if held is None or isinstance(held, NotLookedUp):
+        made.username = held
+        return
+    made.username = held.username
+    usual = held.host or relay_host(held.region or region)  # a password is good for one region only
+    relays = [relay for relay in relays_of(scope) if scope.server or relay[0].lower() == usual]
+    for host, port, security in relays or [(usual, held.port or 587, None)]:
+        mode = usual_security(port) if security not in ("ssl", "starttls") else security
+        relay = Relay(host, port, "ssl" if mode == "ssl" else "starttls", scope.ca_file)
+        meter.count("SMTP")
+        facts.logins.append((host, check_login(Login(held.username, held.password), relay)))
+
+
+def ask_alias_identities(facts: AuditFacts, meter: Meter) -> None:
+    """The identities of aliases, in the region of their host, which may be one that is not audited as a whole."""
+    if facts.aws_away is not None:
+        return
+    for alias in aliases_of(facts.scope):
+        region = ses_region_of_host(alias.host)
+        if region is not None and (alias.domain, region) not in facts.alias_identities:
+            found = _known_identity(facts, alias.domain, region) or _found_identity(
+                domains_above(alias.domain), region, meter
+            )
+            facts.alias_identities[alias.domain, region] = found
+
+
+def _known_identity(facts: AuditFacts, domain: str, region: str) -> SesIdentity | NotLookedUp | None:
+    known = facts.regions.get(region)
+    if known is None:
+        return None
+    name = covering(domain, known.identities)
+    return known.away or (known.identities[name] if name else None)
+
+
+def _found_identity(names: Iterable[str], region: str, meter: Meter) -> SesIdentity | NotLookedUp | None:
+    for name in names:
+        meter.ses(region, "GetEmailIdentity")
+        if (answer := aws_ses_setup.identity(region, name)) is not None:
+            return answer
+    return None

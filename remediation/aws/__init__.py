@@ -1,0 +1,69 @@
+"""AWS as this project asks it: each service a module, every answer a value, `NotLookedUp` where there is none.
+
+In: a region and names. Out: frozen rows, or why it was not looked up. The only room that imports boto3.
+May import: `remediation.dns` (names as DNS compares them).
+"""
+
+from __future__ import annotations
+
+from remediation.aws.client import GLOBAL_REGION, NotLookedUp, ask, caller_identity, find
+from remediation.aws.grants import has_bounce_topic, inline_actions, topic_admits_ses
+from remediation.aws.iam import AccessKey, KeyChange, LastUse, access_keys, short_key_id
+from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
+from remediation.aws.rates import Reputation, reputation
+from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
+from remediation.aws.secrets import SecretVersion, secret_login, secret_versions
+from remediation.aws.ses import Suppressed, send_raw, suppressed_destination
+from remediation.aws.ses_setup import (
+    ConfigurationSet,
+    EventDestination,
+    Recommendation,
+    SesAccount,
+    SesIdentity,
+    ses_account,
+)
+
+__all__ = [
+    "GLOBAL_REGION",
+    "POLICIES",
+    "UNKNOWN_ACCOUNT",
+    "AccessKey",
+    "ConfigurationSet",
+    "EventDestination",
+    "KeyChange",
+    "LastUse",
+    "NotLookedUp",
+    "Policy",
+    "Recommendation",
+    "Reputation",
+    "SecretVersion",
+    "SesAccount",
+    "SesIdentity",
+    "Suppressed",
+    "Zone",
+    "access_keys",
+    "ask",
+    "caller_identity",
+    "client",
+    "cnames_below",
+    "endpoints",
+    "find",
+    "has_bounce_topic",
+    "iam",
+    "inline_actions",
+    "queue",
+    "reputation",
+    "secret_login",
+    "secret_versions",
+    "secrets",
+    "send_raw",
+    "ses",
+    "ses_account",
+    "ses_setup",
+    "short_key_id",
+    "sns",
+    "suppressed_destination",
+    "topic_admits_ses",
+    "zone",
+    "zone_ids",
+]

@@ -1,0 +1,268 @@
+"""Asks AWS, and makes every way of not getting an answer a value with a reason.
+
+The only module that imports boto3, and that lazily: one Session, one client for each service and region, short
+time-outs, few tries. What the answers mean is the business of `aws_ses`, `aws_iam`, `aws_secrets` and `aws_queue`.
+No secret ever stands in a reason, and none is logged. Finds credentials as every AWS tool does (environment, profile,
+instance role) and never stores any.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from remediation.aws.endpoints import Misdirected, is_aws_or_here, refuse_elsewhere
+
+_T = TypeVar("_T")
+
+GLOBAL_REGION = "us-east-1"
+"""Where IAM and STS are asked: they have no region of their own, but a client must be given one."""
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+AWS_TRIES = 3  # botocore waits up to 1 and 2 seconds in between
+
+WhyNot = Literal[
+    "denied",  # the credentials are good and may not do this
+    "bad-credentials",  # unknown, expired or wrong
+    "no-credentials",  # none found
+    "throttled",
+    "timeout",
+    "unreachable",  # no such host, no connection
+    "misdirected",  # the settings lead to a server that is not AWS's
+    "unsupported",  # this endpoint does not know the call: another region or an incomplete stand-in
+    "failed",  # AWS says that it is AWS's fault
+    "garbled",  # an answer that is none
+    "refused",  # any other error; `code` has AWS's word for it
+]
+
+_CODES: Mapping[WhyNot, str] = {
+    "denied": "AccessDenied AccessDeniedException AuthorizationError AuthorizationErrorException UnauthorizedOperation"
+    " 403",
+    "bad-credentials": "InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId SignatureDoesNotMatch"
+    " IncompleteSignature InvalidSignatureException ExpiredToken ExpiredTokenException MissingAuthenticationToken"
+    " RequestExpired 401",
+    "throttled": "Throttling ThrottlingException ThrottledException TooManyRequestsException RequestLimitExceeded"
+    " RequestThrottled RequestThrottledException SlowDown KmsThrottled 429",
+    # A code that is only the HTTP status 404 means "no such page", never "no such thing": that has a name of its own.
+    "unsupported": "404 501 UnknownOperation UnknownOperationException InvalidAction OptInRequired",
+    "failed": "InternalFailure InternalError InternalServiceError ServiceUnavailable ServiceFailure",
+}
+_KIND_OF_CODE: Mapping[str, WhyNot] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
+
+_SERVICE_OF_POLICY = {"sesv2": "ses"}  # where boto3 and IAM policies call a service by different names
+_KEY_ID = re.compile(r"\b(A[A-Z]IA)[A-Z0-9]{10,}([A-Z0-9]{2})\b")
+# A secret access key has 40 such characters, an SES password 44; shorter things are names people need to read.
+_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])(?=[^\s]*[0-9+/])[A-Za-z0-9/+]{38,}={0,2}")
+_MAX_WORDS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class NotLookedUp:
+    """A question AWS did not answer. That says nothing about the thing asked for."""
+
+    what: str
+    """What was to be looked up, in words: `the suppression list in us-west-2`."""
+    why: str
+    """One line for a human, without any secret."""
+    kind: WhyNot
+    code: str | None = None
+    """AWS's own word for the error; None where no answer came."""
+
+    @property
+    def will_pass(self) -> bool:
+        """Whether waiting may help, without anybody doing anything."""
+        return self.kind in ("throttled", "timeout", "unreachable", "failed", "garbled")
+
+    @property
+    def concerns_all(self) -> bool:
+        """Whether the next question to the same service and region would end the same way."""
+        return self.kind in (
+            "bad-credentials",
+            "no-credentials",
+            "timeout",
+            "unreachable",
+            "unsupported",
+            "misdirected",
+        )
+
+
+def ask(
+    what: str,
+    service: str,
+    region: str,
+    operation: str,
+    read: Callable[[Mapping[str, Any]], _T],
+    /,
+    *,
+    attempts: int = AWS_TRIES,
+    **parameters: Any,
+) -> _T | NotLookedUp:
+    """Call one operation (named as in IAM policies: `GetAccount`) and read its answer with `read`; never raises.
+
+    `what` says in words what is looked up. An answer that `read` cannot read (KeyError, TypeError, ...) is `garbled`.
+    Takes at most about `attempts` x (CONNECT_SECONDS + READ_SECONDS) seconds. What must not happen twice (a mail, a new
+    key) is asked for with `attempts=1`: a request whose answer was lost may have been carried out.
+    """
+    from botocore import exceptions as errors
+    from botocore import xform_name
+    from botocore.parsers import ResponseParserError
+
+    action = f"{_SERVICE_OF_POLICY.get(service, service)}:{operation}"
+    try:
+        return read(getattr(client_for(service, region, attempts), xform_name(operation))(**parameters))
+    except Misdirected as error:
+        return NotLookedUp(what, f"{error} names a server that is neither AWS's nor on this computer", "misdirected")
+    except errors.ClientError as error:
+        return _refusal(what, action, error.response)
+    except (
+        errors.NoCredentialsError,
+        errors.PartialCredentialsError,
+        errors.ProfileNotFound,
+        errors.TokenRetrievalError,
+    ) as error:
+        return NotLookedUp(what, f"no AWS credentials ({type(error).__name__})", "no-credentials")
+    except (errors.CredentialRetrievalError, errors.SSOError, errors.UnauthorizedSSOTokenError) as error:
+        return NotLookedUp(what, f"the AWS credentials could not be had ({type(error).__name__})", "bad-credentials")
+    except (errors.ConnectTimeoutError, errors.ReadTimeoutError):
+        return NotLookedUp(what, f"AWS did not answer {action} in {region} in time", "timeout")
+    except (errors.HTTPClientError, errors.ConnectionError) as error:
+        return NotLookedUp(what, f"AWS in {region} could not be reached ({type(error).__name__})", "unreachable")
+    except (
+        errors.UnknownServiceError,
+        errors.UnknownEndpointError,
+        errors.InvalidRegionError,
+        errors.EndpointProviderError,
+    ):
+        return NotLookedUp(what, f"{region} has no {action.partition(':')[0]} or is no AWS region", "unsupported")
+    except errors.ParamValidationError:
+        # Its text repeats the parameters, and one of them may be a password.
+        return NotLookedUp(what, f"{action} was given a value it cannot take", "refused", "ParamValidation")
+    except errors.BotoCoreError as error:
+        return NotLookedUp(what, f"{action} failed before it was sent ({type(error).__name__})", "refused")
+    except (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return NotLookedUp(what, f"AWS's answer to {action} makes no sense ({type(error).__name__})", "garbled")
+
+
+def find(
+    what: str,
+    service: str,
+    region: str,
+    operation: str,
+    read: Callable[[Mapping[str, Any]], _T],
+    /,
+    absent: Collection[str],
+    attempts: int = AWS_TRIES,
+    **parameters: Any,
+) -> _T | NotLookedUp | None:
+    """As `ask`, for something that may not exist: None when AWS answers with one of the codes in `absent`.
+
+    Codes are names such as `NotFoundException`; an HTTP status of 404 is no proof of absence and never one of them.
+    """
+    answer = ask(what, service, region, operation, read, attempts=attempts, **parameters)
+    return None if isinstance(answer, NotLookedUp) and answer.code in absent else answer
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are to AWS."""
+
+    account: str
+    arn: str
+
+
+def caller_identity() -> Identity | NotLookedUp:
+    """Who the credentials belong to (sts:GetCallerIdentity, which needs no permission): the test that they work."""
+    return ask(
+        "the AWS identity",
+        "sts",
+        GLOBAL_REGION,
+        "GetCallerIdentity",
+        lambda answer: Identity(answer["Account"], answer["Arn"]),
+    )
+
+
+def client_for(service: str, region: str, attempts: int = AWS_TRIES) -> Any:
+    """The boto3 client for a service in a region, made once. Prefer `ask`: what a bare client raises is boto3's."""
+    _hush()
+    refuse_elsewhere(os.environ)
+    if not _is_on_ec2():
+        # Without this, a machine without credentials waits for an instance metadata service that is not there.
+        os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+    # In the key: tests and long-lived callers may change where and as whom we ask.
+    surroundings = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_")))
+    return _client(service, region, attempts, surroundings)
+
+
+def _hush() -> None:
+    """Keep AWS's libraries from logging requests and answers, which at DEBUG hold secrets, whoever asked for that."""
+    for name in ("botocore", "boto3", "urllib3"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
+
+
+@cache
+def _client(service: str, region: str, attempts: int, surroundings: object) -> Any:
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        user_agent_extra="bounce-triage",
+    )
+    session: Any = _session(surroundings)
+    made = session.client(service, region_name=region, config=config)
+    if not is_aws_or_here(made.meta.endpoint_url):
+        raise Misdirected("`endpoint_url` in the AWS settings")
+    return made
+
+
+@cache
+def _session(surroundings: object) -> Any:
+    import boto3
+
+    return boto3.Session()
+
+
+@cache
+def _is_on_ec2() -> bool:
+    for name in ("sys_vendor", "board_vendor"):
+        try:
+            if "amazon ec2" in Path("/sys/class/dmi/id", name).read_text(encoding="ascii").lower():
+                return True
+        except (OSError, UnicodeDecodeError):
+            continue
+    return False
+
+
+def _refusal(what: str, action: str, response: Mapping[str, Any]) -> NotLookedUp:
+    """What an error answer of AWS means. Its code decides; the HTTP status only where the code is that status."""
+    error = response.get("Error") or {}
+    code = str(error.get("Code") or "") or None
+    status = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0
+    kind = _KIND_OF_CODE.get(code or "", "failed" if status >= 500 else "refused")
+    said = masked(str(error.get("Message") or ""))
+    said = "" if "<" in said[:20] else said  # a web page, not a sentence
+    why = {
+        "denied": f"this AWS identity may not call {action}",
+        "bad-credentials": f"AWS does not accept the credentials ({code})",
+        "throttled": f"AWS asks to slow down ({code})",
+        "unsupported": f"the endpoint does not know {action} ({code})",
+        "failed": f"AWS could not answer {action} ({code or status})",
+        "refused": f"{action} was refused: {code}" + (f": {said}" if said else ""),
+    }[kind]
+    return NotLookedUp(what, why, kind, code)
+
+
+def masked(text: str) -> str:
+    """A text of others as one short line: key ids shortened (`AKIA…7Q`), whatever looks like a secret left out."""
+    line = _KEY_ID.sub(r"\1…\2", _SECRET.sub("[hidden]", " ".join(text.split())))
+    return line if len(line) <= _MAX_WORDS else f"{line[: _MAX_WORDS - 1]}…"

@@ -1,0 +1,268 @@
+"""The views, what each of them answers, and what Datasette is told about the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.store.test_store_report import add, event, text
+from triage.errors import ConfigError
+from triage.owner import browse
+from triage.store.views import VIEWS
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime.now(UTC)  # the views count from the clock of SQLite
+
+
+def answer(db: Any, view: str) -> list[dict[str, Any]]:
+    return list(db.query(f"SELECT * FROM {view}"))
+
+
+# -- the views ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_gives_the_columns_it_describes(db: Any, view: str) -> None:
+    columns = [column[0] for column in db.execute(f"SELECT * FROM {view}").description]
+    assert columns == list(VIEWS[view].columns)
+    assert set(VIEWS[view].facets) <= set(columns)
+
+
+def test_this_week_is_seven_days_the_newest_first(db: Any) -> None:
+    for days in (1, 6, 8):
+        add(db, NOW - timedelta(days=days), subject=f"{days} days ago")
+    assert [row["subject"] for row in answer(db, "this_week")] == ["1 days ago", "6 days ago"]
+    assert answer(db, "this_week")[0]["conversation"] == "https://mail.google.com/mail/#all/19a1"
+
+
+def test_by_cause_counts_bounces_people_and_this_week(db: Any) -> None:
+    add(db, NOW)
+    add(db, NOW - timedelta(days=9), recipient="PAT@client.example")
+    add(db, NOW, 2)  # forged
+    (row,) = answer(db, "by_cause")
+    assert (row["cause"], row["bounces"], row["people"], row["this_week"]) == ("alias-credentials-rejected", 2, 1, 1)
+
+
+def test_no_domain_is_blamed_for_what_our_own_side_kept_back(db: Any) -> None:
+    add(db, NOW)
+    add(db, NOW, 1, recipient="a@Client.example", cause="mailbox-full", platform="google")
+    add(db, NOW, 1, recipient="b@client.example", cause="spam-rejected", platform="google")
+    (row,) = answer(db, "by_recipient_domain")
+    assert (row["domain"], row["bounces"], row["people"], row["platforms"]) == ("client.example", 2, 2, "google")
+    assert set(row["causes"].split(",")) == {"mailbox-full", "spam-rejected"}
+
+
+def test_unreached_people_are_told_once_our_own_side_first(db: Any) -> None:
+    add(db, NOW, 1, recipient="remote@client.example", message_id="r@x.example")
+    for number in (2, 1):
+        add(
+            db,
+            NOW - timedelta(days=number),
+            recipient="Own@client.example",
+            message_id=f"{number}@x.example",
+            subject=number,
+        )
+    rows = answer(db, "unreached_people")
+    assert [(row["recipient"], row["mails"], row["subject"]) for row in rows] == [
+        ("Own@client.example", 2, "1"),
+        ("remote@client.example", 1, None),
+    ]
+
+
+@pytest.mark.parametrize("how", ["delivered", "event", "resent"])
+def test_who_was_reached_in_the_end_is_not_unreached(db: Any, how: str) -> None:
+    add(db, NOW)
+    assert len(answer(db, "unreached_people")) == 1
+    if how == "delivered":
+        add(db, NOW, 1, kind="delivered", category=None, cause=None, side=None)
+    elif how == "event":
+        event(db, "Delivery", client_id="m1@mail.gmail.com")
+    else:
+        db.execute(
+            "INSERT INTO resends (original_id, recipient, way, state, message_id, verdict_id, started_at)"
+            " VALUES ('m1@mail.gmail.com', 'pat@client.example', 'ses', 'done', 'x', 1, '')"
+        )
+    assert answer(db, "unreached_people") == []
+
+
+def test_forged_and_delayed_mails_leave_nobody_unreached(db: Any) -> None:
+    add(db, NOW, 2)
+    add(db, NOW, 3)
+    add(db, NOW, genuine="fail", proof=None)
+    assert answer(db, "unreached_people") == []
+
+
+def test_where_ses_and_the_bounces_do_not_agree(db: Any) -> None:
+    refused = add(db, NOW, 1, ses_message_id="s1")
+    event(db, "Delivery", ses_message_id="s1")
+    stopped = add(db, NOW - timedelta(hours=1), gmail_message_id="g@mail.gmail.com", recipient="dana@client.example")
+    event(db, "Send", "dana@client.example", ses_message_id="s2", client_id="g@mail.gmail.com")
+    event(db, "Bounce", "eve@client.example", ses_message_id="s3", notification=b"x", at=text(NOW - timedelta(hours=2)))
+    without = add(db, NOW - timedelta(hours=3), 1, path="ses-api", recipient="x@client.example")
+    found = answer(db, "ses_mismatch")
+    assert [(row["recipient"].lower(), row["verdict"], row["ses_message_id"]) for row in found] == [
+        ("pat@client.example", refused, "s1"),
+        ("dana@client.example", stopped, "s2"),
+        ("eve@client.example", None, "s3"),
+        ("x@client.example", without, None),
+    ]
+    assert len({row["mismatch"] for row in found}) == 4
+
+
+def test_where_they_agree_there_is_no_mismatch(db: Any) -> None:
+    verdict_id = add(db, NOW, 1, ses_message_id="s1", path="ses-api")
+    event(db, "Bounce", ses_message_id="s1", notification=b"x", verdict_id=verdict_id)
+    add(db, NOW)
+    assert answer(db, "ses_mismatch") == []
+
+
+# -- what Datasette is told -----------------------------------------------------------------------------------------
+
+
+def told(db: Any) -> dict[str, Any]:
+    found = browse.metadata("triage", browse.read_schema(db))
+    assert list(found["databases"]) == ["triage"]
+    database: dict[str, Any] = found["databases"]["triage"]
+    return json.loads(json.dumps(database))  # type: ignore[no-any-return]
+
+
+def test_every_named_query_runs_and_names_the_page_that_filters(db: Any) -> None:
+    queries = told(db)["queries"]
+    assert {name.replace("-", "_") for name in queries} == set(VIEWS)
+    for name, query in queries.items():
+        db.execute(query["sql"]).fetchall()
+        assert f'href="/triage/{name.replace("-", "_")}"' in query["description_html"]
+        assert name not in told(db)["tables"]  # it would hide the page of a table of that name
+
+
+def test_columns_are_described_by_the_comments_of_the_schema(db: Any) -> None:
+    tables = told(db)["tables"]
+    assert tables["verdicts"]["columns"]["cause"] == "NULL: nothing failed"
+    assert tables["verdicts"]["columns"]["received_at"].startswith("UTC: when Gmail received the bounce")
+    assert tables["resends"]["columns"]["message_id"].startswith("The Message-ID we gave it")
+    for table in ("verdicts", "mails", "events", "evidence"):
+        assert len(tables[table]["columns"]) > 5
+
+
+def test_facets_orders_and_descriptions_are_of_columns_and_tables_that_are_there(db: Any) -> None:
+    tables = told(db)["tables"]
+    for name, about in tables.items():
+        columns = {column[0] for column in db.execute(f"SELECT * FROM {name}").description}
+        assert set(about["columns"]) <= columns, name
+        assert set(about.get("facets", ())) <= columns, name
+        assert about.get("sort_desc") in {None, *columns}
+    named = {*browse.TABLE_TITLES, *browse.FACETS, *browse.NEWEST_FIRST, *browse.HIDDEN}
+    assert named <= set(tables)
+
+
+def test_it_answers_on_this_computer_only() -> None:
+    words = browse.command(Path("x.db"), port=1, opens=True)
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert "--open" in words
+    assert "--open" not in browse.command(Path("x.db"), port=1, opens=False)
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+FAKE = """
+import json, sys
+assert sys.argv[sys.argv.index("--metadata") + 1] == "-"
+print(json.dumps([sys.argv[1:], sorted(json.load(sys.stdin)["databases"])]))
+sys.exit(3 if "9" in sys.argv else 0)
+"""
+
+
+def triage(folder: Path, *arguments: str, has_datasette: bool) -> subprocess.CompletedProcess[str]:
+    """Run the command where Datasette is another's, or where it is not there whatever is installed."""
+    fake = folder / "fake"
+    fake.mkdir(exist_ok=True)
+    if has_datasette:
+        (fake / "datasette").mkdir(exist_ok=True)
+        (fake / "datasette" / "__init__.py").touch()
+        (fake / "datasette" / "__main__.py").write_text(FAKE)
+    else:
+        hide = "import sys\nsys.modules['datasette'] = None\n"
+        (fake / "sitecustomize.py").write_text(hide)
+    env = os.environ | {"PYTHONPATH": f"{fake}{os.pathsep}{ROOT}", "TRIAGE_DATABASE": str(folder / "triage.db")}
+    return subprocess.run(
+        [sys.executable, "-m", "triage", "browse", *arguments],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_without_datasette_two_lines_say_what_and_how(tmp_path: Path, db: Any) -> None:
+    done = triage(tmp_path, has_datasette=False)
+    assert (done.returncode, done.stdout) == (78, "")
+    what, how = done.stderr.splitlines()
+    assert "Datasette, which is not installed" in what
+    assert how == "Install it beside triage: pip install 'bounce-triage[browse]'"
+
+
+def test_with_it_the_database_is_opened(tmp_path: Path, db: Any) -> None:
+    done = triage(tmp_path, "--port", "8002", "--no-open", has_datasette=True)
+    assert done.returncode == 0, done.stderr
+    words, databases = json.loads(done.stdout.splitlines()[1])
+    assert words[:2] == ["serve", str(tmp_path / "triage.db")]
+    assert databases == ["triage"]
+    assert "8002" in words
+
+
+def test_its_exit_code_is_that_of_datasette(tmp_path: Path, db: Any) -> None:
+    assert triage(tmp_path, "--port", "9", has_datasette=True).returncode == 3
+
+
+def test_without_a_database_there_is_nothing_to_browse(tmp_path: Path) -> None:
+    assert triage(tmp_path, has_datasette=True).returncode == 78
+
+
+def test_the_check_is_for_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError):
+        browse.find_datasette()
+    monkeypatch.setattr(browse, "find_spec", lambda name: name)
+    browse.find_datasette()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(find_spec("datasette") is None, reason="Datasette is not installed: `make browser` installs it")
+def test_the_real_datasette_shows_every_page_and_writes_nothing(tmp_path: Path, db: Any) -> None:
+    add(db, NOW)
+    db.conn.commit()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = os.environ | {"TRIAGE_DATABASE": str(tmp_path / "triage.db")}
+    command = [sys.executable, "-m", "triage", "browse", "--port", str(port), "--no-open"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            url = f"http://127.0.0.1:{port}/triage"
+            for _ in range(100):
+                with suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=10) as page:
+                    assert "Unreached people" in page.read().decode()
+                    break
+                time.sleep(0.2)
+            else:
+                pytest.fail("Datasette does not answer")
+            for name in (*VIEWS, *(view.replace("_", "-") for view in VIEWS), "verdicts", "mails"):
+                with urllib.request.urlopen(f"{url}/{name}", timeout=30) as page:
+                    assert page.status == 200
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"{url}.json?sql=delete+from+verdicts", timeout=10)
+            assert refused.value.code == 400
+            refused.value.close()
+            assert len(list(db.query("SELECT 1 FROM verdicts"))) == 1
+        finally:
+            running.terminate()

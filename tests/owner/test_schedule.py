@@ -1,0 +1,97 @@
+"""The texts that make a computer run triage: whatever the paths, cron, systemd and launchd start the same command."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from triage.owner import schedule
+
+ROOT = Path(schedule.__file__).parents[2]
+PATHS = [
+    "/opt/triage/bin/triage",
+    "/Users/Jada Sailing/a b/triage",
+    '/srv/100%/$HOME/it\'s "here"/triage',
+    "/törn/triage",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_cron_starts_the_very_command(path: str) -> None:
+    text = schedule.cron_lines([path, "--config", f"{path}.toml"])
+    jobs = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len(jobs) == 2
+    for job, word in zip(jobs, ("run", "report"), strict=True):
+        command = job.split(" ", 5)[5]
+        assert "%" not in command.replace("\\%", ""), "crontab(5): an unescaped percent sign ends the command"
+        assert shlex.split(command.replace("\\%", "%")) == [path, "--config", f"{path}.toml", word]
+    assert jobs[0].startswith("*/15 * * * * ")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_launchd_starts_the_very_command(path: str) -> None:
+    text = schedule.launchd_plist([path, "--config", "x"], "/var/log/x.log", ["mind -- this"])
+    job = plistlib.loads(text.encode())
+    assert job["ProgramArguments"] == [path, "--config", "x", "run"]
+    assert (job["StartInterval"], job["StandardErrorPath"]) == (900, "/var/log/x.log")
+    assert "LaunchAgents" in text
+
+
+def test_the_systemd_text_holds_both_units_and_what_to_do_with_them() -> None:
+    units = schedule.systemd_units(["/opt/triage"])
+    text = schedule.systemd_text(["/opt/triage"], ["remark"])
+    assert list(units) == ["bounce-triage.service", "bounce-triage.timer"]
+    for name, unit in units.items():
+        assert f"# ===== ~/.config/systemd/user/{name} =====\n{unit}" in text
+    assert "systemctl --user" in text
+    assert "# remark\n" in text
+    assert "SuccessExitStatus=75\n" in units["bounce-triage.service"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here to check the units")
+@pytest.mark.parametrize("name", ["triage", "a b%i", "$HOME 'x'"])
+def test_systemd_accepts_the_units(tmp_path: Path, name: str) -> None:
+    program = tmp_path / name
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for unit, text in schedule.systemd_units([str(program), "--config", f'{program} "q" %n.toml']).items():
+        (tmp_path / unit).write_text(text)
+    command = ["systemd-analyze", "verify", "--user", *(str(tmp_path / unit) for unit in schedule.systemd_units(["x"]))]
+    env = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    if "'" in name:
+        return  # started through /usr/bin/env, which systemd looks at instead
+    program.unlink()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert "is not executable" in done.stderr, "it does look at the command"
+
+
+# The command
+
+
+@pytest.mark.parametrize("kind", ["cron", "systemd", "launchd"])
+def test_the_command_names_this_program_and_its_settings(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "triage.toml").write_text("")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "TRIAGE_DATABASE": "x.db"}
+    command = [sys.executable, "-m", "triage", "schedule", kind]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    program = Path(sys.executable).with_name("triage")
+    assert (str(program) if program.exists() else sys.executable) in done.stdout
+    assert str(tmp_path / "triage.toml") in done.stdout, "cron does not know this folder"
+    assert "TRIAGE_DATABASE" in done.stdout, "nor this shell's variables"
+
+
+def test_without_a_settings_file_none_is_named(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "triage", "schedule"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, "--config" in done.stdout, "Not seen there" in done.stdout) == (0, False, False)

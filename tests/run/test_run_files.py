@@ -1,0 +1,83 @@
+"""A run over files: judged and stored like mail from Gmail, which it does not touch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.gmail import GmailDouble
+from tests.worlds.made_mails import alias_notice, newsletter, refusal
+from tests.worlds.run_world import Query, clock, trip_over
+from triage import run as worker
+from triage.config import Settings
+from triage.errors import UsageError
+from triage.model import RunSummary
+
+
+def test_files_are_judged_and_stored_and_touch_no_gmail(
+    gmail: GmailDouble, settings: Settings, query: Query, tmp_path: Path
+) -> None:
+    box = tmp_path / "box"
+    box.mkdir()
+    (box / "a.eml").write_bytes(refusal(1, genuine="unknown"))
+    (box / "b.eml").write_bytes(newsletter(2))
+    (box / "c.eml").write_bytes(refusal(1, genuine="unknown"))
+    os.symlink("nowhere", box / "d.eml")
+    summary = worker.run_local(settings, clock, [box])
+    assert (summary.new, summary.judged, summary.not_bounces, summary.failed, summary.actions) == (3, 1, 1, 1, 0)
+    assert summary.failures == ((f"{box}/d.eml", "No such file or directory"),)
+    assert gmail.quota.http_requests == 0
+    mails = query("SELECT source, received_at, raw IS NOT NULL AS has_raw FROM mails")
+    assert mails == [
+        {"source": f"{box}/a.eml", "received_at": "2026-11-24T09:00:01Z", "has_raw": 1},
+        {"source": f"{box}/b.eml", "received_at": None, "has_raw": 0},
+    ]
+    assert query("SELECT * FROM actions") == query("SELECT * FROM state") == []
+    (box / "d.eml").unlink()
+    assert worker.run_local(settings, clock, [box]) == RunSummary()
+
+
+def test_a_file_is_judged_and_told_of_and_opens_no_incident(settings: Settings, tmp_path: Path, query: Query) -> None:
+    """Whatever is stamped on it: anybody can write a file."""
+    (tmp_path / "a.eml").write_bytes(alias_notice(1))
+    summary = worker.run_local(settings, clock, [tmp_path / "a.eml"])
+    assert (summary.judged, summary.opened) == (1, 0)
+    assert query("SELECT category, proof FROM verdicts") == [{"category": "smtp-credentials", "proof": "given"}]
+
+
+def test_a_dry_run_over_files_writes_nothing(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(refusal(1))
+    (tmp_path / "b.eml").write_bytes(newsletter(2))
+    plan = worker.dry_run_local(settings, [tmp_path / "a.eml", tmp_path / "b.eml"])
+    assert (plan.summary.judged, plan.summary.not_bounces) == (1, 1)
+    assert [outcome.mail.source for outcome in plan.outcomes] == [str(tmp_path / "a.eml")]
+    assert plan.outcomes[0].mail.raw is None, "a dry run over a large mbox must not hold it in memory"
+    assert not settings.database.exists()
+
+
+def test_any_file_name_can_be_recorded(settings: Settings, tmp_path: Path, query: Query) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.eml"
+    with open(name, "wb") as file:
+        file.write(refusal(1))
+    assert worker.run_local(settings, clock, [os.fsdecode(name)]).judged == 1
+    assert query("SELECT source FROM runs") == [{"source": f"{tmp_path}/?.eml"}]
+
+
+def test_a_wrong_path_stops_before_anything_is_made(settings: Settings) -> None:
+    with pytest.raises(UsageError):
+        worker.run_local(settings, clock, ["nowhere"])
+    assert not settings.database.exists()
+
+
+def test_a_file_our_code_trips_over_is_judged_by_the_next_run(
+    gmail: GmailDouble, settings: Settings, tmp_path: Path, query: Query
+) -> None:
+    (tmp_path / "a.eml").write_bytes(refusal(1, genuine="unknown"))
+    with pytest.MonkeyPatch.context() as patch:
+        trip_over(patch, b"")
+        assert worker.run_local(settings, clock, [tmp_path / "a.eml"]).failed == 1
+    assert worker.run(settings, clock).judged == 1
+    assert query("SELECT state, gmail_id FROM mails") == [{"state": "judged", "gmail_id": None}]
+    assert gmail.quota.calls["messages.list"] == 1

@@ -1,0 +1,102 @@
+"""The documents say what the program does: generated parts are fresh, links lead somewhere, every command is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from docs.generate import LABEL_MEANINGS, MARKED, PARTS, ROOT, documents, filled, main
+from remediation import load_causes
+from triage.cli.program import cli
+from triage.config import SETTINGS
+from triage.plan import LABELS
+
+DOCUMENTS = documents()
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_generated_parts_are_fresh(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert filled(text) == text, "run `make docs`"
+
+
+def test_every_part_stands_somewhere_and_every_mark_is_closed() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    assert {found[2] for found in MARKED.finditer(text)} == set(PARTS)
+    assert text.count("<!-- generated: ") == text.count("<!-- end -->") == len(MARKED.findall(text))
+
+
+def test_check_complains_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = tmp_path / "README.md"
+    stale.write_text("<!-- generated: exit-codes -->\nold\n<!-- end -->\n")
+    monkeypatch.setattr("docs.generate.ROOT", tmp_path)
+    assert main(["--check"]) == 1
+    assert "old" in stale.read_text()
+    assert main([]) == 0
+    assert "| 77 |" in stale.read_text()
+    assert main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    for link in links:
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {head.lower().replace(" ", "-") for head in heads}, link
+
+
+def test_the_readme_links_every_document() -> None:
+    readme = _read("README.md")
+    for path in DOCUMENTS[1:]:
+        assert f"(docs/{path.name})" in readme, path.name
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_for_itself_and_its_options(name: str) -> None:
+    command = cli.commands[name]
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name != "form":
+            assert parameter.help, parameter.name
+    assert f"\n## triage {name}\n" in _read("docs/commands.md")
+
+
+def test_the_readme_names_what_the_code_names() -> None:
+    assert set(LABEL_MEANINGS) == {*LABELS, "unverified"}
+    readme = _read("README.md")
+    for label in LABELS.values():
+        assert f"`Bounce/{label}`" in readme
+    for make in re.findall(r"^make (\w+)", readme, re.MULTILINE):
+        assert f"\n{make}: " in _read("Makefile"), make
+    configuration = _read("docs/configuration.md")
+    assert all(f"| `{name}` |" in configuration for name in SETTINGS)
+
+
+def test_every_cause_is_described() -> None:
+    text = _read("docs/causes.md")
+    for cause in load_causes():
+        assert f"\n## {cause}\n" in text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_documents_name_no_machine_and_no_strange_domain(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.~$])/(?:home|root|work|tmp|Users)/", text)
+    addresses = re.findall(r"[\w.+-]+@([\w-]+(?:\.[\w-]+)+)", text)
+    ours = r"^gmail\.com$|(?:^|\.)queenofsandiego\.com$|(?:^|\.)example(?:\.com|\.org)?$"
+    assert {a for a in addresses if not re.search(ours, a)} == set()

@@ -1,0 +1,238 @@
+"""The commands `triage incidents ...`: what is broken and since when, one incident in full, closing one by hand.
+
+Prints, and decides nothing. Only `close` writes, and only into the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from triage.cli.shared import now, options, read_settings, say
+from triage.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from triage.config import Settings
+    from triage.model import Incident
+
+MOST_CLOSED = 20
+"""Closed incidents that are listed; --all lists every one."""
+
+
+@click.group(invoke_without_command=True)
+@click.option("--all", "wants_all", is_flag=True, help="Also those that closed long ago.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@options
+@click.pass_context
+def incidents(ctx: click.Context, wants_all: bool, as_json: bool) -> int:
+    """List what is broken, since when, and whom it hit: many bounces with one remedy are one incident."""
+    import json
+
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from triage import store
+
+    settings = read_settings(ctx.obj)
+    with closing(_open(settings)) as db:
+        found = store.read_incidents(db)
+        told = found if wants_all or as_json else _recent(found)
+        if as_json:
+            say([json.dumps([_record(db, incident) for incident in told], ensure_ascii=False)])
+        else:
+            _say_all(_table(told, len(found) - len(told)))
+    return 0
+
+
+@incidents.command()
+@click.argument("number", metavar="ID", type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@options
+@click.pass_obj
+def show(asked: Any, number: int, as_json: bool) -> int:
+    """Tell everything about one incident: whom it hit, what is known, what to do, what was told."""
+    import json
+
+    from triage import store
+
+    settings = read_settings(asked)
+    with closing(_open(settings)) as db:
+        incident = store.read_incident(db, number)
+        if incident is None:
+            raise _unknown(number)
+        if as_json:
+            say([json.dumps(_record(db, incident), ensure_ascii=False)])
+        else:
+            _say_all(_whole(db, settings, incident))
+    return 0
+
+
+@incidents.command()
+@click.argument("number", metavar="ID", type=click.IntRange(1))
+@click.option("--why", required=True, metavar="TEXT", help="What shows that it is over; kept with the incident.")
+@options
+@click.pass_obj
+def close(asked: Any, number: int, why: str) -> int:
+    """Close an incident by hand. The next bounce of its kind opens it again."""
+    from triage import store
+    from triage.display import shown
+    from triage.incidents import duration_words
+
+    if not why.strip():
+        raise UsageError("--why is empty.", "Say in a few words what shows that it is over.")
+    settings = read_settings(asked)
+    _open(settings).close()
+    with closing(store.open_store(settings.database)) as db:
+        before = store.read_incident(db, number)
+        if before is None:
+            raise _unknown(number)
+        if before.state == "closed":
+            say([f"Incident {number} is closed already: {shown(before.closed_why or '')}."])
+            return 0
+        after = store.close_by_hand(db, number, why.strip(), now())
+    assert after is not None
+    say([f"Incident {number} is closed: {duration_words(after)}. The next bounce of its kind opens it again."])
+    return 0
+
+
+def _open(settings: Settings) -> Database:
+    from triage.store import open_readonly
+
+    db = open_readonly(settings.database)
+    if db is None:
+        raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
+    return db
+
+
+def _unknown(number: int) -> UsageError:
+    return UsageError(f"There is no incident {number}.", "See `triage incidents --all`.")
+
+
+def _recent(found: list[Incident]) -> list[Incident]:
+    is_open = [incident for incident in found if incident.state == "open"]
+    return is_open + [incident for incident in found if incident.state == "closed"][:MOST_CLOSED]
+
+
+def _say_all(lines: Iterator[str]) -> None:
+    """Lines for the terminal; values were made harmless where they were put in."""
+    for line in lines:
+        click.echo(line)
+
+
+def _width() -> int:
+    import shutil
+
+    return min(shutil.get_terminal_size().columns, 100)
+
+
+def _table(found: list[Incident], left_out: int) -> Iterator[str]:
+    from triage.display import counted, listed, shown, when_words, wrapped
+    from triage.incidents import clicks, duration_words, what_fails
+
+    width = _width()
+    if not found:
+        yield "No incident: no bounce shows anything that one repair would heal."
+    for incident in found:
+        what = what_fails(incident)
+        state = "OPEN  " if incident.state == "open" else "closed"
+        yield from wrapped(f"{incident.id:>4}  {state}  {shown(what[0].upper() + what[1:])}", width, "", " " * 14)
+        more = [f"{incident.title} ({incident.cause})"]
+        if incident.state == "open":
+            more.append(f"since {when_words(incident.first_at)}, last bounce {when_words(incident.last_at)}")
+        else:
+            more.append(f"{duration_words(incident)}; over since {when_words(incident.closed_at)}")
+        who = listed((shown(person, 254) for person in incident.people), most=3)
+        more.append(f"{counted(incident.bounces, 'bounce')}; hit: {who}")
+        if incident.state == "open" and (page := clicks(incident)):
+            more.append(f"click: {page}")
+        for line in more:
+            yield from wrapped(line, width, " " * 14)
+    if left_out:
+        yield f"{counted(left_out, 'older incident')} left out: `triage incidents --all`."
+    if found:
+        yield "`triage incidents show ID` tells everything about one."
+
+
+def _whole(db: Database, settings: Settings, incident: Incident) -> Iterator[str]:
+    from triage import store
+    from triage.display import shown, when_words, wrapped
+    from triage.incidents import duration_words, facts_of, incident_lines
+    from triage.ses import evidence_lines
+
+    width = _width()
+    state = "open" if incident.state == "open" else "closed"
+    yield from wrapped(f"Incident {incident.id}, {state}: {duration_words(incident)}.", width)
+    if incident.closed_at:
+        why = f"Over since {when_words(incident.closed_at)}: {shown(incident.closed_why or '')}."
+        yield from wrapped(why, width, "  ")
+    yield ""
+    for line in incident_lines(incident, facts_of(db, settings, incident), now()):
+        yield from (
+            wrapped(line, width, "  ", "     " if line[:1] == "-" or line[:1].isdigit() else "  ") if line else [""]
+        )
+    pieces = evidence_lines(store.evidence_for(db, incident))
+    if pieces:
+        yield ""
+        yield "Evidence, from the newest bounce"
+        for name, words in pieces:
+            yield from wrapped(f"{name}: {words}", width, "  ", "     ")
+    earlier = store.openings_of(db, incident)[1:]
+    if earlier:
+        yield ""
+        yield "Open before"
+        for one in earlier:
+            until = when_words(one.closed_at) if one.closed_at else "not known"
+            yield f"  {when_words(one.first_at)} to {until}"
+    told = store.alerts_of(db, incident.id)
+    if told:
+        yield ""
+        yield "Alerts"
+        for row in told:
+            what = row["occasion"] if row["occasion"] != "reminder" else f"reminder {row['number']}"
+            done = (
+                when_words(row["done_at"]) if row["done_at"] else f"{row['state']}: {shown(row['error'] or 'not yet')}"
+            )
+            yield from wrapped(f"{what} by {row['channel']}: {done}", width, "  ", "     ")
+
+
+def _record(db: Database, incident: Incident) -> dict[str, Any]:
+    """An incident as it is written in JSON."""
+    from parsers.times import utc_text
+    from triage import store
+
+    def seconds(span: Any) -> int | None:
+        return None if span is None else int(span.total_seconds())
+
+    return {
+        "id": incident.id,
+        "key": incident.key,
+        "kind": incident.kind,
+        "side": incident.side,
+        "state": incident.state,
+        "cause": incident.cause,
+        "title": incident.title,
+        "sender": incident.sender,
+        "place": incident.place,
+        "first_at": utc_text(incident.first_at),
+        "last_at": utc_text(incident.last_at),
+        "detected_at": utc_text(incident.detected_at),
+        "closed_at": utc_text(incident.closed_at),
+        "closed_by": incident.closed_by,
+        "closed_why": incident.closed_why,
+        "seconds_to_detect": seconds(incident.time_to_detect),
+        "seconds_to_repair": seconds(incident.time_to_repair),
+        "openings": incident.openings,
+        "bounces": incident.bounces,
+        "people": list(incident.people),
+        "alerts": [
+            {
+                key: row[key]
+                for key in ("opening", "occasion", "number", "channel", "state", "tries", "error", "done_at")
+            }
+            for row in store.alerts_of(db, incident.id)
+        ],
+    }

@@ -1,0 +1,309 @@
+"""The command line: reads what the user asks for, calls the module that does it, says what came of it.
+
+The only module that prints and exits. Decides nothing about mails. Whatever a single command needs is imported inside
+it, so that `triage --help` and a quiet run from cron do not pay for what they do not use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import click
+
+from triage.cli.audit import audit, check_address
+from triage.cli.browse import browse
+from triage.cli.credentials import credentials
+from triage.cli.doctor import doctor
+from triage.cli.incidents import incidents
+from triage.cli.owner import auth, rejudge, schedule, undo
+from triage.cli.report import report
+from triage.cli.resend import resend
+from triage.cli.shared import now, options, progress_bar, read_settings, width_of_screen, write_json
+from triage.errors import TriageError, UsageError, of_catalogue
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
+
+EXIT_CODES = (
+    (0, "done"),
+    (1, "done, but some mails could not be read; the next run asks for them again"),
+    (2, "the command line asks for something that cannot be done"),
+    (75, "try later: another run is at work, Gmail is away, or a rate limit is reached"),
+    (77, "the sign-in is dead, lacks permission, or its file is open to others: run `triage auth`"),
+    (78, "the configuration or the database cannot be used as it is"),
+)
+
+
+@dataclass(slots=True)
+class Options:
+    """What was asked for beside the command itself."""
+
+    config: Path | None = None
+    verbose: bool = False
+
+
+def _span(text: str) -> timedelta:
+    from triage.display import parse_span
+
+    return parse_span(text)
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        _say([f"triage {version('bounce-triage')}"])
+    except PackageNotFoundError:
+        _say(["triage, not installed"])
+    ctx.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@options
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """Tell why a mail bounced, whose move it is, and how to fix it.
+
+    Settings come from triage.toml, from TRIAGE_... variables and from the command line.
+
+    Exit codes: 0 done, 1 done but some mails could not be read, 2 usage, 75 try later, 77 sign in again,
+    78 configuration.
+    """
+
+
+@cli.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--jsonl", is_flag=True, help="One JSON object per failed recipient, instead of a table.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to work in.")
+@options
+def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
+    """Judge mails from files, without database or network.
+
+    PATH is a mail, a folder of .eml files, an mbox, a Maildir, or - for standard input.
+    """
+    import shutil
+
+    from triage.display import table_head, table_row, table_totals
+    from triage.judge import json_line, judge_mails
+    from triage.mailbox import UnreadableFile, read_mails
+
+    mails = read_mails(paths, sys.stdin.buffer)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    render = json_line if jsonl else partial(table_row, width=width)
+    total, counts, unreadable = 0, Counter[tuple[str, str | None]](), list[UnreadableFile]()
+    write = write_json if jsonl else _write
+    if not jsonl:
+        _write(table_head(width))
+    with progress_bar("Judging mails", is_wanted=not sys.stdout.isatty()) as progress:
+        for block in judge_mails(mails, render, jobs):
+            write(block.text)
+            total += block.mails
+            counts.update(block.counts)
+            unreadable += block.unreadable
+            progress(total, None)
+    for source, why in unreadable:  # not before: it would break the bar
+        _warn(f"{source}: {why}")
+    if not jsonl:
+        _write(table_totals(total, counts, len(unreadable)))
+    return 1 if unreadable else 0
+
+
+@cli.command()
+@click.argument("what", metavar="ID|FILE")
+@click.option(
+    "--for-admin", is_flag=True, help="Instead, a ready message to the people who run the recipient's mail server."
+)
+@options
+@click.pass_obj
+def explain(asked: Options, what: str, for_admin: bool) -> int:
+    """Tell everything known about one mail, and why it was judged so.
+
+    FILE is a mail, one mail of an mbox as FILE#NUMBER, or - for standard input. ID is looked up in the database: the
+    number of a verdict (as in the report), a Gmail message id, or the Message-ID of the bounce or of the returned mail.
+    """
+    from triage.owner.explain_lookup import admin_lines, explain_file, explain_stored, names_a_file
+
+    if for_admin:
+        lines = admin_lines(what, sys.stdin.buffer, read_settings(asked).database, width_of_screen())
+    elif names_a_file(what):
+        lines = explain_file(what, sys.stdin.buffer, width_of_screen())
+    else:
+        lines = explain_stored(what, read_settings(asked).database, width_of_screen())
+    _say(lines, has_headings=not for_admin)
+    return 0
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded and labelled; write nothing anywhere.")
+@click.option(
+    "--mailbox", "paths", metavar="PATH", multiple=True, help="Read this file or folder instead of Gmail. Repeatable."
+)
+@click.option("--since", type=_span, metavar="SPAN", help="Look further back than the last run did: 12h, 30d, 8w.")
+@click.option("--probe", is_flag=True, help="When the alias failed, try the stored login once at its own server.")
+@options
+@click.pass_obj
+def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta | None, probe: bool) -> int:
+    """Read the mailbox, judge what is new, record it and label its threads.
+
+    This is what cron calls. It prints nothing when nothing was new. It never deletes, never sends, never marks as read.
+    With --mailbox it reads files and labels nothing.
+    """
+    from dataclasses import asdict, replace
+
+    from triage import run as worker
+    from triage.report import planned_words, totals_words
+
+    if since and paths:
+        raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
+    settings = read_settings(asked)
+    settings = replace(settings, probe=True) if probe else settings
+    start = now() - since if since else None
+    with progress_bar("Reading mails") as progress:
+        if dry_run and paths:
+            plan = worker.dry_run_local(settings, paths, stdin=sys.stdin.buffer, progress=progress)
+        elif dry_run:
+            plan = worker.dry_run(settings, now, since=start, progress=progress)
+        elif paths:
+            summary = worker.run_local(settings, now, paths, stdin=sys.stdin.buffer, progress=progress)
+        else:
+            summary = worker.run(settings, now, since=start, progress=progress)
+    if dry_run:
+        summary = plan.summary
+        _say(planned_words(plan))
+    for source, why in summary.failures:
+        _warn(f"{source}: {why}")
+    for line in summary.not_looked_up if asked.verbose else ():
+        _warn(f"Not looked up: {line}")
+    for line in summary.not_told if asked.verbose else ():
+        _warn(f"Not told: {line}")
+    if asked.verbose and summary.rotation:
+        _warn(summary.rotation)
+    was_quiet = not (
+        summary.new
+        or summary.failed
+        or summary.actions
+        or summary.notes
+        or summary.judged
+        or summary.closed
+        or summary.alerts
+    )
+    if not was_quiet or asked.verbose or sys.stdout.isatty():
+        first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
+        _say([first + totals_words(asdict(summary))])
+    return 1 if summary.failed else 0
+
+
+cli.add_command(audit)
+cli.add_command(auth)
+cli.add_command(browse)
+cli.add_command(check_address)
+cli.add_command(credentials)
+cli.add_command(doctor)
+cli.add_command(incidents)
+cli.add_command(rejudge)
+cli.add_command(schedule)
+cli.add_command(undo)
+cli.add_command(report)
+cli.add_command(resend)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every failure ends as two lines on standard error."""
+    asked = Options()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries warn about versions; cron would mail that every quarter of an hour
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? instead of ending the command
+    try:
+        # Not cli.main, which makes exit code 1 of a closed pipe, and 1 means something else here.
+        with cli.make_context("triage", list(sys.argv[1:] if arguments is None else arguments), obj=asked) as root:
+            code = cli.invoke(root)
+        sys.stdout.flush()
+        return int(code or 0)
+    except click.exceptions.Exit as done:  # --help, --version
+        sys.stdout.flush()
+        return done.exit_code
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go; without this Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except (KeyboardInterrupt, click.Abort):
+        _fail("Stopped before the end.", "What was stored stays; run the same command again to go on.")
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        _write(f"{error.format_message()}\n")
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        _fail(error.format_message(), f"See `{context.command_path if context else 'triage'} --help`.")
+        return error.exit_code
+    except Exception as error:
+        told = _told(error, asked.verbose)
+        _fail(told.what, told.todo)
+        if asked.verbose:
+            _traceback()
+        return told.exit_code
+
+
+def _told(error: Exception, verbose: bool) -> TriageError:
+    """What the user is told of an error that ended a command."""
+    if isinstance(error, TriageError):
+        return error
+    from remediation import CatalogueError
+
+    if isinstance(error, CatalogueError):
+        return of_catalogue(error)
+    return TriageError(
+        f"Something in triage itself went wrong: {type(error).__name__}: {error}",
+        "The details follow." if verbose else "Run it again with --verbose to see where, and report it.",
+    )
+
+
+def _say(lines: Iterable[str], *, has_headings: bool = False) -> None:
+    """Write lines; on a terminal that wants it, those without indent are headings."""
+    is_bold = has_headings and _is_coloured()
+    _write("".join(f"{click.style(line, bold=True) if is_bold and line[:1].strip() else line}\n" for line in lines))
+
+
+def _is_coloured() -> bool:
+    # https://no-color.org
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    if sys.stdout.isatty():
+        sys.stdout.flush()
+
+
+def _warn(line: str) -> None:
+    from triage.display import shown
+
+    sys.stdout.flush()
+    click.echo(shown(line, 600), err=True)
+
+
+def _fail(what: str, todo: str) -> None:
+    _warn(f"triage: {what}")
+    _warn(todo)
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""What the modules of the command line beside `cli.py` share: global options, settings, printing, exit codes.
+
+Must import next to nothing: `triage --help` pays for it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater
+
+if TYPE_CHECKING:
+    from remediation.rotation import StepFailed
+    from triage.config import Settings
+    from triage.model import Progress
+
+PROGRESS_AFTER_SECONDS = 1.0
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Global options count before the command and after it."""
+    if value and ctx.obj is not None:
+        setattr(ctx.obj, param.name or "", value)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options every command has."""
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Settings file, instead of ./triage.toml.",
+        expose_value=False,
+        callback=_keep,
+    )
+    verbose = click.option(
+        "--verbose",
+        is_flag=True,
+        help="Say more, and show the details of an error.",
+        expose_value=False,
+        callback=_keep,
+    )
+    return config(verbose(command))
+
+
+def read_settings(asked: Any, **overrides: Any) -> Settings:
+    """The settings for this command; `overrides` are its options, None where not given."""
+    import os
+
+    from triage.config import load_settings
+
+    if asked is not None and asked.verbose:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    return load_settings(asked.config if asked is not None else None, os.environ, overrides)
+
+
+def now() -> datetime:
+    """The present time in whole seconds, as it is stored."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines on standard output."""
+    from parsers.text import printable
+
+    for line in lines:  # values come from settings, AWS and servers: nothing of them reaches the terminal's controls
+        click.echo(printable(line))
+
+
+def warn(line: str) -> None:
+    """A line on standard error."""
+    from triage.display import shown
+
+    click.echo(shown(line, 600), err=True)
+
+
+def as_error(failed: StepFailed) -> TriageError:
+    """What a step that could not be done ends the command with."""
+    if failed.will_pass:
+        return TryLater(failed.why, failed.todo)
+    return (CredentialsDead if failed.lacks_permission else ConfigError)(failed.why, failed.todo)
+
+
+def write_json(text: str) -> None:
+    """JSON is UTF-8 (RFC 8259 8.1), whatever the terminal; a lone surrogate becomes the escape it has in ASCII."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    if sys.stdout.isatty():
+        sys.stdout.flush()
+
+
+def on_terminal() -> bool:
+    """Whether somebody reads along; cron does not."""
+    return sys.stdout.isatty()
+
+
+def width_of_screen() -> int:
+    """Columns of the terminal, 80 without one; longer lines than 100 do not read well."""
+    import shutil
+
+    return min(shutil.get_terminal_size().columns, 100)
+
+
+@contextmanager
+def progress_bar(what: str, *, is_wanted: bool = True) -> Iterator[Progress]:
+    """Shows a bar on a terminal once the work has become long; it draws on standard error and touches nothing else."""
+    if not (is_wanted and sys.stderr.isatty()):
+        yield lambda done, total: None
+        return
+    started = time.monotonic()
+    bars: list[Any] = []
+
+    def show(done: int, total: int | None) -> None:
+        if not bars and time.monotonic() - started > PROGRESS_AFTER_SECONDS:
+            # Something endless stands for work of which nobody knows how long it is.
+            bars.append(click.progressbar(count(), length=total, label=what, show_pos=True, file=sys.stderr))
+            bars[0].render_progress()
+        for bar in bars:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.render_finish()

@@ -1,0 +1,37 @@
+"""Gmail: signs in, lists, fetches, labels and inserts; the only room that imports Google's libraries.
+
+In: a token file. Out: mails as bytes, ids, refusals as values. Never sends, deletes, or marks read.
+May import: the modules of `triage`, and `remediation.credentials` for a delegated sign-in.
+"""
+
+from __future__ import annotations
+
+from triage.gmail.answers import OutcomeUnknown, Refused
+from triage.gmail.client import Gmail, connect
+from triage.gmail.delegation import update_alias
+from triage.gmail.messages import RawMessage, Ref, SendAs, Unavailable
+from triage.gmail.query import bounce_query
+from triage.gmail.renewal import RenewedSignIn
+from triage.gmail.sent import Claim, Sent
+from triage.gmail.sign_in import ENOUGH_SCOPES, PUBLISH, addresses_here, authorize, read_client
+
+__all__ = [
+    "ENOUGH_SCOPES",
+    "PUBLISH",
+    "Claim",
+    "Gmail",
+    "OutcomeUnknown",
+    "RawMessage",
+    "Ref",
+    "Refused",
+    "RenewedSignIn",
+    "SendAs",
+    "Sent",
+    "Unavailable",
+    "addresses_here",
+    "authorize",
+    "bounce_query",
+    "connect",
+    "read_client",
+    "update_alias",
+]

@@ -1,0 +1,206 @@
+"""One connection to Gmail: signs requests, sends them, meters them, and turns what goes wrong into our own errors.
+
+Knows which request may be repeated and which must not, but nothing of mails and labels. Google's libraries are imported
+inside functions, because importing them costs more than all the rest of a command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from triage.addresses import google_or_here
+from triage.errors import ConfigError, TriageError
+from triage.gmail import sign_in as gmail_auth
+from triage.gmail.answers import OutcomeUnknown, Pace, Passing, Quota, no_answer, read_refusal, try_again
+from triage.gmail.renewal import RenewedSignIn, read_renewal, sign_in_ends_at
+
+_T = TypeVar("_T")
+
+
+class Wire:
+    """A signed-in connection; not thread-safe, as httplib2 is not. `service` is Google's client, `quota` the meter."""
+
+    def __init__(self, token: Path, url: str | None, timeout_seconds: float, pace: Pace) -> None:
+        self.quota = Quota()
+        self._pace = pace
+        self._token = token
+        self._signed_in = gmail_auth.load_token(token)
+        self._saved_token = self._signed_in.token
+        gmail_auth.hush()
+        import httplib2
+        from google_auth_httplib2 import AuthorizedHttp, Request
+        from googleapiclient.discovery import build_from_document
+        from googleapiclient.discovery_cache import get_static_doc
+
+        # The bundled document: no network. client_options.api_endpoint would leave batches at Google's address.
+        document = json.loads(get_static_doc("gmail", "v1"))
+        if url:
+            document["rootUrl"] = google_or_here(url, "gmail_url").rstrip("/") + "/"
+        document.pop("mtlsRootUrl", None)
+        self._is_secure = document["rootUrl"].startswith("https:")
+        self._http = httplib2.Http(timeout=timeout_seconds)
+        self._http.request = partial(_counted, self.quota, self._http.request)
+        renew, request = self._signed_in.refresh, Request(self._http)
+        self._renewal: RenewedSignIn | None = None
+
+        def noted(*args: Any, **named: Any) -> Any:
+            answer = request(*args, **named)
+            self._renewal = read_renewal(answer.headers, answer.data, pace.now()) or self._renewal
+            return answer
+
+        # The client would renew the sign-in of a batch over a connection of its own, without a timeout.
+        self._signed_in.refresh = lambda _: renew(noted)
+        self._authorized = AuthorizedHttp(self._signed_in, http=self._http)
+        self.service = build_from_document(document, http=self._authorized)
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
+        self._http.close()
+
+    def renew(self) -> RenewedSignIn | None:
+        """Renew the sign-in now, due or not, and give what Google said; None: it said nothing that can be read."""
+        self._signed_in.token = None
+        self.repeat(lambda: None)
+        return self._renewal
+
+    def call(self, request: Any) -> Any:
+        """Send one request that may be repeated without harm, until it is answered."""
+
+        def send() -> Any:
+            self.quota.charge(request.methodId)
+            return _whole(request.execute(num_retries=0))
+
+        return self.repeat(send)
+
+    def repeat(self, send: Callable[[], _T]) -> _T:
+        """Call `send`, signed in, until it does not raise what `understood` reads as `Passing`."""
+        return try_again(lambda: self._attempt(send), self._pace)
+
+    def call_once(self, request: Any) -> Any:
+        """Send one request that must not arrive twice. Raises `OutcomeUnknown` when it went out and no answer came.
+
+        Sent again only when Gmail answered "slower", or when not even the connection came about: nothing is done then.
+        """
+        return try_again(lambda: self._send_once(request), self._pace)
+
+    def understood(self, error: Exception) -> TriageError | None:
+        """Our error for one of the libraries', or None for what is a mistake of our own."""
+        import http.client
+        import ssl
+
+        import httplib2
+        from google.auth.exceptions import RefreshError, TransportError
+        from googleapiclient.errors import BatchError, HttpError
+
+        # A BatchError is an HttpError by inheritance, and its status 200.
+        if isinstance(error, HttpError) and not isinstance(error, BatchError):
+            return read_refusal(error.resp.status, error.resp, error.content, self._pace.now())
+        if isinstance(error, RefreshError):
+            return gmail_auth.refresh_failed(error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ConfigError(
+                f"Gmail's certificate is not accepted: {error.verify_message}",
+                "Check this computer's clock, and whether a proxy or virus scanner opens encrypted connections.",
+            )
+        if isinstance(error, TimeoutError):
+            return no_answer("it took too long to answer")
+        if isinstance(error, OSError | TransportError | httplib2.ServerNotFoundError):
+            return no_answer(str(error) or type(error).__name__)
+        # Half an answer: a body that ends early, broken JSON, a batch in which a part is missing (a bare KeyError).
+        if isinstance(
+            error, http.client.HTTPException | httplib2.HttpLib2Error | BatchError | ValueError | LookupError
+        ):
+            return no_answer(f"its answer came incomplete ({type(error).__name__})")
+        return None
+
+    def _attempt(self, send: Callable[[], _T]) -> _T:
+        """Try once, signed in. A renewed token is saved, whatever else happens."""
+        try:
+            if not self._signed_in.valid:
+                self._signed_in.refresh(None)
+            return send()
+        except TriageError:
+            raise
+        except Exception as error:
+            failure = self.understood(error)
+            if failure is None:
+                raise
+            # A connection that broke is still in the pool and would cost the next try.
+            self._http.close()
+            # `from None`: a RefreshError may hold the answer of the token endpoint.
+            raise failure from None
+        finally:
+            if self._signed_in.token != self._saved_token:
+                self._saved_token = self._signed_in.token
+                ends_at = self._renewal.ends_at if self._renewal else None
+                gmail_auth.save_token(self._token, self._signed_in, ends=ends_at or sign_in_ends_at(self._token))
+
+    def _send_once(self, request: Any) -> Any:
+        connection = _one_send_connection(self._is_secure)
+        http = SimpleNamespace(request=partial(self._authorized.request, connection_type=connection))
+
+        def send() -> Any:
+            # A connection kept open may be dead without our knowing: the usual way a request gets sent twice.
+            self._http.close()
+            self.quota.charge(request.methodId)
+            return _whole(request.execute(http=http, num_retries=0))
+
+        try:
+            return self._attempt(send)
+        except Passing as failure:
+            if failure.limited or not connection.was_sent:
+                raise
+            raise OutcomeUnknown(failure.what) from None
+        finally:
+            self._http.close()
+
+
+def half_answer(answer: Any) -> Passing | None:
+    """What to raise where the answer is no JSON object: the client hands broken JSON on as text."""
+    return None if isinstance(answer, dict) else no_answer("its answer came incomplete")
+
+
+def _whole(answer: Any) -> Any:
+    if failure := half_answer(answer):
+        raise failure
+    return answer
+
+
+def _counted(quota: Quota, request: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    """Below sign-in and batches, the one place that sees every HTTP request."""
+    quota.requests += 1
+    return request(*args, **named)
+
+
+def _one_send_connection(secure: bool) -> Any:
+    """A connection class, new at each call, that sends nothing more while an answer is outstanding.
+
+    httplib2 sends a request again by itself, even a POST on a new connection, when the server closes without an
+    answer; https://github.com/httplib2/httplib2/blob/master/httplib2/__init__.py, `_conn_request`.
+    """
+    import httplib2
+
+    base: Any = httplib2.HTTPSConnectionWithTimeout if secure else httplib2.HTTPConnectionWithTimeout
+
+    class OneSendConnection(base):  # type: ignore[misc]
+        was_sent = False
+        is_outstanding = False
+
+        def request(self, *args: Any, **named: Any) -> None:
+            if self.is_outstanding:
+                raise ConnectionAbortedError("the connection was closed before an answer came")
+            OneSendConnection.was_sent = True
+            self.is_outstanding = True
+            super().request(*args, **named)
+
+        def getresponse(self) -> Any:
+            answer = super().getresponse()
+            self.is_outstanding = False
+            return answer
+
+    return OneSendConnection

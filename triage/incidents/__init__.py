@@ -1,0 +1,23 @@
+"""Many bounces with one remedy: incidents, the signs that end them, and telling a human.
+
+In: verdicts and signs in the store. Out: incidents that open, grow and close; alerts.
+May import: `triage.store`, `triage.gmail`, `triage.judge`, `triage.letters`.
+"""
+
+from __future__ import annotations
+
+from triage.incidents.alerts import facts_of
+from triage.incidents.pings import watched
+from triage.incidents.signs import look_for_sends
+from triage.incidents.words import clicks, duration_words, incident_lines, what_fails
+
+__all__ = [
+    "alerts",
+    "clicks",
+    "duration_words",
+    "facts_of",
+    "incident_lines",
+    "look_for_sends",
+    "watched",
+    "what_fails",
+]

@@ -1,0 +1,317 @@
+"""Tells a human about incidents by a way that does not use the broken mail path: Apprise, and the inbox itself.
+
+Once when an incident opens, again while it waits for somebody on our side, once when it is over. Planned in the store
+first, told after, recorded then: a killed run repeats at most a message it cannot look for, and never one in the inbox.
+Sends no mail: the inbox message is inserted. Whatever goes wrong here is a reason, and never stops a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from parsers.times import moment_from
+from remediation.suggest import suggest
+from triage import store
+from triage.config import Settings
+from triage.errors import TriageError, why_failed
+from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
+from triage.letters import IN_INBOX, NOTE_DOMAIN, Place, insert_once, letter_bytes, letter_id
+from triage.model import Alert, Clock, Incident
+from triage.rows import AlertRow, StoredVerdict
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from triage.gmail import Gmail
+    from triage.rotation import Watch
+
+
+INBOX = "inbox"
+ALERT_SENDER = f"Bounce triage <alert@{NOTE_DOMAIN}>"
+
+NEWS_DAYS = 14
+"""An incident whose last bounce is older when it is first seen (an old archive, a first run) is no news."""
+RESTLESS_DAYS = 7
+"""So long after the last bounce reminders become weekly: nobody seems to use that way any more."""
+MOST_AT_ONCE = 5
+"""Openings told one by one in one run and channel; the last one says how many more there are."""
+MOST_OPENINGS = 3
+"""Openings of one incident told in a day: a way that works every other minute is told of often enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where to tell it. `name` is harmless, `address` a secret; None is the inbox."""
+
+    name: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What came of it."""
+
+    delivered: int = 0
+    problems: tuple[str, ...] = ()
+    """Why something could not be told; tried again next run."""
+
+
+def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
+    """Plan what is to be told now and tell it, also what an earlier run could not. Never raises."""
+    try:
+        plan_due_alerts(db, settings, clock(), gmail)
+        return deliver_alerts(db, settings, gmail, clock)
+    except Exception as error:
+        return Telling(0, (f"alerts: {error.what if isinstance(error, TriageError) else why_failed(error)}",))
+
+
+def channels_of(settings: Settings) -> list[Channel]:
+    """The channels of the settings; one address is named by its kind and a fingerprint."""
+    found = [Channel(INBOX)] if settings.alert_inbox else []
+    for address in dict.fromkeys(settings.alerts):
+        kind = re.sub(r"[^a-z0-9]", "", address.partition(":")[0].lower())[:20] or "address"
+        found.append(Channel(f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:8]}", address))
+    return found
+
+
+def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> None:
+    """Write down what is to be told now. `gmail` is asked for the relay of an alias, once, and only then."""
+    channels = channels_of(settings)
+    if not channels:
+        return
+    due: dict[Channel, list[tuple[Incident, str, int]]] = {channel: [] for channel in channels}
+    for incident in store.read_incidents(db, closed_since=at - timedelta(days=NEWS_DAYS)):
+        known = store.alerts_of(db, incident.id)
+        for channel in channels:
+            mine = [row for row in known if row["channel"] == channel.name]
+            if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
+                due[channel].append((incident, *found))
+    account = cache(lambda: _account(gmail))
+    facts: dict[int, IncidentFacts] = {}
+    alerts: list[Alert] = []
+    for channel, found_due in due.items():
+        opened = sorted((one for one in found_due if one[1] == "opened"), key=lambda one: _weight(one[0]))
+        too_many = len(opened) - MOST_AT_ONCE
+        for place, (incident, occasion, number) in enumerate(
+            [*opened, *(one for one in found_due if one[1] != "opened")]
+        ):
+            if incident.id not in facts:
+                known_account = account() if incident.kind == "alias" else {}
+                facts[incident.id] = facts_of(db, settings, incident, known_account)
+            is_last = too_many > 0 and place == MOST_AT_ONCE - 1
+            is_left_out = occasion == "opened" and place >= MOST_AT_ONCE
+            alerts.append(
+                Alert(
+                    incident_id=incident.id,
+                    opening=incident.openings,
+                    occasion=occasion,
+                    number=number,
+                    channel=channel.name,
+                    title=alert_title(incident, occasion, at),
+                    body=alert_body(
+                        incident, occasion, replace(facts[incident.id], more=too_many if is_last else 0), at
+                    ),
+                    message_id=_message_id(incident, occasion, number),
+                    dropped_why="too many opened at once" if is_left_out else None,
+                )
+            )
+    if alerts:
+        store.plan_alerts(db, alerts, at)
+
+
+def plan_rotation(db: Database, settings: Settings, found: Watch, at: datetime) -> None:
+    """Write down what `rotation_watch.watch` wants told: the same words once a day, however many runs find them."""
+    rotation = found.rotation
+    if rotation is None:
+        return
+    whose = f" of {rotation.alias}" if rotation.alias else ""
+    store.plan_rotation_alerts(
+        db,
+        [
+            Alert(
+                incident_id=None,
+                opening=0,
+                occasion="rotation",
+                number=0,
+                channel=channel.name,
+                title=f"The SMTP login{whose} is being renewed",
+                body=f"{text}\n\nWhere it stands, and what is next: triage credentials rotate status\n",
+                message_id=letter_id(f"rotation {rotation.id}\n{at.isoformat()}\n{text}"),
+            )
+            for text in found.alerts
+            for channel in channels_of(settings)
+        ],
+        at,
+    )
+
+
+def due_now(incident: Incident, known: Sequence[AlertRow], at: datetime, every: timedelta) -> tuple[str, int] | None:
+    """(occasion, number) of what is to be told on a channel that was told `known` so far; None: nothing."""
+    of_this_time = [row for row in known if row["opening"] == incident.openings]
+    occasions = {row["occasion"] for row in of_this_time if row["state"] != "dropped"}
+    if incident.state == "closed":
+        return ("closed", 0) if occasions and "closed" not in occasions else None
+    if not any(row["occasion"] == "opened" for row in of_this_time):
+        day_before = at - timedelta(days=1)
+        recent = [row for row in known if row["occasion"] == "opened" and moment_from(row["planned_at"]) > day_before]
+        is_news = at - incident.last_at <= timedelta(days=NEWS_DAYS)
+        return ("opened", 0) if is_news and len(recent) < MOST_OPENINGS else None
+    if not incident.is_ours_to_mend or any(row["state"] == "planned" for row in of_this_time):
+        return None
+    if at - incident.last_at > timedelta(days=RESTLESS_DAYS):
+        every = max(every, timedelta(days=7))
+    last = max(moment_from(row["planned_at"]) for row in of_this_time)
+    number = 1 + sum(row["occasion"] == "reminder" for row in of_this_time)
+    return ("reminder", number) if at - last >= every else None
+
+
+def facts_of(
+    db: Database, settings: Settings, incident: Incident, account: Mapping[str, dict[str, Any]] | None = None
+) -> IncidentFacts:
+    """What an alert and `triage incidents show` tell beside the incident itself.
+
+    `account`: by address in lower case what Gmail has set up for it, with the names of `remediation.suggest`.
+    """
+    record = newest_record(db, incident)
+    of_alias = (account or {}).get(incident.sender or "", {})
+    known = {
+        "smtp_host": settings.smtp_host or (incident.place if incident.kind == "alias" else None),
+        "smtp_port": settings.smtp_port,
+        "iam_user": settings.smtp_user,
+        "region": settings.smtp_region,
+        "mailbox": settings.mailbox,
+    } | of_alias
+    conclusion = next((e for e in store.evidence_for(db, incident) if e["kind"] == "own-side"), None)
+    return IncidentFacts(
+        missed=store.missed_in(db, incident, MOST_PEOPLE_TOLD),
+        steps=suggest(record, {name: value for name, value in known.items() if value}) if record else (),
+        own=tuple(filter(None, (settings.smtp_host, of_alias.get("smtp_host")))),
+        evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
+    )
+
+
+def _account(gmail: Gmail | None) -> dict[str, dict[str, Any]]:
+    """What Gmail has set up for each alias with a relay (2 units); nothing where it does not tell."""
+    if gmail is None:
+        return {}
+    try:
+        mailbox = gmail.profile_address()
+        return {
+            one.address.lower(): {"mailbox": mailbox, "smtp_host": one.host, "smtp_port": one.port}
+            for one in gmail.send_as()
+            if one.host
+        }
+    except TriageError:
+        return {}
+
+
+def newest_record(db: Database, incident: Incident) -> StoredVerdict | None:
+    """The verdict record of the newest bounce; None: it has none any more."""
+    found = store.verdict_of(db, incident.id)
+    records = store.verdicts_of(db, found[0]) if found else []
+    return next((record for record in records if found and record["id"] == found[1]), None)
+
+
+def deliver_alerts(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
+    """Tell what is planned. A channel that fails once is left alone until the next run."""
+    channels = {channel.name: channel for channel in channels_of(settings)}
+    delivered, problems = 0, dict[str, str]()
+    for alert in store.planned_alerts(db):
+        channel = channels.get(alert["channel"])
+        if channel is None:
+            store.drop_alerts(db, [alert["id"]], "this channel is no longer in the settings")
+            continue
+        if channel.name in problems or (channel.address is None and gmail is None):
+            continue
+        try:
+            why = _tell(db, channel, alert, gmail, clock)
+        except TriageError as error:
+            why = error.what
+        except Exception as error:
+            # An address is a secret, and the libraries' errors may hold it.
+            why = why_failed(error) if channel.address is None else f"Apprise failed ({type(error).__name__})"
+        if why is None:
+            store.finish_alert(db, alert["id"], clock())
+            delivered += 1
+        else:
+            store.fail_alert(db, alert["id"], why)
+            problems[channel.name] = why
+    return Telling(delivered, tuple(f"alert by {name}: {why}" for name, why in problems.items()))
+
+
+def _tell(db: Database, channel: Channel, alert: AlertRow, gmail: Gmail | None, clock: Clock) -> str | None:
+    """Tell one alert; returns why it could not be told, None when it was."""
+    store.start_alert(db, alert["id"], clock())
+    if channel.address is not None:
+        return _by_apprise(channel.address, alert)
+    assert gmail is not None
+    own_id, mail = alert["message_id"], partial(_inbox_mail, gmail, alert)
+    return insert_once(gmail, db, f"alert {own_id}", own_id, mail, label_ids=IN_INBOX, now=clock()).why
+
+
+def _inbox_mail(gmail: Gmail, alert: AlertRow) -> bytes:
+    """An alert as a mail to the owner of the mailbox."""
+    place, at = Place(alert["message_id"], alert["title"]), moment_from(alert["planned_at"])
+    return letter_bytes("alert", ALERT_SENDER, place, at, alert["body"], to=gmail.profile_address())
+
+
+def _by_apprise(address: str, alert: AlertRow) -> str | None:
+    import logging
+    import warnings
+
+    heard: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        heard.append(record.getMessage())
+        return False  # what Apprise logs may hold the address
+
+    log = logging.getLogger("apprise")
+    log.addFilter(keep)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about what its plugins import: none of the user's business
+            return _handed_to_apprise(address, alert, heard)
+    finally:
+        log.removeFilter(keep)
+
+
+def _handed_to_apprise(address: str, alert: AlertRow, heard: Sequence[str]) -> str | None:
+    """Returns why it was not taken; `heard` fills with what Apprise logs meanwhile."""
+    import apprise
+
+    asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
+    warning = apprise.NotifyType.WARNING
+    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": warning, "rotation": warning}
+    teller = apprise.Apprise(asset=asset)
+    if not teller.add(address):
+        return "Apprise does not understand the address, see https://github.com/caronc/apprise/wiki"
+    was_taken = teller.notify(
+        title=alert["title"],
+        body=alert["body"],
+        body_format=apprise.NotifyFormat.TEXT,
+        notify_type=kinds.get(alert["occasion"], apprise.NotifyType.FAILURE),
+    )
+    return None if was_taken else f"it was not taken: {_why_not(heard)}"
+
+
+def _why_not(heard: Sequence[str]) -> str:
+    """What Apprise said about it, cut to what cannot hold an address."""
+    text = " ".join(heard)
+    if code := re.search(r"error=(\d{3})\b", text):
+        return f"the service answered with error {code[1]}"
+    return "no connection" if "onnection error" in text else "Apprise does not say why"
+
+
+def _weight(incident: Incident) -> tuple[bool, int, int]:
+    """What is told first where not everything is."""
+    return incident.side != "own", -len(incident.people), incident.id
+
+
+def _message_id(incident: Incident, occasion: str, number: int) -> str:
+    """The same for the same news, also after the database was lost."""
+    return letter_id(f"{incident.key}\n{incident.first_at.isoformat()}\n{occasion}\n{number}")

@@ -1,0 +1,41 @@
+"""Judges mails: bytes in, verdicts out, by a table of rules that is data.
+
+In: the bytes of a mail. Out: verdict records, and what one repair would heal. Asks nobody.
+May import: `parsers`, `remediation` and the modules of `triage`.
+"""
+
+from __future__ import annotations
+
+from triage.judge.files import json_line, judge_mails
+from triage.judge.incident import key_of, place_of, sender_of
+from triage.judge.mail import judge
+from triage.judge.proof import (
+    BY_SES,
+    GIVEN,
+    PROOFS,
+    Notice,
+    is_acted_on,
+    may_be_proven,
+    proof_of,
+)
+from triage.judge.rules import load_rules
+from triage.judge.verdict import also_matched, classify
+
+__all__ = [
+    "BY_SES",
+    "GIVEN",
+    "PROOFS",
+    "Notice",
+    "also_matched",
+    "classify",
+    "is_acted_on",
+    "json_line",
+    "judge",
+    "judge_mails",
+    "key_of",
+    "load_rules",
+    "may_be_proven",
+    "place_of",
+    "proof_of",
+    "sender_of",
+]

@@ -1,0 +1,279 @@
+"""Judges a bounce: who refused, why, and whose move it is, by reading the table of rules from top to bottom.
+
+Pure: knows the facts (parsers), the table of rules and the catalogue of causes (remediation). Knows no Gmail, no
+SES look-up, no database, and never asks anybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from parsers.facts import Bounce, Failure, FailureKind, Genuine, NotABounce, NotKind, Original
+from parsers.text import printable
+from parsers.times import exact_utc_text
+from remediation import Actor, Side, load_causes
+from triage.judge.rules import Rule
+from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, load_tables
+from triage.rows import Category, OriginalRecord, VerdictRecord
+
+MAX_DIAGNOSTIC = 1000
+MAX_SUBJECT = 300
+MAX_FIELD = 1000
+"""Characters of any other text of a record; RFC 5321 4.5.3 allows an address 254 and a header line 998."""
+
+_AT_RCPT = re.compile(r">>> RCPT|did not like our RCPT|does not like recipient")
+"""Signs that a recipient was refused at RCPT, of reports whose reader does not tell the command."""
+_WITHOUT_RULE: Mapping[str, tuple[str | None, str | None]] = {
+    "delivered": (None, "delivered"),
+    "feedback": ("complaint", None),
+}
+"""Outcomes that say all by themselves: (cause, reason)."""
+_TELLING = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"})
+"""Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
+_EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
+_GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
+
+
+class Verdict(NamedTuple):
+    """Our judgement of one failed recipient, or of a mail that is no bounce. The fields of a verdict record."""
+
+    source: str
+    """Where the mail came from, in words that find it again: a path, a Gmail id."""
+    kind: FailureKind | NotKind
+    recipient: str | None = None
+    original_recipient: str | None = None
+    category: Category | None = None
+    """The label a human sees. None: nothing failed."""
+    cause: str | None = None
+    side: Side | None = None
+    actor: Actor | None = None
+    permanent: bool | None = None
+    """Whether the same mail would fail again; None = not known."""
+    reason: str | None = None
+    """The nearest word of Sisimai."""
+    status: str | None = None
+    reply_code: str | None = None
+    diagnostic: str | None = None
+    platform: str | None = None
+    remote_host: str | None = None
+    reported_by: str | None = None
+    original: Original | None = None
+    genuine: Genuine | None = None
+    rule: str | None = None
+    evidence: str | None = None
+    """The literal words the rule matched, or the code it asked for."""
+    why: str | None = None
+    """For a mail that is no bounce: the observation that says so."""
+
+    @property
+    def fix(self) -> list[str]:
+        """What to do, step by step, with the real names; built anew at each call."""
+        return self._fix(self._facts())
+
+    @property
+    def links(self) -> list[str]:
+        """Official pages about the cause; never a link out of the bounce."""
+        return list(load_causes()[self.cause].links) if self.cause else []
+
+    def record(self) -> VerdictRecord:
+        """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
+        record = self._facts()
+        record["fix"] = self._fix(record)
+        if self.kind in ("auto-reply", "not-a-bounce"):
+            record["why"] = _harmless(self.why)
+        return record
+
+    def _facts(self) -> VerdictRecord:
+        return {
+            "source": self.source,
+            "kind": self.kind,
+            "recipient": _harmless(self.recipient),
+            "original_recipient": _harmless(self.original_recipient),
+            "category": self.category,
+            "cause": self.cause,
+            "side": self.side,
+            "actor": self.actor,
+            "permanent": self.permanent,
+            "reason": self.reason,
+            "status": _harmless(self.status),
+            "reply_code": _harmless(self.reply_code),
+            "diagnostic": _harmless(self.diagnostic, MAX_DIAGNOSTIC),
+            "platform": _harmless(self.platform),
+            "remote_host": _harmless(self.remote_host),
+            "reported_by": _harmless(self.reported_by),
+            "original": _original_record(self.original),
+            "genuine": self.genuine,
+            "rule": self.rule,
+            "evidence": _harmless(self.evidence),
+            "fix": [],
+            "links": self.links,
+        }
+
+    def _fix(self, record: VerdictRecord) -> list[str]:
+        if self.cause is None:
+            return []
+        from remediation.suggest import suggest  # 13 KB of wording that a quiet run does not need
+
+        return suggest(record)
+
+
+def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
+    """Judge a mail: one verdict for each recipient of a bounce, exactly one for a mail that is none.
+
+    Never raises on any facts. `source` is only passed on.
+    """
+    if isinstance(bounce, NotABounce):
+        reason = "vacation" if bounce.kind == "auto-reply" else None
+        return [Verdict(source, bounce.kind, reason=reason, why=bounce.why)]
+    remote, relay = load_tables()
+    return [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+
+
+def also_matched(bounce: Bounce) -> Mapping[tuple[str | None, str | None], Sequence[tuple[str, str]]]:
+    """The rows below the one that decided that fit as well: whoever adds or moves one sees what it competes with.
+
+    (recipient, id of the rule that decided by words) -> (id, cause) of every row below it that fits the same text, in
+    the order of reading.
+    """
+    remote, relay = load_tables()
+    found: dict[tuple[str | None, str | None], list[tuple[str, str]]] = {}
+    for failure in bounce.failures:
+        if failure.kind not in _WITHOUT_RULE:
+            (first, _), *others = _all_that_fit(relay if failure.at_relay else remote, bounce, failure)
+            found[_harmless(failure.recipient), first.id] = [(rule.id, rule.cause) for rule, _ in others]
+    return found
+
+
+def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdict:
+    rule: Rule | None = None
+    evidence: str | None = None
+    if failure.kind in _WITHOUT_RULE:
+        cause_id, reason = _WITHOUT_RULE[failure.kind]
+    else:
+        rule, evidence = next(_all_that_fit(table, bounce, failure))
+        cause_id, reason = rule.cause, rule.reason or _finer_reason(rule, failure)
+    cause = load_causes()[cause_id] if cause_id else None
+    return Verdict(
+        source=source,
+        kind=failure.kind,
+        recipient=failure.recipient,
+        original_recipient=failure.original_recipient,
+        category=_category(bounce, failure, cause_id, cause.category if cause else None, cause.side if cause else None),
+        cause=cause_id,
+        side=cause.side if cause else None,
+        actor=cause.actor if cause else None,
+        permanent=_is_permanent(failure, rule, cause.permanence if cause else None),
+        reason=reason or (cause.reason if cause else None),
+        status=failure.status,
+        reply_code=failure.reply_code,
+        diagnostic=failure.diagnostic,
+        platform=failure.platform,
+        remote_host=failure.remote_host,
+        reported_by=bounce.reported_by,
+        original=bounce.original,
+        genuine=bounce.genuine.result,
+        rule=rule.id if rule else None,
+        evidence=evidence,
+    )
+
+
+def _all_that_fit(table: Table, bounce: Bounce, failure: Failure) -> Iterator[tuple[Rule, str | None]]:
+    """The first rule that fits, which decides, and then those that fit the same words; no further than is asked for.
+
+    The most trusted words are read first: the inner reply, the diagnostic, the prose. What a reporter writes around a
+    reply counts for less than a reply's own status code, if that code says anything.
+    """
+    notice, reporter = bounce.notice, bounce.reported_by
+    for text in (failure.inner, failure.diagnostic):
+        if text:
+            found = all_by_words(table, text, failure, notice, reporter)
+            if first := next(found, None):
+                return chain((first,), found)
+    coded = by_codes(table, failure, notice, reporter)
+    telling = (failure.status or "")[2:] in _TELLING
+    if failure.prose and not (telling and failure.diagnostic is not None):
+        found = all_by_words(table, failure.prose, failure, notice, reporter)
+        first = next(found, None)
+        if first and (not telling or first[0].cause == coded[0].cause):
+            return chain((first,), found)
+    return iter((coded,))
+
+
+def _finer_reason(rule: Rule, failure: Failure) -> str | None:
+    """Sisimai's word where it depends on more than the cause; None = the cause's own. https://libsisimai.org/en/reason/"""
+    if failure.command == "LOCAL" and rule.cause in ("unknown", "remote-system-error"):
+        return "mailererror"
+    if rule.cause == "unknown" and failure.command in ("CONNECT", "EHLO"):
+        return "blocked"  # refused before anything but our host was known
+    if rule.cause == "unknown":
+        return "onhold" if failure.diagnostic else None  # words that nobody understands are not the same as no words
+    if rule.cause == "recipient-unknown" and (failure.status or "")[2:4] not in ("1.", "3."):
+        # A server that took the address at RCPT and refuses the user later has filtered.
+        command, prose = failure.command, failure.prose
+        at_rcpt = command == "RCPT" or (command is None and prose is not None and _AT_RCPT.search(prose[:MAX_TEXT]))
+        # A report with neither reply nor host tells of no session at all: its writer does not know the user.
+        without_session = failure.status is not None and failure.reply_code is None and failure.remote_host is None
+        return None if at_rcpt or without_session else "filtered"
+    return None
+
+
+def _category(
+    bounce: Bounce, failure: Failure, cause: str | None, of_cause: str | None, side: str | None
+) -> Category | None:
+    if failure.kind == "delivered":
+        return None
+    if bounce.genuine.result == "fail":
+        # Before everything else: a forged mail is never acted on, whatever it says.
+        return "unverified"
+    if failure.kind == "delayed":
+        return "delayed"
+    if cause is not None and cause.startswith("alias-"):
+        return "smtp-credentials"
+    if of_cause == "ses-refused":
+        return "ses-refused"
+    if cause in _GMAIL_ITSELF:
+        return "gmail-refused"
+    if failure.platform in _EXCHANGE:
+        return "exchange-rejection"
+    known = failure.remote_host or failure.reply_code or failure.diagnostic or failure.platform
+    return "remote-rejection" if known or side == "remote" else "unknown"
+
+
+def _is_permanent(failure: Failure, rule: Rule | None, permanence: str | None) -> bool | None:
+    if permanence is None:
+        return None
+    if failure.kind == "delayed":
+        return False
+    if rule is not None and rule.permanent is not None:
+        return rule.permanent
+    if permanence != "depends":
+        return permanence == "permanent"
+    # The innermost reply before the report's status: Gmail writes 4.0.0 on final failures.
+    code = failure.reply_code or failure.status
+    return code[0] == "5" if code and code[0] in "45" else None
+
+
+def _original_record(original: Original | None) -> OriginalRecord | None:
+    if original is None:
+        return None
+    return {
+        "message_id": _harmless(original.message_id),
+        "gmail_message_id": _harmless(original.gmail_message_id),
+        "ses_message_id": _harmless(original.ses_message_id),
+        "ses_region": _harmless(original.ses_region),
+        "ses_id_source": original.ses_id_source,
+        "sent_at": exact_utc_text(original.sent_at),
+        "from": _harmless(original.sender),
+        "subject": _harmless(original.subject, MAX_SUBJECT),
+        "path": original.path,
+    }
+
+
+def _harmless(text: str | None, limit: int = MAX_FIELD) -> str | None:
+    """Cut a text that others wrote and take out what does not print: control and direction marks, lone surrogates."""
+    if text is None:
+        return None
+    return printable(text[:limit], instead="") or None

@@ -1,0 +1,33 @@
+"""All that we put into the mailbox, each exactly once, and how it is taken back.
+
+In: what to say and where. Out: the message in the mailbox, or why not yet. Inserts, never sends.
+May import: `triage.store`, `triage.gmail`, `triage.judge`.
+"""
+
+from __future__ import annotations
+
+from triage.letters.letter import IN_INBOX, NOTE_DOMAIN, NOTE_HEADER, Place, letter_bytes, letter_id, note_place
+from triage.letters.note import NOTE_SENDER, note_key
+from triage.letters.once import SEARCH_LAG, Inserted, NotYet, insert_once
+from triage.letters.undo import Undoing, What
+from triage.letters.writer import write_notes
+
+__all__ = [
+    "IN_INBOX",
+    "NOTE_DOMAIN",
+    "NOTE_HEADER",
+    "NOTE_SENDER",
+    "SEARCH_LAG",
+    "Inserted",
+    "NotYet",
+    "Place",
+    "Undoing",
+    "What",
+    "insert_once",
+    "letter_bytes",
+    "letter_id",
+    "note_key",
+    "note_place",
+    "undo",
+    "write_notes",
+]

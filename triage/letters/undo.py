@@ -1,0 +1,121 @@
+"""Takes back what we did in Gmail, and nothing else: the notes go to Trash, the labels come off their threads.
+
+Works on what is on record as done by us. Deletes nothing for good, keeps the labels themselves, and may be repeated:
+each thing is recorded as taken back once Gmail has said so. Prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+from triage import store
+from triage.config import Settings
+from triage.gmail import Gmail, Unavailable, connect
+from triage.lock import locked
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+What = Literal["notes", "labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """One thing to take back: a note, or a label on a thread."""
+
+    action_ids: tuple[int, ...]
+    """The actions that did it; a label was set once for each bounce of the thread."""
+    thread_id: str
+    what: str
+    """In words: what the note is about, or the name of the label."""
+    gmail_id: str | None = None
+    """The note in Gmail; None for a label, and for a note nobody knows whether it arrived."""
+    message_id: str | None = None
+    """The Message-ID we gave the note; None for a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What came of one `Undoing`. `problem`: why it could not be taken back; None: it is, or was not there any more."""
+
+    undoing: Undoing
+    problem: str | None = None
+
+
+def to_undo(settings: Settings, what: What) -> list[Undoing]:
+    """What is on record as done in Gmail and not taken back, oldest first. Writes nothing."""
+    db = store.open_readonly(settings.database)
+    if db is None:
+        return []
+    with closing(db):
+        return _to_undo(db, what)
+
+
+def take_back(
+    settings: Settings,
+    what: What,
+    clock: Callable[[], datetime],
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> list[Undone]:
+    """Take everything back that `to_undo` names.
+
+    Raises TryLater (a run is at work, Gmail is away), CredentialsDead, ConfigError; what was taken back by then is on
+    record. Costs 20 units for a note, 10 for a thread with labels.
+    """
+    if not settings.database.exists():
+        return []
+    with (
+        locked(settings.database),
+        closing(store.open_store(settings.database)) as db,
+        closing(connect(settings.token, url=settings.gmail_url)) as gmail,
+    ):
+        found = _to_undo(db, what)
+        done = []
+        for one in (_trash_notes if what == "notes" else _take_labels_off)(gmail, found):
+            if one.problem is None:
+                store.record_undone(db, one.undoing.action_ids, clock())
+            done.append(one)
+            if progress:
+                progress(len(done), len(found))
+        return done
+
+
+def _to_undo(db: Database, what: What) -> list[Undoing]:
+    if what == "notes":
+        return [
+            Undoing((row["id"],), row["target"], row["payload"]["about"], row["gmail_id"], row["payload"]["message_id"])
+            for row in store.actions_to_undo(db, "note")
+        ]
+    by_label: dict[tuple[str, str], list[int]] = {}
+    for row in store.actions_to_undo(db, "label"):
+        by_label.setdefault((row["target"], row["payload"]["label"]), []).append(row["id"])
+    return [Undoing(tuple(ids), thread_id, label) for (thread_id, label), ids in by_label.items()]
+
+
+def _trash_notes(gmail: Gmail, found: Sequence[Undoing]) -> Iterator[Undone]:
+    for undoing in found:
+        gmail_ids = [undoing.gmail_id] if undoing.gmail_id else []
+        if undoing.message_id and not gmail_ids:
+            gmail_ids = [ref.id for ref in gmail.find_message_id(undoing.message_id)]
+        yield Undone(undoing, _problem(gmail.trash(gmail_id) for gmail_id in gmail_ids))
+
+
+def _take_labels_off(gmail: Gmail, found: Sequence[Undoing]) -> Iterator[Undone]:
+    """One request for each thread, whatever the number of labels."""
+    for thread_id, group in groupby(sorted(found, key=lambda one: one.thread_id), lambda one: one.thread_id):
+        undoings = list(group)
+        label_ids = [label_id for one in undoings if (label_id := gmail.find_label(one.what))]
+        problem = _problem([gmail.remove_thread_labels(thread_id, label_ids)] if label_ids else ())
+        yield from (Undone(one, problem) for one in undoings)
+
+
+def _problem(answers: Any) -> str | None:
+    """Why one of these could not be done; what is not there any more needs no undoing."""
+    failed = [answer for answer in answers if isinstance(answer, Unavailable) and not answer.gone]
+    return failed[0].why if failed else None

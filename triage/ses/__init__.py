@@ -1,0 +1,18 @@
+"""What SES and AWS know about a bounce: events drained from the queue, evidence tied to verdicts.
+
+In: stored verdicts. Out: evidence rows, and verdicts of failures that no mail told of.
+May import: `triage.store`, `triage.judge`, `triage.gmail`.
+"""
+
+from __future__ import annotations
+
+from triage.ses.events import read_again
+from triage.ses.evidence import evidence_lines
+from triage.ses.tie import correlate, take_events
+
+__all__ = [
+    "correlate",
+    "evidence_lines",
+    "read_again",
+    "take_events",
+]

@@ -1,0 +1,92 @@
+"""The part of the store that keeps alerts: planned before anybody is told, recorded after, never written twice.
+
+Like `store.py` it says SQL and judges nothing. Holds the words of an alert and the fingerprint of where it goes, never
+the address itself, which is a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from parsers.times import utc_text
+from triage.model import Alert
+from triage.rows import AlertRow
+from triage.store.database import all_rows, storable, transaction
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+def alerts_of(db: Database, incident_id: int, opening: int | None = None) -> list[AlertRow]:
+    """The alerts about an incident, of one of its openings if given, the oldest first."""
+    sql = "SELECT * FROM alerts WHERE incident_id = ? AND (? IS NULL OR opening = ?) ORDER BY id"
+    return all_rows(db, sql, [incident_id, opening, opening])
+
+
+def plan_alerts(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
+    """Write down what is to be told. What is still to be told about the same incident there is no longer news."""
+    with transaction(db):
+        for alert in alerts:
+            db.execute(
+                "UPDATE alerts SET state = 'dropped', error = 'overtaken before it could be delivered'"
+                " WHERE incident_id = ? AND channel = ? AND state = 'planned'",
+                [alert.incident_id, alert.channel],
+            )
+            db.execute(
+                "INSERT OR IGNORE INTO alerts (incident_id, opening, occasion, number, channel, title, body,"
+                " message_id, state, error, planned_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    *(alert.incident_id, alert.opening, alert.occasion, alert.number, alert.channel),
+                    *(storable(alert.title), storable(alert.body), alert.message_id),
+                    *("dropped" if alert.dropped_why else "planned", alert.dropped_why, utc_text(at)),
+                ],
+            )
+
+
+def plan_rotation_alerts(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
+    """Write down what is to be told of a rotation, but for what was written down in the same words in the last day."""
+    new = [
+        alert
+        for alert in alerts
+        if not db.execute(
+            "SELECT 1 FROM alerts WHERE occasion = 'rotation' AND channel = ? AND body = ? AND planned_at > ?",
+            [alert.channel, storable(alert.body), utc_text(at - timedelta(days=1))],
+        ).fetchone()
+    ]
+    if new:
+        plan_alerts(db, new, at)
+
+
+def planned_alerts(db: Database) -> list[AlertRow]:
+    """What is still to be told, the oldest first."""
+    return all_rows(db, "SELECT * FROM alerts WHERE state = 'planned' ORDER BY id")
+
+
+def start_alert(db: Database, alert_id: int, at: datetime) -> None:
+    """Record that somebody is about to be told: after a crash it is not known whether they were."""
+    with transaction(db):
+        db.execute("UPDATE alerts SET tries = tries + 1, tried_at = ? WHERE id = ?", [utc_text(at), alert_id])
+
+
+def finish_alert(db: Database, alert_id: int, at: datetime) -> None:
+    """Record that it was delivered."""
+    with transaction(db):
+        db.execute("UPDATE alerts SET state = 'done', error = NULL, done_at = ? WHERE id = ?", [utc_text(at), alert_id])
+
+
+def fail_alert(db: Database, alert_id: int, error: str) -> None:
+    """Record why it could not be delivered; the next run tries again."""
+    with transaction(db):
+        db.execute("UPDATE alerts SET error = ? WHERE id = ?", [storable(error), alert_id])
+
+
+def drop_alerts(db: Database, alert_ids: Sequence[int], why: str) -> None:
+    """Let these not be told any more."""
+    with transaction(db):
+        db.execute(
+            "UPDATE alerts SET state = 'dropped', error = ? WHERE id IN (SELECT value FROM json_each(?))",
+            [why, json.dumps(list(alert_ids))],
+        )

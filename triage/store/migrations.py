@@ -1,0 +1,155 @@
+"""The database schema, one step after the other; a step that was released is never edited, the next one is added.
+
+Each table is written as SQL text, because SQLite keeps that text with its comments: the schema in the docs and what
+`sqlite3 triage.db .schema` shows are the same words. Knows nothing of mails; the files beside it read and write rows.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from triage.store.first_steps import migrations
+from triage.store.views import VIEWS
+
+__all__ = ["migrations"]
+
+
+@migrations()
+def m020_report(db: Database) -> None:
+    """What lets a report over a million verdicts answer at once: how many there are by the hour, kept by triggers."""
+    db.execute(
+        """CREATE TABLE verdict_hours (
+    hour TEXT NOT NULL,              -- UTC, such as 2026-11-24T09: the beginning of received_at
+    kind TEXT NOT NULL,
+    category TEXT,                   -- NULL: nothing failed
+    side TEXT,                       -- NULL: nothing failed
+    verdicts INTEGER NOT NULL        -- how many of this sort `verdicts` holds
+)"""
+    )
+    db.execute(
+        "CREATE UNIQUE INDEX verdict_hours_once ON verdict_hours (hour, kind, ifnull(category, ''), ifnull(side, ''))"
+    )
+    db.execute(
+        "INSERT INTO verdict_hours (hour, kind, category, side, verdicts)"
+        " SELECT substr(received_at, 1, 13), kind, category, side, count(*) FROM verdicts GROUP BY 1, 2, 3, 4"
+    )
+    count = """INSERT INTO verdict_hours (hour, kind, category, side, verdicts)
+        VALUES (substr(new.received_at, 1, 13), new.kind, new.category, new.side, 1)
+        ON CONFLICT (hour, kind, ifnull(category, ''), ifnull(side, '')) DO UPDATE SET verdicts = verdicts + 1;"""
+    forget = """UPDATE verdict_hours SET verdicts = verdicts - 1
+        WHERE hour = substr(old.received_at, 1, 13) AND kind = old.kind
+        AND ifnull(category, '') = ifnull(old.category, '') AND ifnull(side, '') = ifnull(old.side, '');"""
+    db.execute(f"CREATE TRIGGER verdict_counted AFTER INSERT ON verdicts BEGIN {count} END")
+    db.execute(f"CREATE TRIGGER verdict_not_counted AFTER DELETE ON verdicts BEGIN {forget} END")
+    db.execute(
+        "CREATE TRIGGER verdict_counted_anew AFTER UPDATE OF received_at, kind, category, side ON verdicts"
+        f" BEGIN {forget} {count} END"
+    )
+    db.execute("CREATE INDEX verdicts_by_cause ON verdicts (cause, received_at, category) WHERE cause IS NOT NULL")
+    db.execute("CREATE INDEX events_by_time ON events (at, kind)")
+
+
+@migrations()
+def m021_inserts(db: Database) -> None:
+    """Messages of ours that go into the mailbox once: written down before Gmail is asked, and again when it is done."""
+    db.execute(
+        """CREATE TABLE inserts (
+    key TEXT PRIMARY KEY,            -- what it is: "report 2026-W48", "copy MESSAGE_ID"
+    message_id TEXT NOT NULL UNIQUE, -- the Message-ID we gave it, no angle brackets
+    tried_at TEXT NOT NULL,          -- UTC: when Gmail was last about to be asked
+    gmail_id TEXT,                   -- NULL: not there yet, as far as is known
+    done_at TEXT                     -- UTC; NULL: perhaps inserted, perhaps not: looked for before the next try
+)"""
+    )
+
+
+@migrations()
+def m022_resends(db: Database) -> None:
+    """Mails given to a person once more. A row is written before anything leaves; nothing is sent on a second row."""
+    db.execute(
+        """CREATE TABLE resends (
+    id INTEGER PRIMARY KEY,
+    original_id TEXT NOT NULL,       -- Message-ID of the mail in Sent, no angle brackets
+    recipient TEXT NOT NULL,         -- in lower case
+    way TEXT NOT NULL CHECK (way IN ('draft', 'ses')), -- put back as a draft, or sent through the SES API
+    state TEXT NOT NULL              -- started: it may have been done or not; done; refused: certainly not done
+        CHECK (state IN ('started', 'done', 'refused')),
+    message_id TEXT NOT NULL,        -- the Message-ID we gave it, no angle brackets; a draft may be to several people
+    verdict_id INTEGER NOT NULL,     -- the newest verdict that led to it
+    thread_id TEXT,                  -- the conversation the draft or the copy is in
+    gmail_id TEXT,                   -- the draft, or the copy in Sent; NULL: not there yet
+    ses_region TEXT,                 -- NULL: not sent through SES
+    ses_message_id TEXT,             -- NULL: not sent through SES, or no answer came
+    why TEXT,                        -- why it was refused or is not certain; NULL: neither
+    started_at TEXT NOT NULL,        -- UTC
+    done_at TEXT,                    -- UTC; NULL: not done
+    UNIQUE (original_id, recipient, way)
+)"""
+    )
+
+
+@migrations()
+def m030_notes(db: Database) -> None:
+    """Actions also write notes into threads, and may be taken back."""
+    db.execute("ALTER TABLE actions ADD COLUMN gmail_id TEXT /* the note in Gmail; NULL: no note, or none found */")
+    db.execute("ALTER TABLE actions ADD COLUMN undone_at TEXT /* UTC: taken back by `undo`; NULL: it was not */")
+    db.execute("CREATE INDEX actions_by_target ON actions (target, kind)")
+    db.execute("ALTER TABLE runs ADD COLUMN notes INTEGER /* notes written */")
+
+
+@migrations()
+def m040_views(db: Database) -> None:
+    """The questions people ask, for plain sqlite3 and for `triage browse`; the text is in views.py."""
+    for name, view in VIEWS.items():
+        db.execute(f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}")
+
+
+@migrations()
+def m050_letters(db: Database) -> None:
+    """Notes and alerts are in `inserts` too; an earlier version asked Gmail without writing that down there."""
+    db.execute("ALTER TABLE inserts ADD COLUMN thread_id TEXT /* where Gmail put it; NULL: not known, or not yet */")
+    # A planned note may be in its thread already, and so may a planned alert that was tried: neither goes in twice.
+    db.execute(
+        "INSERT OR IGNORE INTO inserts (key, message_id, tried_at) SELECT 'note ' || id, id, planned_at FROM"
+        " (SELECT json_extract(payload, '$.message_id') AS id, planned_at FROM actions"
+        " WHERE kind = 'note' AND state = 'planned')"
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO inserts (key, message_id, tried_at) SELECT 'alert ' || message_id, message_id, tried_at"
+        " FROM alerts WHERE channel = 'inbox' AND state = 'planned' AND tried_at IS NOT NULL"
+    )
+
+
+@migrations()
+def m060_proof(db: Database) -> None:
+    """What proves that a verdict is about a mail of ours. What was judged before is asked again while it is news."""
+    for column in (
+        "proof TEXT /* sent, ses, alias: may be acted on; given: from a file; NULL: nothing proves it */",
+        "proof_why TEXT /* in words; NULL: judged before proofs were kept */",
+        "proof_open INTEGER NOT NULL DEFAULT 0 /* 1: Gmail could not be asked yet */",
+        "proof_tries INTEGER NOT NULL DEFAULT 0 /* how often it was asked again */",
+    ):
+        db.execute(f"ALTER TABLE verdicts ADD COLUMN {column}")
+    db.execute(
+        "UPDATE verdicts SET proof_open = 1 WHERE kind IN ('failed', 'delayed', 'feedback', 'delivered')"
+        " AND genuine IS NOT 'fail' AND mail_id IN (SELECT id FROM mails WHERE gmail_id IS NOT NULL)"
+    )
+    db.execute(
+        "UPDATE verdicts SET proof = 'given', proof_why = 'somebody gave the file to be read'"
+        " WHERE mail_id IN (SELECT id FROM mails WHERE gmail_id IS NULL AND source NOT LIKE 'ses-event:%')"
+    )
+    db.execute(
+        "UPDATE verdicts SET proof = 'ses', proof_why = 'Amazon SES itself tells of this mail and this recipient'"
+        " WHERE mail_id IN (SELECT id FROM mails WHERE source LIKE 'ses-event:%')"
+    )
+    db.execute("CREATE INDEX verdicts_open_proof ON verdicts (received_at) WHERE proof_open = 1")
+    for index in ("verdicts_through_alias", "verdicts_out_of_gmail"):
+        db.execute(f"DROP INDEX IF EXISTS {index}")
+    db.execute(
+        'CREATE INDEX verdicts_through_alias ON verdicts (lower("from"), sent_at)'
+        " WHERE ses_message_id IS NOT NULL AND gmail_message_id IS NOT NULL AND proof IS NOT NULL"
+    )
+    db.execute("CREATE INDEX verdicts_out_of_gmail ON verdicts (sent_at) WHERE path = 'gmail' AND proof IS NOT NULL")
+    for name, view in VIEWS.items():
+        db.execute(f"DROP VIEW IF EXISTS {name}")
+        db.execute(f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}")
