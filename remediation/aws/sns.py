@@ -16,7 +16,7 @@ from typing import Any
 from parsers.times import moment_from
 from remediation.aws.client import NotLookedUp
 
-SECONDS = 5.0
+CERTIFICATE_SECONDS = 5.0
 MOST_CERTIFICATES = 4
 """How many addresses are asked for in one go: SNS has one certificate for each region, and a stranger may name many."""
 
@@ -65,7 +65,7 @@ def fetch_certificate(url: str) -> bytes | NotLookedUp | None:
 
     assert _CERTIFICATE.fullmatch(url)
     try:
-        with build_opener(Stay).open(url, timeout=SECONDS) as answer:
+        with build_opener(Stay).open(url, timeout=CERTIFICATE_SECONDS) as answer:
             return bytes(answer.read(_MOST_BYTES))
     except HTTPError as error:
         if error.code < 500 and error.code != 429:

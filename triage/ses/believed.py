@@ -23,7 +23,7 @@ from triage.model import FAILURE_KINDS, Event
 
 MOST_AHEAD = timedelta(minutes=15)
 """How far an event may lie after its receipt, by the later of two clocks: ours and that of the queue."""
-CLOCKS_APART = timedelta(minutes=1)
+EVENT_CLOCKS_APART = timedelta(minutes=1)
 """How far SES's own clocks may differ between taking a mail and handing it on."""
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -102,7 +102,7 @@ def in_time(events: Sequence[Event], received_at: datetime) -> list[Event] | Not
         if event.kind not in FAILURE_KINDS:
             if event.at > latest:
                 return NotBelieved("it would have happened after it was received")
-            if event.sent_at and event.at + CLOCKS_APART < event.sent_at:
+            if event.sent_at and event.at + EVENT_CLOCKS_APART < event.sent_at:
                 return NotBelieved("it would have happened before its mail was sent")
             held.append(event)
             continue

@@ -45,7 +45,7 @@ class NoEvent:
     why: str
 
 
-Found = list[Event] | NoEvent | NotBelieved
+ReadMessage = list[Event] | NoEvent | NotBelieved
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def drain(db: Database, queue_url: str, region: str, at: datetime, trust: Trust 
     return drained
 
 
-def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> Found | NotLookedUp:
+def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMessage | NotLookedUp:
     """What a message says, where it is believed; NotLookedUp: that cannot be told now."""
     try:
         document = json.loads(message.body)
@@ -148,7 +148,7 @@ def read_again(source: str, raw: bytes) -> Bounce | NotABounce:
 
 
 def _store(
-    db: Database, read: Sequence[tuple[aws_queue.QueueMessage, Found]], at: datetime, refused_before: int
+    db: Database, read: Sequence[tuple[aws_queue.QueueMessage, ReadMessage]], at: datetime, refused_before: int
 ) -> tuple[int, int, int]:
     """Store ten messages in one transaction; where that fails each alone, so that one cannot hold up the others.
 
@@ -177,7 +177,9 @@ def _store(
     return new, sum(isinstance(found, NoEvent) for _, found in read), refused
 
 
-def _sorted(read: Sequence[tuple[aws_queue.QueueMessage, Found]]) -> tuple[list[Event], list[tuple[StoredMail, str]]]:
+def _sorted(
+    read: Sequence[tuple[aws_queue.QueueMessage, ReadMessage]],
+) -> tuple[list[Event], list[tuple[StoredMail, str]]]:
     events: list[Event] = []
     kept: list[tuple[StoredMail, str]] = []
     for message, found in read:
