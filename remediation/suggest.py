@@ -39,7 +39,7 @@ _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=,-]*")
 _REGION = re.compile(REGION)
 _WORDS = re.compile(r"[\w.]+(?: [\w.]+)*")
 _NO_LINK = "(link left out)"
-_LINK = re.compile(r"\S*:/\S*|\b(?:mailto:|www\.)\S*|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}/\S*", re.IGNORECASE)
+_LINK = re.compile(r"\S{0,300}:/\S*|\b(?:mailto:|www\.)\S*|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}/\S*", re.IGNORECASE)
 _REGION_IN_TEXT = re.compile(r"\bin region ([A-Za-z]{2}-[A-Za-z-]{3,20}-\d)\b|\barn:aws[a-z-]*:ses:([a-z0-9-]{5,25}):")
 _IAM_USER_IN_TEXT = re.compile(r"\barn:aws[a-z-]*:iam::\d+:user/(?:[\w.-]+/)*([\w+=,.@-]{1,64})")
 _SET_IN_TEXT = re.compile(

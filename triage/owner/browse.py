@@ -62,7 +62,7 @@ NEWEST_FIRST: Mapping[str, str] = {
 }
 HIDDEN = ("state", "inserts", "retired_keys", "verdict_hours", "_sqlite_migrations")
 
-_COLUMN = re.compile(r'^\s+"?(\w+)"? [A-Z][^\n]*?-- (.+)$', re.MULTILINE)
+_COLUMN = re.compile(r'^[ \t]+"?(\w+)"? [A-Z][^\n]*?-- (.+)$', re.MULTILINE)
 
 
 def find_datasette() -> None:
