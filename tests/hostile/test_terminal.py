@@ -31,7 +31,7 @@ def test_explain_prints_no_escape_of_a_mail(tmp_path: Path, received: str, verbo
         "--b\nContent-Type: text/plain; charset=x-\x1b[31m\n\nFailed.\n--b\nContent-Type: message/delivery-status\n\n"
         "Reporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; pat@example.com\nAction: failed\n"
         f"Status: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 unknown {ESCAPE}\n--b\nContent-Type: message/rfc822\n\n"
-        f"Received: {received}\nFrom: jadasailing@gmail.com\nSubject: =?x-{ESCAPE}?B?////?=\n"
+        f"Received: {received}\nFrom: jadasailing@gmail.com\nSubject: =?utf-8?B?a?= {ESCAPE}\n"
         f'Content-Type: text/plain; name="{ESCAPE}"\n\nHello {ESCAPE}\n--b--\n',
         encoding="latin-1",
     )
