@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parsers.times import moment_from
-from remediation.suggest import suggest
+from remediation.suggest import NO_NAMES
 from triage import store
 from triage.config import Settings
 from triage.errors import TriageError, why_failed
+from triage.fixes import OwnAccount, fix_of
 from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Place, insert_once, letter_bytes, letter_id
 from triage.model import Alert, Clock, Incident
+from triage.names import account_if_told, known_names
 from triage.rows import AlertRow, StoredVerdict
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail
             mine = [row for row in known if row["channel"] == channel.name]
             if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
                 due[channel].append((incident, *found))
-    account = cache(lambda: _account(gmail))
+    account = cache(lambda: account_if_told(db, gmail))
     facts: dict[int, IncidentFacts] = {}
     alerts: list[Alert] = []
     for channel, found_due in due.items():
@@ -102,7 +104,7 @@ def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail
             [*opened, *(one for one in found_due if one[1] != "opened")]
         ):
             if incident.id not in facts:
-                known_account = account() if incident.kind == "alias" else {}
+                known_account = account() if incident.kind == "alias" else None
                 facts[incident.id] = facts_of(db, settings, incident, known_account)
             is_last = too_many > 0 and place == MOST_AT_ONCE - 1
             is_left_out = occasion == "opened" and place >= MOST_AT_ONCE
@@ -171,44 +173,17 @@ def due_now(incident: Incident, known: Sequence[AlertRow], at: datetime, every: 
     return ("reminder", number) if at - last >= every else None
 
 
-def facts_of(
-    db: Database, settings: Settings, incident: Incident, account: Mapping[str, dict[str, Any]] | None = None
-) -> IncidentFacts:
-    """What an alert and `triage incidents show` tell beside the incident itself.
-
-    `account`: by address in lower case what Gmail has set up for it, with the names of `remediation.suggest`.
-    """
+def facts_of(db: Database, settings: Settings, incident: Incident, account: OwnAccount | None = None) -> IncidentFacts:
+    """What an alert and `triage incidents show` tell beside the incident itself; `account` None: as Gmail said last."""
     record = newest_record(db, incident)
-    of_alias = (account or {}).get(incident.sender or "", {})
-    known = {
-        "smtp_host": settings.smtp_host or (incident.place if incident.kind == "alias" else None),
-        "smtp_port": settings.smtp_port,
-        "iam_user": settings.smtp_user,
-        "region": settings.smtp_region,
-        "mailbox": settings.mailbox,
-    } | of_alias
+    names = known_names(db, settings, record, account) if record else NO_NAMES
     conclusion = next((e for e in store.evidence_for(db, incident) if e["kind"] == "own-side"), None)
     return IncidentFacts(
         missed=store.missed_in(db, incident, MOST_PEOPLE_TOLD),
-        steps=suggest(record, {name: value for name, value in known.items() if value}) if record else (),
-        own=tuple(filter(None, (settings.smtp_host, of_alias.get("smtp_host")))),
+        steps=fix_of(record, names) if record else (),
+        own=tuple(filter(None, (names.smtp_host, names.domain))),
         evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
     )
-
-
-def _account(gmail: Gmail | None) -> dict[str, dict[str, Any]]:
-    """What Gmail has set up for each alias with a relay (2 units); nothing where it does not tell."""
-    if gmail is None:
-        return {}
-    try:
-        mailbox = gmail.profile_address()
-        return {
-            one.address.lower(): {"mailbox": mailbox, "smtp_host": one.host, "smtp_port": one.port}
-            for one in gmail.send_as()
-            if one.host
-        }
-    except TriageError:
-        return {}
 
 
 def newest_record(db: Database, incident: Incident) -> StoredVerdict | None:

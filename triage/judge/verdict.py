@@ -15,6 +15,7 @@ from parsers.facts import Bounce, Failure, FailureKind, Genuine, NotABounce, Not
 from parsers.text import printable
 from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
+from triage.fixes import fix_of
 from triage.judge.rules import Rule
 from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
@@ -70,8 +71,8 @@ class Verdict(NamedTuple):
 
     @property
     def fix(self) -> list[str]:
-        """What to do, step by step, with the real names; built anew at each call."""
-        return self._fix(self._facts())
+        """What to do, step by step, as far as it can be said without names of ours; built anew at each call."""
+        return fix_of(self._facts())
 
     @property
     def links(self) -> list[str]:
@@ -81,7 +82,7 @@ class Verdict(NamedTuple):
     def record(self) -> VerdictRecord:
         """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
         record = self._facts()
-        record["fix"] = self._fix(record)
+        record["fix"] = fix_of(record)
         if self.kind in ("auto-reply", "not-a-bounce"):
             record["why"] = _harmless(self.why)
         return record
@@ -111,13 +112,6 @@ class Verdict(NamedTuple):
             "fix": [],
             "links": self.links,
         }
-
-    def _fix(self, record: VerdictRecord) -> list[str]:
-        if self.cause is None:
-            return []
-        from remediation.suggest import suggest  # 13 KB of wording that a quiet run does not need
-
-        return suggest(record)
 
 
 def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:

@@ -12,24 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from triage import store
 from triage.config import Settings
-from triage.gmail import Gmail, Refused, SendAs
+from triage.fixes import OwnAccount
+from triage.gmail import Gmail, Refused
 from triage.judge import is_acted_on
 from triage.letters.letter import Place
 from triage.letters.note import Conclusion, compose_note, note_key
 from triage.letters.once import NotYet, insert_once
 from triage.model import Clock
+from triage.names import account_now, known_names
 from triage.rows import ActionRow, StoredVerdict
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-AskAccount = Callable[[], tuple[str, Sequence[SendAs]]]
-"""Gives the address of the account and those it sends from (2 units, once a run)."""
+AskAccount = Callable[[], OwnAccount]
+"""Gives what Gmail says of the account (2 units, once a run)."""
 
 
 def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> int:
     """Write every planned note; returns how many are in the mailbox now that were not recorded before."""
-    account = cache(lambda: (gmail.profile_address(), gmail.send_as()))
+    account = cache(lambda: account_now(db, gmail))
     labels = [name for name, is_set in (("INBOX", settings.note_inbox), ("UNREAD", settings.note_unread)) if is_set]
     written = 0
     for action in store.pending_actions(db):
@@ -62,7 +64,11 @@ def _note(
     db: Database, settings: Settings, account: AskAccount, records: Sequence[StoredVerdict], place: Place, at: datetime
 ) -> bytes:
     conclusion = _conclusion(db, records[-1]["id"])
-    return compose_note(records, place, at, facts=_facts(account, settings, records[-1]), conclusion=conclusion)
+    record = records[-1]
+    # Where anything was ever asked, only the fix of an alias is worth asking again: its server may have changed.
+    known = None if record["category"] == "smtp-credentials" else store.read_account(db)
+    names = known_names(db, settings, record, known or account())
+    return compose_note(records, place, at, names=names, conclusion=conclusion)
 
 
 def _records(db: Database, action: ActionRow, about: str) -> list[StoredVerdict]:
@@ -89,18 +95,3 @@ def _conclusion(db: Database, verdict_id: int) -> Conclusion | None:
         if row["detail"] and (row["result"] == "proven" or row["result"] == "likely"):
             return Conclusion(row["detail"], row["result"])
     return None
-
-
-def _facts(account: AskAccount, settings: Settings, record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What makes the fix of an alias concrete: which account, which server. None for every other cause."""
-    if record["category"] != "smtp-credentials":
-        return None
-    address, send_as = account()
-    facts: dict[str, Any] = {"mailbox": address}
-    sender = ((record.get("original") or {}).get("from") or "").lower()
-    alias = next((one for one in send_as if one.address.lower() == sender and one.host), None)
-    if alias:
-        facts |= {"alias": alias.address, "smtp_host": alias.host, "smtp_port": alias.port}
-    if settings.smtp_user and (settings.smtp_alias is None or settings.smtp_alias.lower() == sender):
-        facts["iam_user"] = settings.smtp_user
-    return facts

@@ -65,7 +65,6 @@ from triage.store.figures import (
     recorded_since,
     report_rows,
     resent,
-    steps_of,
 )
 from triage.store.incidents import (
     add_repair,
@@ -101,8 +100,10 @@ from triage.store.mails import (
     start_run,
     store_judged,
     unreadable_mails,
+    verdicts_numbered,
     verdicts_of,
 )
+from triage.store.names import keep_account, read_account, told_by_events
 from triage.store.proofs import mails_without_proof, settle_proofs, told_by_ses
 from triage.store.rejudge import mail_again, mails_with_bytes, rewrite
 from triage.store.resends import (
@@ -191,6 +192,7 @@ __all__ = [
     "incidents_of",
     "integrity_problem",
     "is_delivered",
+    "keep_account",
     "keep_audit",
     "keep_rotation",
     "known_gmail_ids",
@@ -218,6 +220,7 @@ __all__ = [
     "plan_rotation_alerts",
     "planned_alerts",
     "reached_since",
+    "read_account",
     "read_cursor",
     "read_incident",
     "read_incidents",
@@ -244,10 +247,10 @@ __all__ = [
     "settle_resends_by_events",
     "start_alert",
     "start_run",
-    "steps_of",
     "store_events",
     "store_judged",
     "stuck_actions",
+    "told_by_events",
     "told_by_ses",
     "trouble_began",
     "unreadable_mails",
@@ -255,6 +258,7 @@ __all__ = [
     "verdict_of",
     "verdict_row",
     "verdicts_for_event",
+    "verdicts_numbered",
     "verdicts_of",
     "verdicts_to_correlate",
     "views",

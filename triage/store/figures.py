@@ -6,7 +6,7 @@ Like `store.py` it says SQL and judges nothing. Only reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,15 +37,6 @@ def report_rows(db: Database, since: datetime, limit: int) -> list[ReportRow]:
         " WHERE v.received_at >= ? ORDER BY v.received_at DESC, v.id DESC LIMIT ?",
         [utc_text(since), limit],
     )
-
-
-def steps_of(db: Database, verdict_ids: Collection[int]) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """(fix, links) of each of these verdicts."""
-    rows = db.execute(
-        "SELECT id, fix, links FROM verdicts WHERE id IN (SELECT value FROM json_each(?))",
-        [json.dumps(list(verdict_ids))],
-    )
-    return {id_: (tuple(json.loads(fix)), tuple(json.loads(links))) for id_, fix, links in rows}
 
 
 def day_counts(db: Database, since: datetime, until: datetime | None = None) -> list[DayCount]:

@@ -326,6 +326,16 @@ def verdicts_of(db: Database, mail_id: int) -> list[StoredVerdict]:
     return [_record(row) for row in rows]
 
 
+def verdicts_numbered(db: Database, verdict_ids: Iterable[int]) -> dict[int, StoredVerdict]:
+    """These verdicts by their numbers."""
+    rows = db.query(
+        "SELECT v.*, m.gmail_id, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id"
+        " WHERE v.id IN (SELECT value FROM json_each(?))",
+        [json.dumps(list(verdict_ids))],
+    )
+    return {row["id"]: _record(row) for row in rows}
+
+
 def last_runs(db: Database, limit: int = 1) -> list[RunRow]:
     """The newest runs first."""
     return all_rows(db, "SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])
