@@ -83,7 +83,7 @@ class VerdictRecord(TypedDict):
     fix: list[str]
     links: list[str]
     why: NotRequired[str | None]
-    """Only for a mail that is no bounce."""
+    """Only for a mail that is no bounce, and for the last recipient told of a mail that names too many."""
 
 
 class StoredVerdict(VerdictRecord):

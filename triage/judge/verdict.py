@@ -15,6 +15,7 @@ from parsers.facts import Bounce, Failure, FailureKind, Genuine, NotABounce, Not
 from parsers.text import printable
 from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
+from triage.display import counted
 from triage.fixes import fix_of
 from triage.judge.rules import Rule
 from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, load_tables
@@ -67,7 +68,9 @@ class Verdict(NamedTuple):
     evidence: str | None = None
     """The literal words the rule matched, or the code it asked for."""
     why: str | None = None
-    """For a mail that is no bounce: the observation that says so."""
+    """For a mail that is no bounce: the observation that says so. For the last recipient told of a mail that names too
+    many: how many more there are.
+    """
 
     @property
     def fix(self) -> list[str]:
@@ -83,7 +86,7 @@ class Verdict(NamedTuple):
         """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
         record = self._facts()
         record["fix"] = fix_of(record)
-        if self.kind in ("auto-reply", "not-a-bounce"):
+        if self.kind in ("auto-reply", "not-a-bounce") or self.why is not None:
             record["why"] = _harmless(self.why)
         return record
 
@@ -123,7 +126,11 @@ def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
         reason = "vacation" if bounce.kind == "auto-reply" else None
         return [Verdict(source, bounce.kind, reason=reason, why=bounce.why)]
     remote, relay = load_tables()
-    return [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    verdicts = [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    if bounce.left_out:
+        why = f"left out: at least {counted(bounce.left_out, 'more recipient')} that the mail names"
+        verdicts[-1] = verdicts[-1]._replace(why=why)
+    return verdicts
 
 
 def also_matched(bounce: Bounce) -> Mapping[tuple[str | None, str | None], Sequence[tuple[str, str]]]:

@@ -73,14 +73,15 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def attach(db: Database, verdict_id: int, record: VerdictRecord, proof: str | None, at: datetime) -> None:
-    """Put a verdict into its incident, which opens or grows; part of the transaction that writes the verdict.
+def attach(db: Database, verdict_id: int, record: VerdictRecord, proof: str | None) -> int | None:
+    """Put a verdict into its incident and return its id; part of the transaction that writes the verdict.
 
-    `proof`: what proves that it is about a mail of ours; a bounce that nothing proves belongs to none.
+    The incident opens or grows once it is settled (`settle_each`). `proof`: what proves that the verdict is about a
+    mail of ours; a bounce that nothing proves belongs to none.
     """
     key = key_of(record)
     if key is None or proof not in PROOFS:
-        return
+        return None
     found = first_row(db, "SELECT id FROM incidents WHERE key = ?", [key.text])
     incident_id = found["id"] if found else None
     if incident_id is None:
@@ -90,7 +91,14 @@ def attach(db: Database, verdict_id: int, record: VerdictRecord, proof: str | No
             [key.text, key.kind, record["cause"]],
         ).lastrowid
     db.execute("UPDATE verdicts SET incident_id = ? WHERE id = ?", [incident_id, verdict_id])
-    _settle(db, int(incident_id or 0), at)
+    return incident_id
+
+
+def settle_each(db: Database, incident_ids: Iterable[int | None], at: datetime) -> None:
+    """Bring each of these incidents up to date, once; part of the transaction that changed them."""
+    for incident_id in dict.fromkeys(incident_ids):
+        if incident_id is not None:
+            _settle(db, incident_id, at)
 
 
 def settle_all(db: Database, at: datetime, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:

@@ -72,6 +72,7 @@ def store_judged(
             return int(known["id"])
         mail_id = _write_mail(db, mail, known, "judged", None, at)
         received_at = utc_text(mail.received_at or at)
+        incidents = []
         for position, record in enumerate(records):
             flat = flat_record(record, proofs[position] if proofs else None)
             verdict_id = db.execute(
@@ -79,7 +80,8 @@ def store_judged(
                 [mail_id, position, received_at, *(flat[column] for column in VERDICT_COLUMNS)],
             ).lastrowid
             note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-            store_incidents.attach(db, int(verdict_id or 0), record, flat["proof"], at)
+            incidents.append(store_incidents.attach(db, int(verdict_id or 0), record, flat["proof"]))
+        store_incidents.settle_each(db, incidents, at)
         plan_actions(db, mail_id, actions, at)
         return mail_id
 

@@ -70,6 +70,7 @@ def settle_proofs(
     All or nothing. A verdict that is proven stays so.
     """
     is_new = False
+    incidents = []
     with transaction(db):
         for verdict in store_mails.verdicts_of(db, mail_id):
             proof = proofs.get(verdict["id"])
@@ -85,7 +86,8 @@ def settle_proofs(
                 flat = store_mails.flat_record(verdict, proof)
                 known = {"id": verdict["id"], "thread_id": verdict["thread_id"]}
                 store_mails.note_superseded(db, {**flat, **known})
-                store_incidents.attach(db, verdict["id"], verdict, proof.kind, at)
+                incidents.append(store_incidents.attach(db, verdict["id"], verdict, proof.kind))
+        store_incidents.settle_each(db, incidents, at)
         if is_new:
             store_mails.plan_actions(db, mail_id, actions, at)
     return is_new
