@@ -275,6 +275,9 @@ class RunRow(TypedDict):
     alerts: int | None
     not_told: str | None
     notes: int | None
+    held_notes: int | None
+    held_alerts: int | None
+    held_incidents: int | None
 
 
 class EventRow(TypedDict):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from parsers.times import moment_from
 from remediation.suggest import NO_NAMES
@@ -42,7 +42,8 @@ NEWS_DAYS = 14
 RESTLESS_DAYS = 7
 """So long after the last bounce reminders become weekly: nobody seems to use that way any more."""
 MOST_AT_ONCE = 5
-"""Openings told one by one in one run and channel; the last one says how many more there are."""
+"""Openings of other sides told one by one in one run and channel; the last one says how many more there are."""
+HELD_BACK = "held back: too many of other sides"
 MOST_OPENINGS = 3
 """Openings of one incident told in a day: a way that works every other minute is told of often enough."""
 
@@ -55,6 +56,14 @@ class Channel:
     address: str | None = None
 
 
+class Due(NamedTuple):
+    """What is to be told of an incident."""
+
+    incident: Incident
+    occasion: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Telling:
     """What came of it."""
@@ -62,13 +71,15 @@ class Telling:
     delivered: int = 0
     problems: tuple[str, ...] = ()
     """Why something could not be told; tried again next run."""
+    held: int = 0
+    """Openings of other sides' incidents that are told to nobody, because there were too many."""
 
 
 def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
     """Plan what is to be told now and tell it, also what an earlier run could not. Never raises."""
     try:
-        plan_due_alerts(db, settings, clock(), gmail)
-        return deliver_alerts(db, settings, gmail, clock)
+        held = plan_due_alerts(db, settings, clock(), gmail)
+        return replace(deliver_alerts(db, settings, gmail, clock), held=held)
     except Exception as error:
         return Telling(0, (f"alerts: {error.what if isinstance(error, TriageError) else why_failed(error)}",))
 
@@ -82,49 +93,67 @@ def channels_of(settings: Settings) -> list[Channel]:
     return found
 
 
-def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> None:
-    """Write down what is to be told now. `gmail` is asked for the relay of an alias, once, and only then."""
+def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> int:
+    """Write down what is to be told now; returns how many openings are held back, each counted by channel.
+
+    `gmail` is asked for the relay of an alias, once, and only then.
+    """
     channels = channels_of(settings)
     if not channels:
-        return
-    due: dict[Channel, list[tuple[Incident, str, int]]] = {channel: [] for channel in channels}
+        return 0
+    due: dict[Channel, list[Due]] = {channel: [] for channel in channels}
     for incident in store.read_incidents(db, closed_since=at - timedelta(days=NEWS_DAYS)):
         known = store.alerts_of(db, incident.id)
         for channel in channels:
             mine = [row for row in known if row["channel"] == channel.name]
             if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
-                due[channel].append((incident, *found))
+                due[channel].append(Due(incident, *found))
     account = cache(lambda: account_if_told(db, gmail))
-    facts: dict[int, IncidentFacts] = {}
+
+    @cache
+    def facts(incident: Incident) -> IncidentFacts:
+        return facts_of(db, settings, incident, account() if incident.kind == "alias" else None)
+
     alerts: list[Alert] = []
     for channel, found_due in due.items():
-        opened = sorted((one for one in found_due if one[1] == "opened"), key=lambda one: _weight(one[0]))
-        too_many = len(opened) - MOST_AT_ONCE
-        for place, (incident, occasion, number) in enumerate(
-            [*opened, *(one for one in found_due if one[1] != "opened")]
-        ):
-            if incident.id not in facts:
-                known_account = account() if incident.kind == "alias" else None
-                facts[incident.id] = facts_of(db, settings, incident, known_account)
-            is_last = too_many > 0 and place == MOST_AT_ONCE - 1
-            is_left_out = occasion == "opened" and place >= MOST_AT_ONCE
-            alerts.append(
-                Alert(
-                    incident_id=incident.id,
-                    opening=incident.openings,
-                    occasion=occasion,
-                    number=number,
-                    channel=channel.name,
-                    title=alert_title(incident, occasion, at),
-                    body=alert_body(
-                        incident, occasion, replace(facts[incident.id], more=too_many if is_last else 0), at
-                    ),
-                    message_id=_message_id(incident, occasion, number),
-                    dropped_why="too many opened at once" if is_left_out else None,
-                )
-            )
+        left = settings.alerts_per_day - store.told_of_others(db, channel.name, at - timedelta(days=1))
+        told, held = _chosen(found_due, max(left, 0))
+        alerts += [_alert(one, channel, facts(one.incident), at) for one in told]
+        if told and held:
+            alerts[-1] = _alert(told[-1], channel, replace(facts(told[-1].incident), more=len(held)), at)
+        alerts += [_alert(one, channel, IncidentFacts(), at, HELD_BACK) for one in held]
     if alerts:
         store.plan_alerts(db, alerts, at)
+    return sum(alert.dropped_why is not None for alert in alerts)
+
+
+def _chosen(due: Sequence[Due], left: int) -> tuple[list[Due], list[Due]]:
+    """(what is told, which openings are held back): all of our own side, and first; of others what the limits let.
+
+    What else is due of others has its turn in a later run.
+    """
+    own = [one for one in due if one.incident.side == "own"]
+    others = [one for one in due if one.incident.side != "own"]
+    opened = sorted((one for one in others if one.occasion == "opened"), key=lambda one: _weight(one.incident))
+    own.sort(key=lambda one: (one.occasion != "opened", _weight(one.incident)))
+    room = min(left, max(MOST_AT_ONCE - sum(one.occasion == "opened" for one in own), 0))
+    later = [one for one in others if one.occasion != "opened"][: left - len(opened[:room])]
+    return [*own, *later, *opened[:room]], opened[room:]
+
+
+def _alert(due: Due, channel: Channel, facts: IncidentFacts, at: datetime, dropped_why: str | None = None) -> Alert:
+    incident, occasion, number = due
+    return Alert(
+        incident_id=incident.id,
+        opening=incident.openings,
+        occasion=occasion,
+        number=number,
+        channel=channel.name,
+        title=alert_title(incident, occasion, at),
+        body=alert_body(incident, occasion, facts, at),
+        message_id=_message_id(incident, occasion, number),
+        dropped_why=dropped_why,
+    )
 
 
 def plan_rotation(db: Database, settings: Settings, found: Watch, at: datetime) -> None:

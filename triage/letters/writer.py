@@ -6,9 +6,9 @@ What a note says is decided when it is written. Inserts, never sends; marks noth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from triage import store
 from triage.config import Settings
@@ -29,11 +29,21 @@ AskAccount = Callable[[], OwnAccount]
 """Gives what Gmail says of the account (2 units, once a run)."""
 
 
-def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> int:
-    """Write every planned note; returns how many are in the mailbox now that were not recorded before."""
+class Written(NamedTuple):
+    """What became of the planned notes."""
+
+    notes: int = 0
+    """In the mailbox now, and not recorded before."""
+    held: int = 0
+    """Held back, because so many were written in the last day. Those about our own side never are."""
+
+
+def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> Written:
+    """Write every planned note, as far as `notes_per_day` goes."""
     account = cache(lambda: account_now(db, gmail))
     labels = [name for name, is_set in (("INBOX", settings.note_inbox), ("UNREAD", settings.note_unread)) if is_set]
-    written = 0
+    written = held = 0
+    left = settings.notes_per_day - store.notes_since(db, clock() - timedelta(days=1))
     for action in store.pending_actions(db):
         if action["kind"] != "note":
             continue
@@ -42,6 +52,11 @@ def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) ->
         if not settings.notes or not records:
             why = "it was delivered, or failed for good, meanwhile" if settings.notes else "notes are switched off"
             store.fail_actions(db, [action["id"]], why, for_good=True)
+            continue
+        if left <= 0 and records[-1]["side"] != "own":
+            why = f"held back: more than {settings.notes_per_day} a day"
+            store.fail_actions(db, [action["id"]], why, for_good=True)
+            held += 1
             continue
         place = _place(action["payload"])
         own_id, at = place.message_id, clock()
@@ -57,7 +72,8 @@ def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) ->
         remark = f"Gmail put it into another conversation, {done.elsewhere}" if done.elsewhere else None
         store.finish_note(db, action["id"], done.gmail_id, remark, clock())
         written += 1
-    return written
+        left -= 1
+    return Written(written, held)
 
 
 def _note(

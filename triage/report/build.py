@@ -129,6 +129,7 @@ def build_report(
         suppression=outside.suppression,
         drift=outside.drift,
         audited_at=outside.audited_at,
+        held=outside.held,
         undecided=_by_weight(told[2]),
         untied=tuple(_untied(group, causes) for group in untied),
         unverified=totals["unverified"],

@@ -39,6 +39,15 @@ def report_rows(db: Database, since: datetime, limit: int) -> list[ReportRow]:
     )
 
 
+def held_back(db: Database, since: datetime) -> dict[str, int]:
+    """How many notes, alerts and incidents the limits of a day held back in the runs from then on."""
+    row = db.execute(
+        "SELECT total(held_notes), total(held_alerts), total(held_incidents) FROM runs WHERE started_at >= ?",
+        [utc_text(since)],
+    ).fetchone()
+    return dict(zip(("notes", "alerts", "incidents"), map(int, row), strict=True))
+
+
 def day_counts(db: Database, since: datetime, until: datetime | None = None) -> list[DayCount]:
     """How many verdicts of each sort were received on each day (UTC) from `since` up to `until`.
 

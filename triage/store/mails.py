@@ -60,11 +60,13 @@ def store_judged(
     actions: Sequence[Action],
     at: datetime,
     proofs: Sequence[Proof] = (),
+    *,
+    most_incidents: int | None = None,
 ) -> int:
     """Write mail, verdicts and planned actions in one transaction; returns the mail's row id.
 
-    `records` are verdict records (see RECORD_KEYS), `proofs` what proves each of them; empty: nothing does. A mail that
-    has been judged before is left exactly as it is.
+    `records` are verdict records (see RECORD_KEYS), `proofs` what proves each of them; empty: nothing does.
+    `most_incidents`: see `incidents.attach`. A mail that has been judged before is left exactly as it is.
     """
     with transaction(db):
         known = _row_of(db, mail)
@@ -80,7 +82,8 @@ def store_judged(
                 [mail_id, position, received_at, *(flat[column] for column in VERDICT_COLUMNS)],
             ).lastrowid
             note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-            incidents.append(store_incidents.attach(db, int(verdict_id or 0), record, flat["proof"]))
+            number = int(verdict_id or 0)
+            incidents.append(store_incidents.attach(db, number, record, flat["proof"], at=at, most=most_incidents))
         store_incidents.settle_each(db, incidents, at)
         plan_actions(db, mail_id, actions, at)
         return mail_id

@@ -57,20 +57,22 @@ def rewrite(
         incidents: list[int | None] = []
         for position, ((old, new), proof) in enumerate(zip(pairs, proofs, strict=True)):
             if old is None and new is not None:
-                incidents.append(_insert(db, mail, position, new, proof))
+                incidents.append(_insert(db, mail, position, new, proof, at))
             elif old is not None:
                 open_delays += _let_go(db, old["id"])
                 if new is None:
                     _delete(db, old["id"])
                 else:
-                    incidents.append(_update(db, mail, old, new, proof))
+                    incidents.append(_update(db, mail, old, new, proof, at))
         store_incidents.settle_each(db, incidents, at)
         for verdict_id in open_delays:
             _end_again(db, verdict_id)
         store.plan_actions(db, mail.id, actions, at)
 
 
-def _insert(db: Database, mail: MailAgain, position: int, new: VerdictRecord, proof: Proof | None) -> int | None:
+def _insert(
+    db: Database, mail: MailAgain, position: int, new: VerdictRecord, proof: Proof | None, at: datetime
+) -> int | None:
     flat = store.flat_record(new, proof)
     names = ", ".join(f'"{name}"' for name in VERDICT_COLUMNS)
     verdict_id = db.execute(
@@ -79,10 +81,12 @@ def _insert(db: Database, mail: MailAgain, position: int, new: VerdictRecord, pr
         [mail.id, position, mail.received_at, *(flat[name] for name in VERDICT_COLUMNS)],
     ).lastrowid
     store.note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-    return store_incidents.attach(db, int(verdict_id or 0), new, proof and proof.kind)
+    return store_incidents.attach(db, int(verdict_id or 0), new, proof and proof.kind, at=at)
 
 
-def _update(db: Database, mail: MailAgain, old: StoredVerdict, new: VerdictRecord, proof: Proof | None) -> int | None:
+def _update(
+    db: Database, mail: MailAgain, old: StoredVerdict, new: VerdictRecord, proof: Proof | None, at: datetime
+) -> int | None:
     flat = store.flat_record(new, proof)
     assignments = ", ".join(f'"{name}" = :{name}' for name in VERDICT_COLUMNS)
     db.execute(
@@ -93,7 +97,7 @@ def _update(db: Database, mail: MailAgain, old: StoredVerdict, new: VerdictRecor
         # It answers another question now; the next run looks up what belongs to this one.
         db.execute("DELETE FROM evidence WHERE verdict_id = ?", [old["id"]])
     store.note_superseded(db, {**flat, "id": old["id"], "thread_id": mail.thread_id})
-    return store_incidents.attach(db, old["id"], new, proof and proof.kind)
+    return store_incidents.attach(db, old["id"], new, proof and proof.kind, at=at)
 
 
 def _let_go(db: Database, verdict_id: int) -> list[int]:
