@@ -19,6 +19,9 @@ Path = Literal["gmail", "gmail-alias", "ses-smtp", "ses-api"]
 
 Genuine = Literal["pass", "fail", "unknown"]
 
+COMMANDS = frozenset({"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "LOCAL"})
+"""The values of `Failure.command`."""
+
 
 class Authenticity(NamedTuple):
     """Whether the mail is what it claims to be, and the observation that says so.

@@ -138,6 +138,7 @@ def _applies(rule: Rule, failure: Failure, notice: str | None, reporter: str | N
     return not (
         (rule.notices and notice not in rule.notices)
         or (rule.kinds and failure.kind not in rule.kinds)
+        or (rule.commands and failure.command not in rule.commands)
         or (rule.reporters and reporter not in rule.reporters)
     )
 

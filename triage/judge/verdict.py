@@ -6,7 +6,6 @@ SES look-up, no database, and never asks anybody.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from parsers.text import printable
 from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
 from triage.judge.rules import Rule
-from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, load_tables
+from triage.judge.table import Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
 
 MAX_DIAGNOSTIC = 1000
@@ -24,8 +23,6 @@ MAX_SUBJECT = 300
 MAX_FIELD = 1000
 """Characters of any other text of a record; RFC 5321 4.5.3 allows an address 254 and a header line 998."""
 
-_AT_RCPT = re.compile(r">>> RCPT|did not like our RCPT|does not like recipient")
-"""Signs that a recipient was refused at RCPT, of reports whose reader does not tell the command."""
 _WITHOUT_RULE: Mapping[str, tuple[str | None, str | None]] = {
     "delivered": (None, "delivered"),
     "feedback": ("complaint", None),
@@ -204,19 +201,14 @@ def _all_that_fit(table: Table, bounce: Bounce, failure: Failure) -> Iterator[tu
 
 def _finer_reason(rule: Rule, failure: Failure) -> str | None:
     """Sisimai's word where it depends on more than the cause; None = the cause's own. https://libsisimai.org/en/reason/"""
-    if failure.command == "LOCAL" and rule.cause in ("unknown", "remote-system-error"):
-        return "mailererror"
-    if rule.cause == "unknown" and failure.command in ("CONNECT", "EHLO"):
-        return "blocked"  # refused before anything but our host was known
     if rule.cause == "unknown":
         return "onhold" if failure.diagnostic else None  # words that nobody understands are not the same as no words
-    if rule.cause == "recipient-unknown" and (failure.status or "")[2:4] not in ("1.", "3."):
-        # A server that took the address at RCPT and refuses the user later has filtered.
-        command, prose = failure.command, failure.prose
-        at_rcpt = command == "RCPT" or (command is None and prose is not None and _AT_RCPT.search(prose[:MAX_TEXT]))
-        # A report with neither reply nor host tells of no session at all: its writer does not know the user.
-        without_session = failure.status is not None and failure.reply_code is None and failure.remote_host is None
-        return None if at_rcpt or without_session else "filtered"
+    if rule.cause == "remote-system-error" and failure.command == "LOCAL":
+        return "mailererror"
+    if rule.cause == "recipient-unknown" and failure.command == "DATA":
+        # A server that took the address at RCPT and refuses the user later has filtered; unless its code is about the
+        # address itself (RFC 3463 X.1 and, of old sendmail, X.3).
+        return None if (failure.status or "")[2:4] in ("1.", "3.") else "filtered"
     return None
 
 
