@@ -182,6 +182,7 @@ def _failure(
     if candidates := forwarded.get(recipient.lower()):
         recipient, original = _taken(candidates, diagnostic), recipient
     reason = host = None
+    command = "LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None
     if kind != "delivered" and (diagnostic is None or not (only or read_reply(diagnostic))):
         # The report gives no reply of a server; the words written for a human often quote it.
         reason = recipient_reason(prose, recipient)
@@ -189,7 +190,7 @@ def _failure(
         if reason is not None and reply is not None and reply.code is not None:
             host, reason = host_in(reason), reply.text
     if "<<< " in prose and (spoken := spoken_to(prose, recipient)) is not None:
-        host = host or spoken.host
+        host, command = host or spoken.host, command or spoken.command
         said = spoken.words or ""
         if (
             diagnostic
@@ -205,11 +206,19 @@ def _failure(
         recipient,
         original_recipient=original if original and original.lower() != recipient.lower() else None,
         status=status,
-        command="LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None,
+        command=command or (None if only or kind == "delivered" else _command_in_words(prose, recipient)),
         remote_host=_remote_host(block.raw("remote-mta")) or host,
         at_relay="the relay for the domain" in (block.raw("remote-mta") or ""),
     )
     return with_words(failure, diagnostic or reason, prose if only else reason, reporting_mta)
+
+
+def _command_in_words(prose: str, recipient: str) -> str | None:
+    """The refused command of one of several recipients: Postfix and Exim write it into the words for a human only."""
+    if " command)" not in prose and "after " not in prose:
+        return None
+    words = recipient_reason(prose, recipient)
+    return refused_command(words) if words else None
 
 
 def with_words(

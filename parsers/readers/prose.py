@@ -129,7 +129,7 @@ def failure_from(told: Told, kind: FailureKind, prose: str | None) -> Failure:
         if diagnostic.endswith("]") or "Giving up on" in diagnostic:
             diagnostic = _AFTERWORDS.sub("", diagnostic)
         diagnostic = _unwrapped(diagnostic.strip(" '\""))
-    failure = Failure(kind, told.recipient, original_recipient=original, remote_host=told.host)
+    failure = Failure(kind, told.recipient, original_recipient=original, command=told.command, remote_host=told.host)
     return with_words(failure, diagnostic, " ".join(prose.split())[:2000] if prose else None)
 
 

@@ -76,7 +76,7 @@ def told_failures(text: str, own: frozenset[str] = frozenset(), named: tuple[str
             host = spoken.host
         if host is None and len(wanted) == 1:
             host = host_in(text[:4000])
-        told.append(Told(recipient, words, host))
+        told.append(Told(recipient, words, host, spoken.command if spoken is not None else None))
     return told
 
 
