@@ -10,7 +10,7 @@ from collections.abc import Callable
 from parsers.facts import MOST_RECIPIENTS, Bounce, NotABounce, Reading
 from parsers.genuine import authenticity, second_hand
 from parsers.mime import Mail, message_ids, moment, open_mail
-from parsers.not_bounces import looks_like_bounce, nothing_found, plainly_no_bounce, why_no_bounce
+from parsers.not_bounces import nothing_found, plainly_no_bounce, why_no_bounce
 from parsers.readers import (
     read_delivery_status,
     read_exchange,
@@ -20,6 +20,7 @@ from parsers.readers import (
     read_ses_mail,
 )
 from parsers.returned import describe, returned_headers
+from parsers.signs import looks_like_bounce
 
 Reader = Callable[[Mail], Reading | None]
 

@@ -31,6 +31,10 @@ DAEMON_NAMES = (
     "interscan",
     "mail system",
     "administrateur syst",
+    "mail administrator",
+    "e-mail admin",
+    "email admin",
+    "mail robot",
 )
 # Subjects of bounces: a piece that all alternatives of a row share, lower case, and the pattern, searched anywhere
 # in the lower-case subject, so that none may be an everyday phrase.
