@@ -2,8 +2,8 @@
 
 He knows the aliases, their hosts, every Message-ID, the words of Gmail, SES and Exchange, and how this program judges.
 He chooses envelope, HELO, From and all that stands below what Gmail writes on top; he signs with his own domains, he
-may be another customer of SES. The oracle knows nothing of proofs: what may be acted on is a refusal by the recipient's side,
-of a mail in Sent, for somebody whom that mail was addressed to.
+may be another customer of SES. The oracle knows nothing of proofs: what may be acted on is a refusal by the
+recipient's side, of a mail in Sent, for somebody whom that mail was addressed to.
 
 FUZZ_EXAMPLES=2000 pytest tests/hostile/test_no_action_without_proof.py looks longer.
 """
