@@ -10,7 +10,6 @@ from __future__ import annotations
 from triage.store.actions import (
     actions_to_undo,
     finish_note,
-    integrity_problem,
     mails_of_thread,
     record_undone,
     stuck_actions,
@@ -36,7 +35,7 @@ from triage.store.audits import (
     last_delivery,
     last_figures,
 )
-from triage.store.database import open_readonly, open_store, schema_text
+from triage.store.database import WAY_BACK, blamed, integrity_problem, open_readonly, open_store, schema_text
 from triage.store.events import (
     alias_failures,
     count_events,
@@ -139,6 +138,7 @@ from triage.store.rotations import (
 
 __all__ = [
     "ORIGINAL_KEYS",
+    "WAY_BACK",
     "AuditChange",
     "Way",
     "actions_to_undo",
@@ -147,8 +147,10 @@ __all__ = [
     "alias_failures",
     "audit_changes",
     "audits_since",
+    "backups",
     "begin_insert",
     "begin_resend",
+    "blamed",
     "bounces_of",
     "changes_of",
     "client_ids",
