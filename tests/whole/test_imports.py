@@ -41,10 +41,11 @@ LAW: dict[str, str] = {
     "triage.resend": "remediation.aws triage.judge triage.gmail triage.store triage.letters",
     "triage.run": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents",
+    "triage.rebuild": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.incidents",
     "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.plan triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judge triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend triage.run"
-    " triage.owner",
+    " triage.rebuild triage.owner",
     "triage.__main__": "triage.cli",
 }
 ROOMS = frozenset(room for room in LAW if (ROOT / room.replace(".", "/")).is_dir() and "." in room)

@@ -22,6 +22,7 @@ from triage.cli.audit import audit, check_address
 from triage.cli.browse import browse
 from triage.cli.configuration import config
 from triage.cli.credentials import credentials
+from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import incidents
 from triage.cli.owner import auth, rejudge, schedule, undo
@@ -207,13 +208,16 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
 
 cli.add_command(audit)
 cli.add_command(auth)
+cli.add_command(backup)
 cli.add_command(browse)
 cli.add_command(check_address)
 cli.add_command(config)
 cli.add_command(credentials)
 cli.add_command(doctor)
 cli.add_command(incidents)
+cli.add_command(rebuild)
 cli.add_command(rejudge)
+cli.add_command(restore)
 cli.add_command(schedule)
 cli.add_command(undo)
 cli.add_command(report)

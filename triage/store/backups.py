@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from triage.errors import ConfigError, TriageError, UsageError
 from triage.own_files import refuse_special
-from triage.store.database import connect_plain, damaged, file_of, has_pending, plain_errors
+from triage.store.database import connect_plain, damaged, file_of, has_pending, plain_errors, transaction
 from triage.store.soundness import cut_off, unsound
 
 if TYPE_CHECKING:
@@ -171,3 +171,37 @@ def _sync(path: Path) -> None:
 def _sync_folder(folder: Path) -> None:
     with suppress(OSError):  # not every file system syncs folders
         _sync(folder)
+
+
+SALVAGED = ("rotations", "retired_keys", "resends", "inserts", "audits", "findings")
+"""What only the database knows, and what must not be done a second time: keys, mails written again, letters."""
+
+
+def salvage(db: Database, old: Path) -> tuple[int, list[str]]:
+    """Copy from a damaged database what Gmail cannot tell again: (rows, tables of which some or all is lost)."""
+    rows, lost = 0, []
+    for table in SALVAGED:
+        try:
+            with closing(connect_plain(f"{old.absolute().as_uri()}?mode=ro")) as source:
+                ours = {column.name for column in db[table].columns}
+                for row in source.query(f"SELECT * FROM {table}"):  # noqa: S608
+                    kept = [key for key in row if key in ours]
+                    names, marks = ", ".join(kept), ", ".join("?" * len(kept))
+                    with transaction(db):
+                        sql = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
+                        rows += db.execute(sql, [row[key] for key in kept]).rowcount
+        except (sqlite3.Error, ValueError, LookupError):
+            lost.append(table)
+    return rows, lost
+
+
+def put_in_place(path: Path, fresh: Path, at: datetime) -> Path | None:
+    """Let a database made elsewhere in the same folder take the place; where the old one is now, None: there was none.
+
+    The caller holds the lock and has closed both.
+    """
+    _sync(fresh)
+    aside = set_aside(path, at)
+    os.replace(fresh, path)
+    _sync_folder(path.parent)
+    return aside
