@@ -10,7 +10,6 @@ from __future__ import annotations
 from triage.store.actions import (
     actions_to_undo,
     finish_note,
-    integrity_problem,
     mails_of_thread,
     notes_since,
     record_undone,
@@ -38,7 +37,7 @@ from triage.store.audits import (
     last_delivery,
     last_figures,
 )
-from triage.store.database import open_readonly, open_store, schema_text
+from triage.store.database import WAY_BACK, blamed, integrity_problem, open_readonly, open_store, schema_text
 from triage.store.events import (
     alias_failures,
     count_events,
@@ -99,6 +98,7 @@ from triage.store.mails import (
     pending_actions,
     read_cursor,
     read_raw,
+    received_times,
     record_failed,
     record_gone,
     start_run,
@@ -144,6 +144,7 @@ from triage.store.rotations import (
 
 __all__ = [
     "ORIGINAL_KEYS",
+    "WAY_BACK",
     "AuditChange",
     "Way",
     "actions_to_undo",
@@ -152,8 +153,10 @@ __all__ = [
     "alias_failures",
     "audit_changes",
     "audits_since",
+    "backups",
     "begin_insert",
     "begin_resend",
+    "blamed",
     "bounces_of",
     "changes_of",
     "client_ids",
@@ -234,6 +237,7 @@ __all__ = [
     "read_insert",
     "read_raw",
     "read_resends",
+    "received_times",
     "record_evidence",
     "record_failed",
     "record_gone",

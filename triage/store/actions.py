@@ -93,9 +93,3 @@ def stuck_actions(db: Database) -> list[StuckRow]:
         "SELECT kind, count(*) AS number, error, max(id) FROM actions"
         " WHERE state = 'planned' AND tries > 0 GROUP BY kind ORDER BY kind",
     )
-
-
-def integrity_problem(db: Database) -> str | None:
-    """What SQLite finds wrong with the file; None: nothing. Reads all of it."""
-    (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    return None if answer == "ok" else str(answer)
