@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from parsers.auto_replies import AUTO_HEADERS, is_away_subject, why_away
 from parsers.facts import NotABounce, NotKind
 from parsers.mime import Mail, address, message_ids
 from parsers.signs import (
@@ -31,7 +32,6 @@ from parsers.signs import (
     words_of_failure,
 )
 from parsers.words import (
-    AWAY_SUBJECTS,
     DAEMON_NAMES,
     HELD_SUBJECTS,
     LURES,
@@ -41,21 +41,9 @@ from parsers.words import (
     says,
 )
 
-_AUTO_HEADERS = (
-    "x-autoreply",
-    "x-auto-reply",
-    "x-autorespond",
-    "x-autoresponder",
-    "x-autoreply-from",
-    "x-mail-autoreply",
-    "x-auto-reply-from",
-    "x-vacation",
-    "x-away-message",
-)
 _REPLY_OR_FORWARD = re.compile(
     r"(?:re|aw|sv|vs|antw|fwd?|wg|tr|rv|enc|vb|i|odp|ynt|rif|回复|转发|返信)(?:\[\d+\])?\s?[:：]", re.IGNORECASE
 )
-_AWAY = re.compile("|".join(AWAY_SUBJECTS), re.IGNORECASE)
 
 # Local parts that mail systems use and the people who run them, too.
 _ALSO_PEOPLE = ("postmaster", "post-master", "post_master", "post.master", "bounce", "dsn", "ndr", "mta")
@@ -91,7 +79,7 @@ _NEEDS_A_LOOK = frozenset(
         "x-failed-recipients",
         "x-ms-exchange-message-is-ndr",
         "x-triage",
-        *_AUTO_HEADERS,
+        *AUTO_HEADERS,
     }
 )
 
@@ -152,7 +140,7 @@ def why_no_bounce(mail: Mail) -> NotABounce | None:
     sender = mail.sender or ""
     daemon = is_daemon(headers.raw("from"))
     subject = mail.subject or ""
-    if _AWAY.match(subject) is not None and not (daemon and speaks_of_failure(subject)):
+    if is_away_subject(subject) and not (daemon and speaks_of_failure(subject)):
         if "list-unsubscribe" in headers:
             return _letter_or_list(mail)  # who is away does not offer to be left
         return _answer(mail, "auto-reply", "an automatic reply (its subject)")
@@ -160,7 +148,7 @@ def why_no_bounce(mail: Mail) -> NotABounce | None:
     if submitted.startswith("auto-replied") and "vacation" in submitted:  # Sieve says so of itself, RFC 5230 5
         return _answer(mail, "auto-reply", "an automatic reply (Auto-Submitted header, RFC 3834)")
     if not daemon:
-        away = _away(mail, subject)
+        away = why_away(mail, subject)
         if away is not None:
             return _answer(mail, "auto-reply", away)
     dressed = _dressed_as_bounce(mail, sender) if not daemon or _is_outside_sender(mail, sender) else None
@@ -300,7 +288,7 @@ def _letter_or_list(mail: Mail) -> NotABounce | None:
 def _is_other_subject(subject: str) -> bool:
     """Whether a subject is one of an automatic reply, a receipt, a DMARC report, or Outlook.com's complaint."""
     return (
-        _AWAY.match(subject) is not None
+        is_away_subject(subject)
         or _RECEIPT_SUBJECT.match(subject) is not None
         or _DMARC_SUBJECT.match(subject) is not None
         or subject[:9].lower() == "complaint"
@@ -332,35 +320,6 @@ def _machine_report(mail: Mail) -> str | None:
                 return "a DMARC aggregate report (the name of its attachment)"
     if _RECEIPT_SUBJECT.match(subject) is not None and not is_daemon(mail.headers.raw("from")):
         return "a read receipt (its subject)"
-    return None
-
-
-def _away(mail: Mail, subject: str) -> str | None:
-    """The observation that makes a mail an automatic reply (RFC 3834); None where it speaks of a failed delivery."""
-    if speaks_of_failure(subject):
-        return None
-    headers = mail.headers
-    for name in _AUTO_HEADERS:
-        if name in headers and (headers.raw(name) or "").lower() not in ("no", "false"):
-            return f"an automatic reply ({name.title()} header)"
-    if (headers.raw("precedence") or "").lower() in ("auto_reply", "auto-reply", "autoreply"):
-        return "an automatic reply (Precedence header)"
-    submitted = (headers.raw("auto-submitted") or "").lower()
-    if "x-ms-exchange-message-is-ndr" in headers or not submitted.startswith("auto-"):
-        return None
-    if submitted.startswith("auto-replied") and (
-        return_address(mail) is not None  # no notification has one, RFC 5321 4.5.5
-        or (words_of_failure(mail) is None and not (shows_refusal(mail) and gives_mail_back(mail)))
-    ):
-        return "an automatic reply (Auto-Submitted header, RFC 3834)"
-    # QUIRK(Exchange): its automatic replies, in any language, only say that they are generated.
-    # https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxcmail/ (X-Auto-Response-Suppress)
-    if (
-        "x-ms-exchange-inbox-rules-loop" in headers
-        and (headers.raw("x-auto-response-suppress") or "").lower() == "all"
-        and words_of_failure(mail) is None
-    ):
-        return "an automatic reply (headers of Exchange)"
     return None
 
 

@@ -7,7 +7,7 @@ May import: the modules of `parsers`.
 from __future__ import annotations
 
 from parsers.words.addresses import find_addresses
-from parsers.words.bounce_marks import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
+from parsers.words.bounce_marks import AWAY_SUBJECTS, AWAY_WORDS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
 from parsers.words.failure_text import MAX_RECIPIENTS, recipient_reason, says, spoken_to, told_failures
 from parsers.words.letter_marks import (
     FAILURE_SENTENCES,
@@ -36,6 +36,7 @@ from parsers.words.transcript import ADDRESS, Told
 __all__ = [
     "ADDRESS",
     "AWAY_SUBJECTS",
+    "AWAY_WORDS",
     "BOUNCE_SUBJECTS",
     "BOUNCE_WORDS",
     "BY_SENDER",
