@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from triage.store.actions import (
     actions_to_undo,
+    begin_insert,
+    finish_insert,
     finish_note,
+    forget_insert,
     mails_of_thread,
     notes_since,
+    read_insert,
     record_undone,
     stuck_actions,
     trouble_began,
@@ -83,7 +87,6 @@ from triage.store.incidents import (
     settle_all,
     verdict_of,
 )
-from triage.store.inserts import begin_insert, finish_insert, forget_insert, read_insert
 from triage.store.mails import (
     ORIGINAL_KEYS,
     fail_actions,
