@@ -1,7 +1,7 @@
 """The part of the store about what was done in Gmail: the notes, what `undo` takes back, and what was put in.
 
-Says SQL and judges nothing; planning and the state of an action are in `mails.py`. A message of ours has a row from before
-Gmail is asked, so that none goes in twice; `done_at` tells whether it is certainly there.
+Says SQL and judges nothing; planning and the state of an action are in `mails.py`. A message of ours has a row from
+before Gmail is asked, so that none goes in twice; `done_at` tells whether it is certainly there.
 """
 
 from __future__ import annotations
