@@ -40,8 +40,9 @@ LAW: dict[str, str] = {
     "triage.incidents": "triage.judge triage.gmail triage.store triage.names triage.letters triage.rotation",
     "triage.report": "triage.judge triage.gmail triage.store triage.names triage.letters",
     "triage.resend": "remediation.aws triage.judge triage.gmail triage.store triage.letters",
+    "triage.reading": "triage.judge triage.gmail triage.store triage.letters triage.plan",
     "triage.run": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
-    " triage.incidents",
+    " triage.incidents triage.reading",
     "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.names triage.plan"
     " triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judge triage.gmail"

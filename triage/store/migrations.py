@@ -165,3 +165,23 @@ def m070_held(db: Database) -> None:
     ):
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER /* {what}: too many in a day; NULL: not counted */")
     db.execute("CREATE INDEX actions_by_done ON actions (done_at) WHERE kind = 'note' AND done_at IS NOT NULL")
+
+
+@migrations()
+def m070_later(db: Database) -> None:
+    """What failed for a reason that passes waits for its turn; what was about to be fetched is known after a kill."""
+    db.execute(
+        """CREATE TABLE fetches (
+    gmail_id TEXT PRIMARY KEY,       -- a mail that was about to be fetched and is not stored yet
+    tries INTEGER NOT NULL,          -- how many runs ended in the middle of it
+    began_at TEXT NOT NULL           -- UTC, start of the last of them
+)"""
+    )
+    for table in ("mails", "actions"):
+        for column in (
+            "put_off INTEGER NOT NULL DEFAULT 0 /* how often Gmail's own trouble was in the way */",
+            "try_after TEXT /* UTC: not tried before; NULL: at once */",
+            "missing_at TEXT /* UTC: when Gmail first said that it is not there; NULL: it did not */",
+        ):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    db.execute("ALTER TABLE runs ADD COLUMN dropped INTEGER /* labels, notes and mails given up: `triage retry` */")
