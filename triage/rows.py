@@ -153,6 +153,11 @@ class _ReportColumns(_VerdictColumns):
     proof_why: str | None
     superseded_by: int | None
     thread_id: str | None
+    over_at: str | None
+    """When the incident it belongs to was over, or that time of it; None: it is not, or there is no incident."""
+    over_by: str | None
+    """The sort of sign that ended it, such as `by-hand`."""
+    over_why: str | None
 
 
 class ReportRow(_ReportColumns):

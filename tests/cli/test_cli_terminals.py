@@ -12,7 +12,7 @@ from tests.cli.home import ALIAS, BOUNCES, EXCHANGE, Home
 def test_headings_stand_out_on_a_terminal_that_wants_it(judged: Home) -> None:
     code, text = judged.on_terminal("report", "--since", "900w")
     assert code == 0
-    assert "\x1b[1mON YOUR SIDE\x1b[0m\n" in text
+    assert "\x1b[1mWHAT TO DO\x1b[0m\n" in text
     for unwanted in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in judged.on_terminal("report", "--since", "900w", **unwanted)[1]
     assert "\x1b" not in judged.triage("report", "--since", "900w").stdout

@@ -44,7 +44,11 @@ def test_the_demo_tells_the_story(demo: tuple[str, float, Path]) -> None:
         assert re.search(rf"{re.escape(recipient)} +{category} +{cause}", output), recipient
     labels = output.partition("5. The labels")[2].partition("6. One")[0]
     assert len(re.findall(r"^ +Bounce/", labels, re.MULTILINE)) == 2
-    assert "ON YOUR SIDE" in output
+    report = output.partition("8. What a human")[2].partition("9. Once more")[0].partition("reached.\n\n")[2]
+    assert report.lstrip().startswith("1 thing on your side needs repair")
+    assert len(report.rstrip().splitlines()) <= 40
+    after = output.partition("12. The report")[2]
+    assert "Nothing to repair. Repaired today; 2 people still lack a mail." in after
     assert seconds < 60
     assert list(temporary.iterdir()) == [], "left behind"
 

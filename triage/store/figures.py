@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from parsers.times import utc_text
-from triage.rows import DayCount, EventCount, FigureRow, IncidentRow, ReportRow
+from triage.rows import DayCount, EventCount, FigureRow, IncidentRow, ReportRow, RunRow
 from triage.store.database import all_rows, with_json
 from triage.store.incidents import MOST_PEOPLE
 
@@ -33,10 +33,20 @@ def report_rows(db: Database, since: datetime, limit: int) -> list[ReportRow]:
     columns = ", ".join(f"v.{column}" for column in _COLUMNS)
     return all_rows(
         db,
-        f'SELECT {columns}, v."from" AS sender, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id'  # noqa: S608
+        f'SELECT {columns}, v."from" AS sender, m.thread_id,'  # noqa: S608
+        " CASE WHEN i.state = 'closed' THEN i.closed_at WHEN v.received_at < i.first_at THEN v.received_at END"
+        "  AS over_at, i.closed_by AS over_by, i.closed_why AS over_why"
+        " FROM verdicts v JOIN mails m ON m.id = v.mail_id LEFT JOIN incidents i ON i.id = v.incident_id"
         " WHERE v.received_at >= ? ORDER BY v.received_at DESC, v.id DESC LIMIT ?",
         [utc_text(since), limit],
     )
+
+
+def last_reads(db: Database) -> tuple[RunRow | None, RunRow | None]:
+    """(the newest run that read the mailbox, the newest that came to its end), each None where there is none."""
+    sql = "SELECT * FROM runs WHERE source = 'gmail' AND {} ORDER BY id DESC LIMIT 1"
+    newest, good = (all_rows(db, sql.format(which)) for which in ("1", "finished_at IS NOT NULL AND error IS NULL"))
+    return (newest[0] if newest else None), (good[0] if good else None)
 
 
 def steps_of(db: Database, verdict_ids: Collection[int]) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
