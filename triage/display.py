@@ -17,19 +17,19 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from parsers.text import printable_line, shortened
 from parsers.times import MONTHS, WEEKDAYS
 from triage.errors import UsageError
-from triage.rows import VerdictRecord
+from triage.rows import EvidenceRow, VerdictRecord
 
 LONGEST_TEXT = 300
 """Characters of one value that are shown: enough for every refusal a human reads to its end."""
 
 ACTOR_WORDS = {
-    "mailbox-owner": "you, the owner of the mailbox (mailbox-owner)",
-    "aws-admin": "whoever runs your AWS account (aws-admin)",
-    "dns-admin": "whoever runs the DNS of your domain (dns-admin)",
-    "recipient": "the recipient (recipient)",
-    "recipient-admin": "the people who run the recipient's mail server (recipient-admin)",
-    "sender": "you, the sender: another address, or another content (sender)",
-    "nobody": "nobody: wait (nobody)",
+    "mailbox-owner": "you, the owner of the mailbox",
+    "aws-admin": "whoever runs your AWS account",
+    "dns-admin": "whoever runs the DNS of your domain",
+    "recipient": "the recipient",
+    "recipient-admin": "the people who run the recipient's mail server",
+    "sender": "you, the sender: another address, or another content",
+    "nobody": "nobody: wait",
 }
 """Ends the sentence "the next move is up to ..."."""
 
@@ -160,6 +160,19 @@ def retimed(text: str, now: datetime) -> str:
         return f"{moment.day} {MONTHS[moment.month - 1]}{f' {moment.year}' if year else ''} {moment:%H:%M %Z}"
 
     return _UTC_IN_TEXT.sub(told, text)
+
+
+def found_out(rows: Iterable[EvidenceRow]) -> str | None:
+    """What is proven or likely about our own side, by the evidence for a verdict, as a sentence; None: nothing is.
+
+    Its words are ours but for names out of AWS; show it as a stranger's all the same.
+    """
+    beginnings: Mapping[str | None, str] = {"proven": "", "likely": "most likely: "}
+    for row in rows:
+        if row["kind"] == "own-side" and row["detail"] and row["result"] in beginnings:
+            words = beginnings[row["result"]] + row["detail"]
+            return words[:1].upper() + words[1:].rstrip(".") + "."
+    return None
 
 
 def listed(items: Iterable[str], most: int = 5) -> str:

@@ -153,7 +153,7 @@ def test_explain_an_alias_notice(home: Home) -> None:
     for words in (
         "What happened",
         "alias-credentials-rejected",
-        "Next move    you, the owner of the mailbox (mailbox-owner)",
+        "Next move    you, the owner of the mailbox",
         "What to do",
         "January 2027",
         "Rule         relay-ses-credentials",

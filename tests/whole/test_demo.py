@@ -67,11 +67,11 @@ def test_the_demo_shows_why_who_was_told_and_that_it_is_over(demo: tuple[str, fl
     assert "2 bounces; hit: marcus@bayside-catering.example and dana@harborview-events.example" in incidents
     alert = output.partition("7. The alert")[2].partition("8. What")[0]
     assert "Subject: Broken: mail from admin@queenofsandiego.com does not leave" in alert
-    assert "What to click: https://mail.google.com/" in alert
+    assert "https://mail.google.com/mail/?authuser=jadasailing@gmail.com#settings/accounts" in alert
     end = output.partition("10. The owner")[2].partition("11. The conversation")[0]
     assert "1 incident closed; 1 alert delivered" in end
     assert "Subject: Repaired: mail from admin@queenofsandiego.com leaves again" in end
-    assert "How long: broken for 2 days" in end
+    assert "Broken for 2 days." in end
 
 
 def test_the_demo_ends_with_the_thread_and_a_report_to_open(demo: tuple[str, float, Path]) -> None:

@@ -19,6 +19,7 @@ from parsers.times import moment_from
 from remediation.suggest import suggest
 from triage import store
 from triage.config import Settings
+from triage.display import found_out
 from triage.errors import TriageError, why_failed
 from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Place, insert_once, letter_bytes, letter_id
@@ -187,12 +188,12 @@ def facts_of(
         "region": settings.smtp_region,
         "mailbox": settings.mailbox,
     } | of_alias
-    conclusion = next((e for e in store.evidence_for(db, incident) if e["kind"] == "own-side"), None)
     return IncidentFacts(
         missed=store.missed_in(db, incident, MOST_PEOPLE_TOLD),
         steps=suggest(record, {name: value for name, value in known.items() if value}) if record else (),
         own=tuple(filter(None, (settings.smtp_host, of_alias.get("smtp_host")))),
-        evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
+        found=found_out(store.evidence_for(db, incident)),
+        mailbox=known["mailbox"],
     )
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from triage import store
 from triage.config import Settings
+from triage.display import found_out
 from triage.gmail import Gmail, Refused, SendAs
 from triage.judge import is_acted_on
 from triage.letters.letter import Place
-from triage.letters.note import Conclusion, compose_note, note_key
+from triage.letters.note import compose_note, note_key
 from triage.letters.once import NotYet, insert_once
 from triage.model import Clock
 from triage.rows import ActionRow, StoredVerdict
@@ -61,8 +62,9 @@ def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) ->
 def _note(
     db: Database, settings: Settings, account: AskAccount, records: Sequence[StoredVerdict], place: Place, at: datetime
 ) -> bytes:
-    conclusion = _conclusion(db, records[-1]["id"])
-    return compose_note(records, place, at, facts=_facts(account, settings, records[-1]), conclusion=conclusion)
+    newest = records[-1]["id"]
+    found = found_out(store.evidence_of(db, [newest]).get(newest, ()))
+    return compose_note(records, place, at, facts=_facts(account, settings, records[-1]), found=found)
 
 
 def _records(db: Database, action: ActionRow, about: str) -> list[StoredVerdict]:
@@ -81,14 +83,6 @@ def _records(db: Database, action: ActionRow, about: str) -> list[StoredVerdict]
 
 def _place(payload: Mapping[str, Any]) -> Place:
     return Place(payload["message_id"], payload["subject"], tuple(payload["references"]))
-
-
-def _conclusion(db: Database, verdict_id: int) -> Conclusion | None:
-    """What was found out about the own side, where it was more than a guess."""
-    for row in store.evidence_of(db, [verdict_id]).get(verdict_id, ()):
-        if row["detail"] and (row["result"] == "proven" or row["result"] == "likely"):
-            return Conclusion(row["detail"], row["result"])
-    return None
 
 
 def _facts(account: AskAccount, settings: Settings, record: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -160,6 +160,9 @@ def _remarks(report: Report) -> Iterator[str]:
     """What else an owner must know, a line each; nothing that can wait for --full."""
     if said := words.silence(report):
         yield said
+    newest = next(iter(report.runs), None)
+    if newest and newest.get("not_told"):
+        yield f"Not told to anybody yet: {unlinked(shown(newest['not_told']))}."
     yield from map(words.renewal, report.renewals)
     for one in state.still_open(report) if not report.own else ():
         yield f"Still open: {shown(one.title)}, since {when_words(one.opened_at)}."

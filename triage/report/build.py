@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from parsers.times import utc_text
 from remediation import Cause, load_causes
 from triage import store
+from triage.display import found_out
 from triage.report.model import Bar, MailboxRead, Missed, Report, Trend, Trouble, Untied
 from triage.report.outside import Outside, read_outside
-from triage.rows import DayCount, EvidenceRow, FailureRow, MailRow, ReportRow, RunRow
+from triage.rows import DayCount, FailureRow, MailRow, ReportRow, RunRow
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -73,7 +74,7 @@ def read_report(db: Database, *, since: datetime, now: datetime, mailbox: str | 
         runs=runs,
         reading=reading_of(*store.last_reads(db), has_read_files=bool(runs)),
         mailbox=mailbox,
-        findings=_findings(store.evidence_of(db, own)),
+        findings={id_: said for id_, found in store.evidence_of(db, own).items() if (said := found_out(found))},
         causes=load_causes(),
     )
 
@@ -180,18 +181,6 @@ def reading_of(newest: RunRow | None, good: RunRow | None, *, has_read_files: bo
         read_at=good["started_at"] if good else None,
         stopped_why=newest["error"] if newest else None,
     )
-
-
-def _findings(evidence: Mapping[int, Sequence[EvidenceRow]]) -> dict[int, str]:
-    """What is proven or likely about our own side, a sentence for each verdict."""
-    beginnings: Mapping[str | None, str] = {"proven": "", "likely": "most likely: "}
-    found: dict[int, str] = {}
-    for verdict_id, rows in evidence.items():
-        for row in rows:
-            if row["kind"] == "own-side" and row["detail"] and row["result"] in beginnings:
-                words = beginnings[row["result"]] + row["detail"]
-                found[verdict_id] = words[:1].upper() + words[1:].rstrip(".") + "."
-    return found
 
 
 def _trouble(
