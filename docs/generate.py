@@ -196,7 +196,7 @@ def story_report() -> str:
         run_local(made, lambda: STORY_READ_AT, [STORY])
         db = store.open_readonly(made.database)
         assert db is not None
-        report = read_report(db, since=STORY_READ_AT - timedelta(days=7), now=STORY_READ_AT)
+        report = read_report(db, made, since=STORY_READ_AT - timedelta(days=7), now=STORY_READ_AT)
         db.close()
     lines = report_text(report, STORY_WIDTH).splitlines()
     return "\n".join(["```text", "$ triage report", *lines[:STORY_LINES], "...", "```"])

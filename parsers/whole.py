@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from parsers.facts import Bounce, NotABounce, Reading
+from parsers.facts import MOST_RECIPIENTS, Bounce, NotABounce, Reading
 from parsers.genuine import authenticity, second_hand
 from parsers.mime import Mail, message_ids, moment, open_mail
 from parsers.not_bounces import looks_like_bounce, nothing_found, plainly_no_bounce, why_no_bounce
@@ -63,7 +63,7 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
     original = reading.original
     if original is None:
         original = describe(returned_headers(mail), mail)
-    failures = reading.failures
+    failures = reading.failures[:MOST_RECIPIENTS]
     if reading.reported_by == "gmail":
         if relay_hosts:
             failures = tuple(f._replace(at_relay=True) if f.remote_host in relay_hosts else f for f in failures)
@@ -88,6 +88,7 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
         sender=mail.sender,
         subject=mail.subject,
         references=tuple(dict.fromkeys(references)),
+        left_out=len(reading.failures) - len(failures),
     )
 
 

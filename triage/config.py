@@ -144,6 +144,17 @@ class Settings:
     alert_inbox: bool = field(
         default=False, metadata={"doc": "Tell about incidents by a message put into your inbox. Sends no mail."}
     )
+    notes_per_day: int = field(
+        default=200, metadata={"doc": "Notes written in a day; those about your own side are not limited.", "min": 1}
+    )
+    alerts_per_day: int = field(
+        default=10,
+        metadata={"doc": "Alerts about other sides in a day and channel; your own side is not limited.", "min": 1},
+    )
+    incidents_per_day: int = field(
+        default=50,
+        metadata={"doc": "Incidents of other sides opened in a day; your own side is not limited.", "min": 1},
+    )
     reminder_hours: int = field(
         default=24, metadata={"doc": "How often to tell about an incident again that waits for you.", "min": 1}
     )

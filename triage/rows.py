@@ -83,7 +83,7 @@ class VerdictRecord(TypedDict):
     fix: list[str]
     links: list[str]
     why: NotRequired[str | None]
-    """Only for a mail that is no bounce."""
+    """Only for a mail that is no bounce, and for the last recipient told of a mail that names too many."""
 
 
 class StoredVerdict(VerdictRecord):
@@ -153,10 +153,8 @@ class _ReportColumns(_VerdictColumns):
     proof_why: str | None
     superseded_by: int | None
     thread_id: str | None
-    over_at: str | None
-    """When the incident it belongs to was over, or that time of it; None: it is not, or there is no incident."""
+    over_at: str | None  # when the incident it belongs to was over, by what sort of sign, in words
     over_by: str | None
-    """The sort of sign that ended it, such as `by-hand`."""
     over_why: str | None
 
 
@@ -280,6 +278,9 @@ class RunRow(TypedDict):
     alerts: int | None
     not_told: str | None
     notes: int | None
+    held_notes: int | None
+    held_alerts: int | None
+    held_incidents: int | None
 
 
 class EventRow(TypedDict):

@@ -59,7 +59,8 @@ def own_steps(cause: Cause) -> list[str]:
 
 def complaints(text: str) -> list[str]:
     """What is wrong with a step of the owner's."""
-    found = [f"a word to look up: {word[0]}" for word in JARGON.finditer(text)]
+    bare = re.sub(r"`triage [^`]*`", "it", text)
+    found = [f"a word to look up: {word[0]}" for word in JARGON.finditer(bare)]
     if VEILED_IF.match(text):
         found.append("a condition without If")
     if len(text) > LONGEST_STEP:
@@ -85,7 +86,6 @@ def test_the_first_step_is_the_owners_whatever_is_known(id_: str, kind: str) -> 
         steps = suggest({**record, "cause": id_, "kind": kind})
         assert steps
         assert not is_for_others(steps[0]), record
-        assert "`" not in steps[0]
 
 
 @pytest.mark.parametrize("id_", CAUSES)

@@ -32,16 +32,18 @@ LAW: dict[str, str] = {
     "triage.judge": "",
     "triage.gmail": "",
     "triage.store": "remediation.audit remediation.rotation triage.judge",
-    "triage.letters": "triage.judge triage.gmail triage.store",
+    "triage.names": "triage.gmail triage.store",
+    "triage.letters": "triage.judge triage.gmail triage.store triage.names",
     "triage.plan": "triage.judge triage.gmail triage.store triage.letters",
     "triage.ses": "parsers.readers remediation.aws triage.judge triage.gmail triage.store",
     "triage.rotation": "parsers.genuine remediation.aws remediation.rotation triage.gmail triage.store triage.letters",
-    "triage.incidents": "triage.judge triage.gmail triage.store triage.letters triage.rotation",
-    "triage.report": "triage.judge triage.gmail triage.store triage.letters",
+    "triage.incidents": "triage.judge triage.gmail triage.store triage.names triage.letters triage.rotation",
+    "triage.report": "triage.judge triage.gmail triage.store triage.names triage.letters",
     "triage.resend": "remediation.aws triage.judge triage.gmail triage.store triage.letters",
     "triage.run": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents",
-    "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.plan triage.ses",
+    "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.names triage.plan"
+    " triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judge triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend triage.run"
     " triage.owner",

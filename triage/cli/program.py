@@ -136,9 +136,9 @@ def explain(asked: Options, what: str, for_admin: bool) -> int:
     if for_admin:
         lines = admin_lines(what, sys.stdin.buffer, read_settings(asked).database, width_of_screen())
     elif names_a_file(what):
-        lines = explain_file(what, sys.stdin.buffer, width_of_screen())
+        lines = explain_file(what, sys.stdin.buffer, read_settings(asked), width_of_screen())
     else:
-        lines = explain_stored(what, read_settings(asked).database, width_of_screen())
+        lines = explain_stored(what, read_settings(asked), width_of_screen())
     _say(lines, has_headings=not for_admin)
     return 0
 

@@ -86,7 +86,7 @@ def _model(settings: Settings, at: datetime, since: timedelta) -> Report:
     if db is None:
         raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
     with closing(db):
-        return read_report(db, since=at - since, now=at, mailbox=settings.mailbox)
+        return read_report(db, settings, since=at - since, now=at)
 
 
 def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
@@ -101,8 +101,7 @@ def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
         closing(open_store(settings.database)) as db,
         closing(connect(settings.token, url=settings.gmail_url)) as gmail,
     ):
-        mailbox = gmail.profile_address()
-        done = deliver_report(gmail, db, read_report(db, since=at - since, now=at, mailbox=mailbox))
+        done = deliver_report(gmail, db, read_report(db, settings, since=at - since, now=at))
     if isinstance(done, NotYet):
         raise TryLater(f"The report was not put into the inbox: {done.why}.", "Ask again in a quarter of an hour.")
     when = "is in your inbox now" if done.is_new else "was put into your inbox before; nothing was done"

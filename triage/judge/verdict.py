@@ -15,6 +15,8 @@ from parsers.facts import Bounce, Failure, FailureKind, Genuine, NotABounce, Not
 from parsers.text import printable
 from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
+from triage.display import counted
+from triage.fixes import fix_of
 from triage.judge.rules import Rule
 from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
@@ -66,12 +68,14 @@ class Verdict(NamedTuple):
     evidence: str | None = None
     """The literal words the rule matched, or the code it asked for."""
     why: str | None = None
-    """For a mail that is no bounce: the observation that says so."""
+    """For a mail that is no bounce: the observation that says so. For the last recipient told of a mail that names too
+    many: how many more there are.
+    """
 
     @property
     def fix(self) -> list[str]:
-        """What to do, step by step, with the real names; built anew at each call."""
-        return self._fix(self._facts())
+        """What to do, step by step, as far as it can be said without names of ours; built anew at each call."""
+        return fix_of(self._facts())
 
     @property
     def links(self) -> list[str]:
@@ -81,8 +85,8 @@ class Verdict(NamedTuple):
     def record(self) -> VerdictRecord:
         """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
         record = self._facts()
-        record["fix"] = self._fix(record)
-        if self.kind in ("auto-reply", "not-a-bounce"):
+        record["fix"] = fix_of(record)
+        if self.kind in ("auto-reply", "not-a-bounce") or self.why is not None:
             record["why"] = _harmless(self.why)
         return record
 
@@ -112,13 +116,6 @@ class Verdict(NamedTuple):
             "links": self.links,
         }
 
-    def _fix(self, record: VerdictRecord) -> list[str]:
-        if self.cause is None:
-            return []
-        from remediation.suggest import suggest  # 13 KB of wording that a quiet run does not need
-
-        return suggest(record)
-
 
 def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
     """Judge a mail: one verdict for each recipient of a bounce, exactly one for a mail that is none.
@@ -129,7 +126,11 @@ def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
         reason = "vacation" if bounce.kind == "auto-reply" else None
         return [Verdict(source, bounce.kind, reason=reason, why=bounce.why)]
     remote, relay = load_tables()
-    return [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    verdicts = [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    if bounce.left_out:
+        why = f"left out: at least {counted(bounce.left_out, 'more recipient')} that the mail names"
+        verdicts[-1] = verdicts[-1]._replace(why=why)
+    return verdicts
 
 
 def also_matched(bounce: Bounce) -> Mapping[tuple[str | None, str | None], Sequence[tuple[str, str]]]:

@@ -6,13 +6,13 @@ brings a line or a link into the note.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from remediation import is_for_others, load_causes
-from remediation.suggest import suggest
+from remediation.suggest import NO_NAMES, Names
 from triage.display import listed, retimed, shown, wrapped
+from triage.fixes import fix_of
 from triage.letters.letter import NOTE_DOMAIN, Place, letter_bytes
 from triage.no_links import own_domain, told, unlinked_step
 from triage.rows import StoredVerdict, VerdictRecord
@@ -38,22 +38,22 @@ def compose_note(
     place: Place,
     at: datetime,
     *,
-    facts: Mapping[str, Any] | None = None,
+    names: Names = NO_NAMES,
     found: str | None = None,
 ) -> bytes:
     """The note as a whole mail about verdict records of one key, the newest last; at least one.
 
-    `facts` make the fix concrete (see `suggest`), `found` is what was found out about the own side, a sentence.
+    `names` make the fix concrete, `found` is what was found out about the own side, a sentence.
     """
     what, sender = f"note; cause={records[-1]['cause']}", f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'
-    return letter_bytes(what, sender, place, at, note_text(records, at, facts=facts, found=found))
+    return letter_bytes(what, sender, place, at, note_text(records, at, names=names, found=found))
 
 
 def note_text(
     records: Sequence[StoredVerdict],
     at: datetime,
     *,
-    facts: Mapping[str, Any] | None = None,
+    names: Names = NO_NAMES,
     found: str | None = None,
 ) -> str:
     """What the note says, at most MOST_LINES lines of COLUMNS; a paragraph is one line: Gmail wraps it as needed.
@@ -65,14 +65,14 @@ def note_text(
     cause = load_causes().get(record["cause"] or "")
     title = f"{cause.title}." if cause else "A cause this version does not know."
     head = [_what_happened(records), f"{title} {_long(retimed(found, at))}" if found else title]
-    steps = suggest(record, facts) if facts else record["fix"]
+    steps = fix_of(record, names)
     mine = [step for step in steps if not is_for_others(step) and ALIAS_END not in step]
     end = f" This way ends in {ALIAS_END}." if any(ALIAS_END in step for step in steps) else ""
     foot = (
         f"More: `triage explain {record.get('id', 'ID')}`.{end} By bounce-triage, seen only here."
         " End notes: `notes = false`. Undo: `triage undo notes`"
     )
-    own = _own_names(record, facts)
+    own = _own_names(record, names)
     told_steps: list[str] = []
     room = MOST_LINES - 1 - sum(map(_lines_of, (*head, foot)))
     for number, step in enumerate(mine, 1):
@@ -101,13 +101,10 @@ def _what_happened(records: Sequence[StoredVerdict]) -> str:
             return f"Not delivered: the mail to {who}.{_SIDES.get(records[-1]['side'] or '', '')}"
 
 
-def _own_names(record: StoredVerdict, facts: Mapping[str, Any] | None) -> list[str]:
+def _own_names(record: StoredVerdict, names: Names) -> list[str]:
     """Domains and hosts that are the owner's, and stand in a step as they are."""
     sender = record["original"]["from"] if record["original"] else None
-    return [
-        own_domain(sender),
-        *(str(value) for name, value in (facts or {}).items() if name in ("alias", "smtp_host")),
-    ]
+    return [own_domain(sender), *filter(None, (names.domain, names.smtp_host))]
 
 
 def _long(text: str) -> str:

@@ -16,6 +16,7 @@ from triage.display import (
     ACTOR_WORDS,
     PATH_WORDS,
     SIDE_WORDS,
+    counted,
     found_out,
     retimed,
     shown,
@@ -72,6 +73,9 @@ def explain_mail(
                 lines += _section("What SES and AWS know", _evidence(rows, width))
     if isinstance(found, Bounce):
         lines += _section("The bounce", _bounce(found, width))
+        if found.left_out:
+            left_out = counted(found.left_out, "more recipient")
+            lines += wrapped(f"Left out: at least {left_out} that it names.", width, "  ")
         for failure in found.failures:
             lines += _section(
                 f"What it reports about {shown(failure.recipient or 'nobody by name')}", _failure(failure, width)
@@ -100,7 +104,8 @@ def _headline(found: Bounce | NotABounce | None, records: Sequence[VerdictRecord
         return "no bounce"
     words = {"failed": "not delivered", "delayed": "delayed", "delivered": "delivered", "feedback": "reported as spam"}
     counts = [f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds]
-    return f"a report about {len(kinds)} recipient{'s' if len(kinds) > 1 else ''}: {', '.join(counts)}"
+    more = f", and at least {found.left_out:,} more left out" if isinstance(found, Bounce) and found.left_out else ""
+    return f"a report about {len(kinds)} recipient{'s' if len(kinds) > 1 else ''}: {', '.join(counts)}{more}"
 
 
 def _source(records: Sequence[VerdictRecord | StoredVerdict], stored: MailRow | None) -> str:

@@ -59,7 +59,7 @@ def _brief_lines(report: Report, width: int) -> Iterator[str]:
         for number, step in enumerate(todo.steps, 1):
             yield from wrapped(f"{number}. {step}", width, "  ", "     ")
         if todo.page:
-            yield f"  {todo.page[0]}: {todo.page[1]}"
+            yield f"  {todo.page[1]}"
     if told.more_todos:
         yield f"  and {told.more_todos:,} more: `triage report --full`"
     if told.groups:

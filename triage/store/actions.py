@@ -56,6 +56,13 @@ def finish_note(db: Database, action_id: int, gmail_id: str, remark: str | None,
         )
 
 
+def notes_since(db: Database, since: datetime) -> int:
+    """How many notes were written from then on."""
+    sql = "SELECT count(*) FROM actions WHERE kind = 'note' AND state = 'done' AND done_at >= ?"
+    (number,) = db.execute(sql, [utc_text(since)]).fetchone()
+    return int(number)
+
+
 def actions_to_undo(db: Database, kind: str) -> list[DoneRow]:
     """What was done in Gmail and not taken back, oldest first.
 

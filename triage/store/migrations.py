@@ -153,3 +153,15 @@ def m060_proof(db: Database) -> None:
     for name, view in VIEWS.items():
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}")
+
+
+@migrations()
+def m070_held(db: Database) -> None:
+    """What the limits of a day held back in a run."""
+    for column, what in (
+        ("held_notes", "notes not written"),
+        ("held_alerts", "openings told to nobody by a channel"),
+        ("held_incidents", "bounces that opened no incident"),
+    ):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER /* {what}: too many in a day; NULL: not counted */")
+    db.execute("CREATE INDEX actions_by_done ON actions (done_at) WHERE kind = 'note' AND done_at IS NOT NULL")
