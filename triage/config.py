@@ -51,6 +51,10 @@ class Settings:
     subjects: tuple[str, ...] = field(
         default=(), metadata={"doc": 'More subjects to look for, such as "Unzustellbar", beside the English ones.'}
     )
+    timezone: str | None = field(
+        default=None,
+        metadata={"doc": "The zone times are told in, such as `America/Los_Angeles`; by default this computer's."},
+    )
     label_prefix: str = field(default="Bounce", metadata={"doc": "The Gmail label under which the others are nested."})
     notes: bool = field(
         default=True,
@@ -142,7 +146,7 @@ class Settings:
         },
     )
     alert_inbox: bool = field(
-        default=False, metadata={"doc": "Tell about incidents by a message put into your inbox. Sends no mail."}
+        default=True, metadata={"doc": "Tell about incidents by a message put into your inbox. Sends no mail."}
     )
     notes_per_day: int = field(
         default=200, metadata={"doc": "Notes written in a day; those about your own side are not limited.", "min": 1}
@@ -303,6 +307,8 @@ def _checked(name: str, value: Any, where: str, folder: Path) -> Any:
     if kind.startswith("tuple") and isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value):
         return tuple(value)
     if kind.startswith("str") and isinstance(value, str) and value.strip("/ "):
+        if name == "timezone":
+            return _zone_name(value, f"{where}: {name}")
         if name == "gmail_url":
             return google_or_here(value, f"{where}: {name}")
         return value.strip("/ ") if name == "label_prefix" else value
@@ -310,3 +316,18 @@ def _checked(name: str, value: Any, where: str, folder: Path) -> Any:
     wanted = "a list of texts" if kind.startswith("tuple") else wanted
     told = name if setting.metadata.get("secret") else f"{name} = {value!r}"
     raise ConfigError(f"{where}: {told} is not {wanted}", f"Write {wanted}.")
+
+
+def _zone_name(name: str, where: str) -> str:
+    """The name of a time zone this computer knows (IANA), or ConfigError."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ConfigError(f"{where}: {name!r} is no time zone", "Write one such as America/Los_Angeles.") from error
+    except KeyError:
+        raise ConfigError(
+            f"{where}: this computer knows no time zone {name!r}", "Write one such as America/Los_Angeles."
+        ) from None
+    return name

@@ -117,6 +117,11 @@ def local_time(at: datetime) -> datetime:
     return at.astimezone(_ZONE.get())
 
 
+def local_day(hour: str) -> str:
+    """The day an hour (`2026-11-23T07`, UTC) lies on in the zone times are told in: `2026-11-22`."""
+    return local_time(datetime.fromisoformat(f"{hour}:00:00+00:00")).date().isoformat()
+
+
 def when_words(at: datetime | str | None) -> str:
     """A moment as `Mon 23 Nov 2026 14:05 UTC`; `an unknown time` for None."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at

@@ -192,5 +192,5 @@ def test_a_link_opens_the_right_account() -> None:
 
 def test_whoever_is_still_waited_for_is_not_counted_as_lost() -> None:
     text = report_text(report_of(STORY), 80)
-    assert "Still being tried, nothing to do: 1" in text
+    assert "Still being tried, nothing to do: 1 (#4)" in text
     assert "WHO WAS NOT REACHED: 4 people" in text

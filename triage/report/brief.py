@@ -50,6 +50,8 @@ class Group:
     """(address, subject, address of the conversation) of the first of them."""
     step: str | None
     """What to do about the newest of them."""
+    verdict_id: int
+    """The first of them, for `triage explain`."""
 
     @property
     def more(self) -> int:
@@ -144,7 +146,7 @@ def _group(
         )
         for one in people[:most]
     )
-    return Group(title, side, len(people), named, step)
+    return Group(title, side, len(people), named, step, people[0].verdict_id)
 
 
 def _offer(report: Report) -> str | None:

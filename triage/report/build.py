@@ -10,13 +10,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from parsers.times import utc_text
 from remediation import Cause, load_causes
 from triage import store
-from triage.display import found_out
+from triage.display import found_out, local_day, local_time
 from triage.fixes import fix_of
 from triage.names import known_names
 from triage.report.model import Bar, MailboxRead, Missed, Report, Trend, Trouble, Untied
@@ -62,8 +62,8 @@ def read_report(db: Database, settings: Settings, *, since: datetime, now: datet
         since=since,
         now=now,
         counts=Counts(
-            store.day_counts(db, since),
-            store.day_counts(db, since - (now - since), since),
+            store.day_counts(db, since, None, local_day),
+            store.day_counts(db, since - (now - since), since, local_day),
             store.recorded_since(db),
         ),
         steps_of=lambda ids: _steps_of(db, settings, ids),
@@ -291,7 +291,7 @@ def _trend(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[Trend, ..
 
 def _bars(counts: Sequence[DayCount], since: datetime, now: datetime) -> tuple[Bar, ...]:
     """One bar a day from the first day to the last, or for several days together; without delays and forgeries."""
-    first, last = since.astimezone(UTC).date().toordinal(), now.astimezone(UTC).date().toordinal()
+    first, last = local_time(since).date().toordinal(), local_time(now).date().toordinal()
     each = -(-(last - first + 1) // MOST_BARS)
     sides: dict[int, Counter[str]] = {}
     for row in counts:

@@ -47,7 +47,7 @@ def _brief_lines(report: Report) -> Iterator[str]:
     if told.groups:
         yield from ("", f"## Who was not reached: {counted(len(report.missed), 'person', 'people')}")
     for group in told.groups:
-        yield from ("", f"**{escaped(group.title)}: {group.number:,}**", "")
+        yield from ("", f"**{escaped(group.title)}: {group.number:,}** (#{group.verdict_id})", "")
         for person, subject, page in group.people:
             mail = f": {f'[{escaped(subject)}]({page})' if page else escaped(subject)}" if subject else ""
             yield f"- {escaped(person)}{mail}"

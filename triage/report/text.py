@@ -74,7 +74,7 @@ def _brief_lines(report: Report, width: int) -> Iterator[str]:
 
 
 def _group_lines(group: Group, offer: str | None, width: int) -> Iterator[str]:
-    yield from wrapped(f"{group.title}: {group.number:,}", width, "  ")
+    yield from wrapped(f"{group.title}: {group.number:,} (#{group.verdict_id})", width, "  ")
     for person, subject, _ in group.people:
         room = width - 4 - len(person) - 4
         told = f': "{shown(subject, room)}"' if subject and room >= 12 else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 from parsers.times import MONTHS, WEEKDAYS
 from remediation.vendor_limits import BOUNCE_LIMITS
-from triage.display import ACTOR_WORDS, counted, listed, shown, span_words, when_words
+from triage.display import ACTOR_WORDS, counted, listed, local_time, shown, span_words, when_words
 from triage.gmail_pages import gmail_page
 from triage.no_links import own_domain, unlinked, unlinked_step
 from triage.report.model import (
@@ -229,9 +229,10 @@ def trend_is_partial(report: Report) -> str | None:
 
 def chart_title(report: Report) -> str:
     """What the bars count: `Not delivered, by day (UTC)`."""
+    zone = f"{local_time(datetime.fromisoformat(report.until)):%Z}"
     first = report.bars[0]
     days = (date.fromisoformat(first.last_day) - date.fromisoformat(first.first_day)).days + 1
-    return f"Not delivered, by {'day' if days == 1 else counted(days, 'day')} (UTC)"
+    return f"Not delivered, by {'day' if days == 1 else counted(days, 'day')} ({zone})"
 
 
 def bar_days(bar: Bar) -> str:

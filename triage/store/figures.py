@@ -6,7 +6,8 @@ Like `store.py` it says SQL and judges nothing. Only reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,16 @@ def held_back(db: Database, since: datetime) -> dict[str, int]:
     return dict(zip(("notes", "alerts", "incidents"), map(int, row), strict=True))
 
 
-def day_counts(db: Database, since: datetime, until: datetime | None = None) -> list[DayCount]:
-    """How many verdicts of each sort were received on each day (UTC) from `since` up to `until`.
+def day_counts(
+    db: Database,
+    since: datetime,
+    until: datetime | None = None,
+    day_of: Callable[[str], str] = lambda hour: hour[:10],
+) -> list[DayCount]:
+    """How many verdicts of each sort were received on each day from `since` up to `until`.
 
-    Exact, also where the moments lie within an hour. Reads the counts by the
-    hour, and the verdicts of at most two hours.
+    `day_of` gives the day of an hour such as `2026-11-23T07`, in UTC unless it says otherwise. Exact, also where the
+    moments lie within an hour. Reads the counts by the hour, and the verdicts of at most two hours.
     """
     first, last = _hour(since), _hour(until) if until else "9999"
     edges = [(since, min(_next_hour(since), until or _next_hour(since)))]
@@ -76,12 +82,18 @@ def day_counts(db: Database, since: datetime, until: datetime | None = None) -> 
             " WHERE received_at >= ? AND received_at < ?"
         )
         values += [utc_text(begin), utc_text(end)]
-    return all_rows(
-        db,
-        "SELECT substr(hour, 1, 10) AS day, kind, category, side, sum(verdicts) AS verdicts"  # noqa: S608
+    hours = db.execute(
+        "SELECT hour, kind, category, side, sum(verdicts)"  # noqa: S608
         f" FROM ({' UNION ALL '.join(parts)}) WHERE verdicts > 0 GROUP BY 1, 2, 3, 4",
         values,
     )
+    days = Counter[tuple[str, str, str | None, str | None]]()
+    for hour, kind, category, side, verdicts in hours:
+        days[day_of(hour), kind, category, side] += verdicts
+    return [
+        DayCount(day=day, kind=kind, category=category, side=side, verdicts=verdicts)
+        for (day, kind, category, side), verdicts in days.items()
+    ]
 
 
 def first_seen(db: Database, causes: Iterable[str]) -> dict[str, str]:
