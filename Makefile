@@ -64,7 +64,7 @@ docs: $(TOOLS) ## Write the generated parts of README.md and docs/
 	$(BIN)/python -m docs.generate
 
 fuzz: $(TOOLS) ## Look longer for inputs that break a promise
-	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/parsers/test_fuzz.py
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/parsers/test_fuzz.py tests/hostile/test_no_action_without_proof.py
 
 real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install

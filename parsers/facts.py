@@ -19,6 +19,9 @@ Path = Literal["gmail", "gmail-alias", "ses-smtp", "ses-api"]
 
 Genuine = Literal["pass", "fail", "unknown"]
 
+COMMANDS = frozenset({"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "LOCAL"})
+"""The values of `Failure.command`."""
+
 
 MOST_RECIPIENTS = 200
 """Recipients of one mail that are told one by one. Mail servers hand on 50 (Amazon SES, Postfix) or 100 (RFC 5321

@@ -324,7 +324,16 @@ def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Da
         run_id = store.start_run(db, source, clock())
         try:
             yield db, run_id
-        except Exception as error:
-            what = error.what if isinstance(error, TriageError) else why_failed(error)
-            store.finish_run(db, run_id, clock(), {}, error=what)
+        except (Exception, KeyboardInterrupt) as error:
+            store.finish_run(db, run_id, clock(), {}, error=_stopped_by(error))
             raise
+        from triage.store import backups
+
+        backups.back_up_weekly(db, clock())  # what it says, `triage doctor` shows
+
+
+def _stopped_by(error: Exception | KeyboardInterrupt) -> str:
+    """What stopped a run, for its row."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"stopped by a signal{f' ({error})' if str(error) else ''}"
+    return error.what if isinstance(error, TriageError) else why_failed(error)

@@ -12,9 +12,10 @@ import re
 
 from parsers.facts import Failure, FailureKind, Reading
 from parsers.mime import Mail, addresses, decode_words, message_ids
-from parsers.readers.delivery_status import REPORT_TYPES, read_delivery_status, with_words
+from parsers.readers.delivery_status import read_delivery_status, with_words
 from parsers.returned import returned_headers
 from parsers.ses_hosts import SES_HOST
+from parsers.signs import REPORT_TYPES
 from parsers.smtp_reply import join_lines
 from parsers.words import says, split_original
 

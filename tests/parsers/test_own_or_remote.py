@@ -147,7 +147,7 @@ exchange-online-external-forwarding            exchange-rejection  forwarding-bl
 exchange-online-shared-quota-sender            exchange-rejection  recipient-rate-exceeded     nobody
 ses-dsn-exchange-online-server-busy            exchange-rejection  rate-limited                nobody
 ses-dsn-outlook-rate-limited                   exchange-rejection  reputation-low              aws-admin
-ses-dsn-customer-block-list                    exchange-rejection  sender-refused              recipient-admin
+ses-dsn-customer-block-list                    exchange-rejection  host-refused                recipient-admin
 ses-dsn-google-ptr                             remote-rejection    ptr-missing                 aws-admin
 ses-dsn-google-attachment                      remote-rejection    content-rejected            sender
 ses-dsn-virus                                  remote-rejection    virus-detected              sender

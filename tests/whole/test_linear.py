@@ -262,7 +262,7 @@ RULES = {rule.id: rule.pattern for table in load_tables() for rule in table.rule
 
 
 PUT_TOGETHER = {
-    "parsers.not_bounces": "its table of subjects, found among the constants",
+    "parsers.signs": "its table of subjects, found among the constants",
     "parsers.readers.delivery_status": "holds one word of the mail, escaped",
     "triage.judge.table": "the patterns of the rules, tested below",
 }

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from triage.store.actions import (
     actions_to_undo,
+    begin_insert,
+    finish_insert,
     finish_note,
-    integrity_problem,
+    forget_insert,
     mails_of_thread,
     notes_since,
+    read_insert,
     record_undone,
     stuck_actions,
     trouble_began,
@@ -38,7 +41,7 @@ from triage.store.audits import (
     last_delivery,
     last_figures,
 )
-from triage.store.database import open_readonly, open_store, schema_text
+from triage.store.database import WAY_BACK, blamed, integrity_problem, open_readonly, open_store, schema_text
 from triage.store.events import (
     alias_failures,
     count_events,
@@ -85,7 +88,6 @@ from triage.store.incidents import (
     settle_all,
     verdict_of,
 )
-from triage.store.inserts import begin_insert, finish_insert, forget_insert, read_insert
 from triage.store.mails import (
     ORIGINAL_KEYS,
     fail_actions,
@@ -100,6 +102,7 @@ from triage.store.mails import (
     pending_actions,
     read_cursor,
     read_raw,
+    received_times,
     record_failed,
     record_gone,
     start_run,
@@ -145,6 +148,7 @@ from triage.store.rotations import (
 
 __all__ = [
     "ORIGINAL_KEYS",
+    "WAY_BACK",
     "AuditChange",
     "Way",
     "actions_to_undo",
@@ -153,8 +157,10 @@ __all__ = [
     "alias_failures",
     "audit_changes",
     "audits_since",
+    "backups",
     "begin_insert",
     "begin_resend",
+    "blamed",
     "bounces_of",
     "changes_of",
     "client_ids",
@@ -236,6 +242,7 @@ __all__ = [
     "read_insert",
     "read_raw",
     "read_resends",
+    "received_times",
     "record_evidence",
     "record_failed",
     "record_gone",

@@ -265,6 +265,13 @@ def move_cursor(db: Database, at: datetime) -> None:
         db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
 
 
+def received_times(db: Database) -> dict[int, datetime]:
+    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
+    return {
+        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
+    }
+
+
 def known_gmail_ids(db: Database, gmail_ids: Iterable[str]) -> set[str]:
     """Those of the given Gmail ids that have a row, whatever its state."""
     sql = "SELECT gmail_id FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?))"
