@@ -13,8 +13,8 @@ from tests.worlds.made_mails import NOW, minutes_ago, refusal, sent
 from triage import run as worker
 from triage.config import load_settings
 
-PER_RUN = 5 + 1
-"""Listing the mails and listing the labels, which each run pays once, whatever it finds."""
+PER_RUN = 5 + 5 + 1
+"""Listing the mails, asking which new ones are large, and listing the labels: once for a run, whatever it finds."""
 
 
 def rows(quick: bool, folder: Path | None = None) -> Iterator[Row]:

@@ -175,7 +175,7 @@ def test_a_dns_server_that_is_none_is_a_matter_of_configuration(
     monkeypatch.setenv("TRIAGE_DNS", "dns.example.org")
     code, _, err = run("audit")
     assert code == 78
-    assert "is no address of a DNS server" in err
+    assert "is not an address of a DNS server" in err
 
 
 def test_the_unmodified_command_as_a_process(world: World, tmp_path: Path) -> None:

@@ -200,16 +200,20 @@ def test_a_login_of_another_alias_is_not_taken(plain: Settings) -> None:
 
 
 def told_everywhere(db: Database, settings: Settings, verdict_id: int) -> dict[str, str]:
-    """What report, explanation, incident and note say of a verdict."""
+    """What report, explanation and incident say of a verdict."""
     (incident,) = store.read_incidents(db)
-    records = [store.verdicts_numbered(db, [verdict_id])[verdict_id]]
     report = read_report(db, settings, since=ago(days=7), now=NOW)
     return {
         "report": "\n".join(step for trouble in report.own for step in trouble.fix),
         "explain": " ".join(" ".join(explain_stored(str(verdict_id), settings, 100)).split()),
         "incident": "\n".join(facts_of(db, settings, incident).steps),
-        "note": note_text(records, names=known_names(db, settings, records[0])),
     }
+
+
+def note_of(db: Database, settings: Settings, verdict_id: int) -> str:
+    """The note, which has room for what is to be clicked only."""
+    records = [store.verdicts_numbered(db, [verdict_id])[verdict_id]]
+    return " ".join(note_text(records, NOW, names=known_names(db, settings, records[0])).split())
 
 
 def test_what_is_learnt_later_is_in_everything_that_is_open(db: Database, plain: Settings) -> None:
@@ -217,13 +221,15 @@ def test_what_is_learnt_later_is_in_everything_that_is_open(db: Database, plain:
     for text in told_everywhere(db, plain, number).values():
         assert "the account this bounce arrived in" in text
         assert "--user-name IAM_USER" in text
+    assert "the account this bounce arrived in" in note_of(db, plain, number)
     store.keep_account(db, ACCOUNT)
     publish(db, taken(ago(hours=5), sender=ALIAS))
     for text in told_everywhere(db, plain, number).values():
         assert "aws iam list-access-keys --user-name ses-smtp-admin" in text
-        assert "open Gmail as jadasailing@gmail.com" in text
+        assert "In Gmail on a computer (jadasailing@gmail.com)" in text
         assert f'"edit info" beside {ALIAS}' in text
         assert "SES console in us-east-1" in text
+    assert f'"edit info" beside {ALIAS}' in note_of(db, plain, number)
     settings = replace(plain, smtp_user="ses-smtp-user")
     for text in told_everywhere(db, settings, number).values():
         assert "aws iam list-access-keys --user-name ses-smtp-user" in text
@@ -234,6 +240,6 @@ def test_what_is_stored_with_a_verdict_is_not_what_is_told(db: Database, plain: 
     (number,) = put(db, 1, record(), at=ago(hours=1))
     db.execute("UPDATE verdicts SET fix = ?", [f'["SMTP Server: {EVIL}"]'])
     db.conn.commit()
-    for text in told_everywhere(db, plain, number).values():
+    for text in (*told_everywhere(db, plain, number).values(), note_of(db, plain, number)):
         assert EVIL not in text
         assert "SMTP Server" in text or "SES console" in text

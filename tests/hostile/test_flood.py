@@ -45,7 +45,7 @@ def test_the_own_side_is_told_first_among_two_hundred(db: Database, sink: HttpSi
     assert titles(sink)[0] == "Broken: mail from admin@queenofsandiego.com does not leave"
     assert told.delivered == len(titles(sink)) == MOST_AT_ONCE
     assert told.held == FLOOD + 1 - MOST_AT_ONCE
-    assert f"Beside this one {told.held} incidents opened" in sink.told[-1][1]
+    assert f"{told.held} more: `triage incidents`" in sink.told[-1][1]
 
 
 def test_more_of_our_own_than_are_told_at_once_are_all_told(db: Database, sink: HttpSink, by_push: Settings) -> None:
@@ -69,7 +69,7 @@ def test_the_own_side_is_told_though_the_day_is_used_up(db: Database, sink: Http
     done = say(db, settings, at=NOW + timedelta(minutes=30))
     assert (done.delivered, done.held) == (1, 20)
     assert titles(sink)[-1].startswith("Broken: mail from")
-    assert "Beside this one 20 incidents opened" in sink.told[-1][1]
+    assert "20 more: `triage incidents`" in sink.told[-1][1]
     put(db, 1001, refused(recipient="pat@next-day.example"), at=NOW + timedelta(hours=26))
     assert say(db, settings, at=NOW + timedelta(hours=27)).delivered >= 2  # the reminder of our own, and what is new
     assert "next-day[.]example" in " ".join(titles(sink))

@@ -74,9 +74,9 @@ def test_any_order_of_news_gives_the_same_incident(news: list[Step], order: Any,
 
 def _fresh() -> Database:
     """An empty database in memory: a file for each example would take a second."""
-    from triage.store.database import _connect, _migrate
+    from triage.store.database import _migrate, connect_plain
 
-    db = _connect(":memory:")
+    db = connect_plain(":memory:")
     _migrate(db, Path(":memory:"))
     return db
 

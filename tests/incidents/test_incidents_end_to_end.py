@@ -285,10 +285,10 @@ from pathlib import Path
 from tests.worlds.killed import die_at_transaction
 from triage import run
 from triage.config import load_settings
-from triage.store import alerts, inserts
+from triage.store import actions, alerts
 
 config, now, fatal = sys.argv[1:]
-transactions = die_at_transaction(fatal, alerts, inserts)
+transactions = die_at_transaction(fatal, alerts, actions)
 run.run(load_settings(Path(config), {}), lambda: datetime.fromisoformat(now))
 print(transactions())
 """

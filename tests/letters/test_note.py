@@ -90,7 +90,7 @@ def test_facts_make_the_fix_concrete() -> None:
     names = Names(mailbox="jadasailing@gmail.com", smtp_host="email-smtp.us-east-1.amazonaws.com")
     text = note_text(records_of(alias_notice(1)), NOW, names=names)
     assert "In Gmail on a computer (jadasailing@gmail.com)" in text
-    assert "server email-smtp.us-east-1.amazonaws.com" in text
+    assert "SMTP Server: email-smtp.us-east-1.amazonaws.com" in text
 
 
 @pytest.mark.parametrize("cause", sorted(load_causes()))

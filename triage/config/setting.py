@@ -20,7 +20,7 @@ MOST_SHOWN = 80  # characters of a wrong value that are told again
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
-_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[?[0-9A-Fa-f:.]{0,45}:[0-9A-Fa-f:.]{0,45}\]?")
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?([^/:@\s]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,9}))?(?:[/?#]\S*)?")
 
 
@@ -103,7 +103,7 @@ def _lines(lines: Sequence[str], names: Iterable[str]) -> Iterable[tuple[str, in
 
     left = set(names)
     for number, line in enumerate(lines, start=1):
-        found = re.match(r"""\s*\[{0,2}\s*["']?([^"'=.\]\s]+)["']?\s*(?:=|\.|\])""", line)
+        found = re.match(r"""[ \t]*(?:\[{1,2}[ \t]*)?["']?([^"'=.\]\s]+)["']?\s*(?:=|\.|\])""", line)
         if found is None or found[1] not in left:
             continue
         try:
