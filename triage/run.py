@@ -115,6 +115,15 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
+def keep_unsaid(settings: Settings, text: str) -> None:
+    """Write down with the last run what could not be printed: its output was closed, or on a full disk."""
+    try:
+        with closing(store.open_store(settings.database)) as db:
+            store.record_unsaid(db, text)
+    except TriageError:
+        return  # the same full disk, perhaps; the work itself is on record
+
+
 def carry_out(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> tuple[int, Written]:
     """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written and held)."""
     return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock)

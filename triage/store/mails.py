@@ -253,6 +253,12 @@ def finish_run(
         )
 
 
+def record_unsaid(db: Database, text: str) -> None:
+    """Keep with the newest run what it could not print."""
+    with transaction(db):
+        db.execute("UPDATE runs SET unsaid = ? WHERE id = (SELECT max(id) FROM runs)", [storable(text)])
+
+
 def read_cursor(db: Database) -> datetime | None:
     """Start of the last run that stored all it had listed; None before the first."""
     row = first_row(db, "SELECT value FROM state WHERE key = 'cursor'")

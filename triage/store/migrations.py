@@ -179,3 +179,9 @@ def m070_held(db: Database) -> None:
     ):
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER /* {what}: too many in a day; NULL: not counted */")
     db.execute("CREATE INDEX actions_by_done ON actions (done_at) WHERE kind = 'note' AND done_at IS NOT NULL")
+
+
+@migrations()
+def m080_unsaid(db: Database) -> None:
+    """A run whose output is closed or on a full disk does its work all the same, and keeps what it could not say."""
+    db.execute("ALTER TABLE runs ADD COLUMN unsaid TEXT /* what could not be printed; NULL: all was */")
