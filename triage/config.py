@@ -17,13 +17,19 @@ from typing import Any
 
 from triage.errors import ConfigError
 from triage.own_files import is_open_to_others, read_plain, refuse_strangers
-from triage.setting import Invalid, WrongSetting, checked, from_text, nearest, toml_values
+from triage.setting import Invalid, WrongSetting, checked, default_text, from_text, nearest, toml_values
 
 CONFIG_NAME = "triage.toml"
 ENV_PREFIX = "TRIAGE_"
 CONFIG_VARIABLE = "TRIAGE_CONFIG"  # names the file itself and is therefore no setting
 
+_MANY = 1_000_000
 _HOURS_MOST, _DAYS_MOST = 24 * 366 * 20, 366 * 20  # twenty years: Gmail is younger than that
+
+
+def _whole(doc: str, least: int, most: int) -> dict[str, Any]:
+    """What a whole number may be."""
+    return {"doc": doc, "min": least, "max": most}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +49,9 @@ class Settings:
     token: Path = field(metadata={"doc": "The Gmail token that `triage auth` writes.", "default": "token.json"})
     overlap_hours: int = field(
         default=48,
-        metadata={
-            "doc": "How far each run looks back before the last one, because search can lag.",
-            "min": 0,
-            "max": _HOURS_MOST,
-        },
+        metadata=_whole("How far each run looks back before the last one, because search can lag.", 0, _HOURS_MOST),
     )
-    since_days: int = field(
-        default=30, metadata={"doc": "How far the very first run looks back.", "min": 1, "max": _DAYS_MOST}
-    )
+    since_days: int = field(default=30, metadata=_whole("How far the very first run looks back.", 1, _DAYS_MOST))
     subjects: tuple[str, ...] = field(
         default=(), metadata={"doc": 'More subjects to look for, such as "Unzustellbar", beside the English ones.'}
     )
@@ -124,7 +124,7 @@ class Settings:
         default=None,
         metadata={"doc": "The SMTP server behind the alias, where it is not that of `smtp_region`.", "form": "host"},
     )
-    smtp_port: int = field(default=587, metadata={"doc": "Its port, as entered in Gmail.", "min": 1, "max": 65535})
+    smtp_port: int = field(default=587, metadata=_whole("Its port, as entered in Gmail.", 1, 65535))
     smtp_security: str | None = field(
         default=None,
         metadata={
@@ -141,19 +141,11 @@ class Settings:
     )
     smtp_patience_seconds: int = field(
         default=180,
-        metadata={
-            "doc": "How long a new key may be refused before a rotation gives it up.",
-            "min": 0,
-            "max": 86400,
-        },
+        metadata=_whole("How long a new key may be refused before a rotation gives it up.", 0, 86400),
     )
     rotation_grace_days: int = field(
         default=3,
-        metadata={
-            "doc": "How long the old key stays Inactive before `finish` may delete it.",
-            "min": 1,
-            "max": 366,
-        },
+        metadata=_whole("How long the old key stays Inactive before `finish` may delete it.", 1, 366),
     )
     rotation_reactivate: bool = field(
         default=False,
@@ -179,23 +171,19 @@ class Settings:
         default=False, metadata={"doc": "Tell about incidents by a message put into your inbox. Sends no mail."}
     )
     notes_per_day: int = field(
-        default=200, metadata={"doc": "Notes written in a day; those about your own side are not limited.", "min": 1}
+        default=200, metadata=_whole("Notes written in a day; those about your own side are not limited.", 1, _MANY)
     )
     alerts_per_day: int = field(
         default=10,
-        metadata={"doc": "Alerts about other sides in a day and channel; your own side is not limited.", "min": 1},
+        metadata=_whole("Alerts about other sides in a day and channel; your own side is not limited.", 1, _MANY),
     )
     incidents_per_day: int = field(
         default=50,
-        metadata={"doc": "Incidents of other sides opened in a day; your own side is not limited.", "min": 1},
+        metadata=_whole("Incidents of other sides opened in a day; your own side is not limited.", 1, _MANY),
     )
     reminder_hours: int = field(
         default=24,
-        metadata={
-            "doc": "How often to tell about an incident again that waits for you.",
-            "min": 1,
-            "max": _HOURS_MOST,
-        },
+        metadata=_whole("How often to tell about an incident again that waits for you.", 1, _HOURS_MOST),
     )
     ping_url: str | None = field(
         default=None,
@@ -323,18 +311,8 @@ def _unknown(where: str, name: str, near: str) -> WrongSetting:
 def settings_table() -> list[tuple[str, str, str]]:
     """(key, default as written in triage.toml, meaning) of every setting, for the docs."""
     return [
-        (name, _default_text(f.metadata.get("default", f.default)), f.metadata["doc"]) for name, f in SETTINGS.items()
+        (name, default_text(f.metadata.get("default", f.default)), f.metadata["doc"]) for name, f in SETTINGS.items()
     ]
-
-
-def _default_text(default: object) -> str:
-    if default is None:
-        return "none"
-    if isinstance(default, bool):
-        return str(default).lower()
-    if isinstance(default, tuple):
-        return "[" + ", ".join(f'"{item}"' for item in default) + "]"
-    return f'"{default}"' if isinstance(default, str) else str(default)
 
 
 def _user_folder() -> Path:

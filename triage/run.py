@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from triage import store
 from triage.config import Settings
-from triage.errors import TriageError, why_failed
+from triage.errors import ConfigError, TriageError, why_failed
 from triage.gmail import Gmail, RawMessage, Refused, Sent, bounce_query, connect
 from triage.incidents import alerts, look_for_sends, watched
 from triage.judge import judge
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 
+MOST_PROBED = 5
+"""Mails looked for after a new sign-in; the owner may have deleted some."""
+
+
 def run(
     settings: Settings, clock: Clock, *, since: datetime | None = None, progress: Progress | None = None
 ) -> RunSummary:
@@ -46,6 +50,7 @@ def run(
     """
     with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
         started_at = clock()
+        own_mailbox(db, gmail)
         before, held = store.moved_at(db, started_at), store.held_incidents(db)
         drained = take_events(db, settings, started_at)
         sent = Sent(gmail)
@@ -58,7 +63,7 @@ def run(
         labels, written = carry_out(gmail, db, settings, clock)
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, gmail, clock)
-        store.move_cursor(db, started_at)
+        store.move_cursor(db, started_at, gmail.sign_in_mark)
         totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=written.notes)
         held = store.held_incidents(db) - held
         totals = replace(totals, held_notes=written.held, held_incidents=held)
@@ -113,6 +118,30 @@ def dry_run_local(
     mails = read_mails(paths, stdin)
     with _for_reading(settings) as db:
         return _planned(_judge_files(mails, db, settings, progress))
+
+
+def own_mailbox(db: Database, gmail: Gmail) -> None:
+    """See, after a new sign-in, that this is the mailbox the database is about. Raises ConfigError for another.
+
+    Of another only the last days would be read, and what is known of the first would be told of it. Where nobody knows
+    the address yet (1 unit), the mails on record tell: their ids are in no other mailbox (20 units each).
+    """
+    owner, mark = store.read_owner(db)
+    if mark is None or mark == gmail.sign_in_mark:
+        return
+    address = gmail.profile_address()
+    known = store.newest_gmail_ids(db, MOST_PROBED)
+    if owner is None:
+        is_same = not known or any(gmail.sent_copy(gmail_id) is not None for gmail_id in known)
+    else:
+        is_same = owner.lower() == address.lower()
+    if not is_same:
+        first = owner or "the account it was made with"
+        raise ConfigError(
+            f"This database is about another mailbox ({first}) than the one that is signed in, {address}.",
+            f"Run `triage auth` as {first}, or set `database` to another file for {address}.",
+        )
+    store.keep_owner(db, address, gmail.sign_in_mark)
 
 
 def keep_unsaid(settings: Settings, text: str) -> None:

@@ -95,6 +95,7 @@ from triage.store.mails import (
     known_gmail_ids,
     last_runs,
     move_cursor,
+    newest_gmail_ids,
     pending_actions,
     read_cursor,
     read_raw,
@@ -108,8 +109,16 @@ from triage.store.mails import (
     verdicts_numbered,
     verdicts_of,
 )
-from triage.store.names import keep_account, read_account, told_by_events
-from triage.store.proofs import mails_without_proof, settle_proofs, told_by_ses
+from triage.store.proofs import (
+    keep_account,
+    keep_owner,
+    mails_without_proof,
+    read_account,
+    read_owner,
+    settle_proofs,
+    told_by_events,
+    told_by_ses,
+)
 from triage.store.rejudge import mail_again, mails_with_bytes, rewrite
 from triage.store.resends import (
     Way,
@@ -204,6 +213,7 @@ __all__ = [
     "is_delivered",
     "keep_account",
     "keep_audit",
+    "keep_owner",
     "keep_rotation",
     "known_gmail_ids",
     "last_delivery",
@@ -219,6 +229,7 @@ __all__ = [
     "missed_in",
     "move_cursor",
     "moved_at",
+    "newest_gmail_ids",
     "note_inactive",
     "notes_since",
     "open_durable",
@@ -236,6 +247,7 @@ __all__ = [
     "read_incident",
     "read_incidents",
     "read_insert",
+    "read_owner",
     "read_raw",
     "read_resends",
     "received_times",

@@ -265,10 +265,18 @@ def read_cursor(db: Database) -> datetime | None:
     return datetime.fromisoformat(row["value"]) if row else None
 
 
-def move_cursor(db: Database, at: datetime) -> None:
-    """Let the next run look for mails from here on."""
+def move_cursor(db: Database, at: datetime, sign_in: str | None = None) -> None:
+    """Let the next run look for mails from here on; `sign_in` marks by which sign-in all before was read."""
     with transaction(db):
         db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
+        if sign_in is not None:
+            db.execute("INSERT OR IGNORE INTO state (key, value) VALUES ('sign_in', ?)", [sign_in])
+
+
+def newest_gmail_ids(db: Database, most: int) -> list[str]:
+    """Gmail's ids of the newest mails on record."""
+    sql = "SELECT gmail_id FROM mails WHERE gmail_id IS NOT NULL AND state = 'judged' ORDER BY id DESC LIMIT ?"
+    return [gmail_id for (gmail_id,) in db.execute(sql, [most])]
 
 
 def received_times(db: Database) -> dict[int, datetime]:
