@@ -54,7 +54,8 @@ def run(
         before, held = store.moved_at(db, started_at), store.held_incidents(db)
         drained = take_events(db, settings, started_at)
         sent = Sent(gmail)
-        outcomes = _judge_mailbox(gmail, sent, db, settings, started_at, since, progress)
+        listed: list[str] = []
+        outcomes = _judge_mailbox(gmail, sent, db, settings, started_at, since, progress, listed)
         totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
         known = correlate(db, settings, gmail, started_at, drained)
         prove_again(db, settings, sent, started_at)
@@ -63,7 +64,8 @@ def run(
         labels, written = carry_out(gmail, db, settings, clock)
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, gmail, clock)
-        store.move_cursor(db, started_at, gmail.sign_in_mark)
+        # By Gmail's time: this computer's clock may be days ahead, and would pass over all that arrives meanwhile.
+        store.move_cursor(db, store.seen_up_to(db, listed, started_at), gmail.sign_in_mark)
         totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=written.notes)
         held = store.held_incidents(db) - held
         totals = replace(totals, held_notes=written.held, held_incidents=held)
@@ -201,11 +203,17 @@ def _judge_mailbox(
     started_at: datetime,
     since: datetime | None,
     progress: Progress | None,
+    listed: list[str] | None = None,
 ) -> Iterator[Outcome]:
-    """The reading half for Gmail: every mail not judged yet, the oldest first. `db` None: nothing is known yet."""
+    """The reading half for Gmail: every mail not judged yet, the oldest first. `db` None: nothing is known yet.
+
+    `listed` is given the ids of all that Gmail named, whether known or not.
+    """
     again = store.failed_mails(db) if db else []
-    after = _look_back(store.read_cursor(db) if db else None, settings, started_at, since)
+    after = _look_back(db, settings, started_at, since)
     refs = list(gmail.list_refs(bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)))
+    if listed is not None:
+        listed += [ref.id for ref in refs]
     known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
     # Gmail lists the newest first, more or less.
     new = [StoredMail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
@@ -223,12 +231,14 @@ def _looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outco
     return judged if isinstance(judged, Failed) else planned(judged, settings, sent)
 
 
-def _look_back(cursor: datetime | None, settings: Settings, started_at: datetime, since: datetime | None) -> datetime:
+def _look_back(db: Database | None, settings: Settings, started_at: datetime, since: datetime | None) -> datetime:
     """From when on to list. The overlap is free, because ids that are known are not fetched again."""
-    if cursor is None:
-        return since or started_at - timedelta(days=settings.since_days)
+    cursor = store.read_cursor(db) if db else None
+    first = started_at - timedelta(days=settings.since_days)
+    if db is None or (cursor is None and store.read_owner(db)[1] is None):  # nobody has ever looked
+        return since or first
     # A clock that was ahead for a while must not hide the mails of that while.
-    after = min(cursor, started_at) - timedelta(hours=settings.overlap_hours)
+    after = min(cursor, started_at) - timedelta(hours=settings.overlap_hours) if cursor else first
     return min(after, since) if since else after
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from parsers.times import utc_text
+from parsers.times import moment_from, utc_text
 from triage.rows import DoneRow, StuckRow
-from triage.store.database import all_rows, transaction, with_json
+from triage.store.database import all_rows, storable, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -93,3 +93,16 @@ def stuck_actions(db: Database) -> list[StuckRow]:
         "SELECT kind, count(*) AS number, error, max(id) FROM actions"
         " WHERE state = 'planned' AND tries > 0 GROUP BY kind ORDER BY kind",
     )
+
+
+def received_times(db: Database) -> dict[int, datetime]:
+    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
+    return {
+        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
+    }
+
+
+def record_unsaid(db: Database, text: str) -> None:
+    """Keep with the newest run what it could not print."""
+    with transaction(db):
+        db.execute("UPDATE runs SET unsaid = ? WHERE id = (SELECT max(id) FROM runs)", [storable(text)])

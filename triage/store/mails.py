@@ -253,37 +253,39 @@ def finish_run(
         )
 
 
-def record_unsaid(db: Database, text: str) -> None:
-    """Keep with the newest run what it could not print."""
-    with transaction(db):
-        db.execute("UPDATE runs SET unsaid = ? WHERE id = (SELECT max(id) FROM runs)", [storable(text)])
-
-
 def read_cursor(db: Database) -> datetime | None:
     """Start of the last run that stored all it had listed; None before the first."""
     row = first_row(db, "SELECT value FROM state WHERE key = 'cursor'")
     return datetime.fromisoformat(row["value"]) if row else None
 
 
-def move_cursor(db: Database, at: datetime, sign_in: str | None = None) -> None:
-    """Let the next run look for mails from here on; `sign_in` marks by which sign-in all before was read."""
+def move_cursor(db: Database, at: datetime | None, sign_in: str | None = None) -> None:
+    """Let the next run look for mails from here on; `sign_in` marks by which sign-in all before was read.
+
+    None: no mail was seen yet, so the next run looks as far back as the first.
+    """
     with transaction(db):
-        db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
+        if at is not None:
+            db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
         if sign_in is not None:
             db.execute("INSERT OR IGNORE INTO state (key, value) VALUES ('sign_in', ?)", [sign_in])
 
 
-def newest_gmail_ids(db: Database, most: int) -> list[str]:
-    """Gmail's ids of the newest mails on record."""
-    sql = "SELECT gmail_id FROM mails WHERE gmail_id IS NOT NULL AND state = 'judged' ORDER BY id DESC LIMIT ?"
-    return [gmail_id for (gmail_id,) in db.execute(sql, [most])]
+def seen_up_to(db: Database, listed: Iterable[str], started_at: datetime) -> datetime | None:
+    """Up to when the mailbox has been seen: when the newest of the listed mails arrived, or what was known before.
 
-
-def received_times(db: Database) -> dict[int, datetime]:
-    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
-    return {
-        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
-    }
+    None: no mail was ever seen. Not after the start of the run: a mail that another program put into the mailbox may
+    claim to be of the future.
+    """
+    row = first_row(
+        db,
+        "SELECT max(received_at) AS newest FROM mails"
+        " WHERE gmail_id IN (SELECT value FROM json_each(?)) AND received_at <= ?",
+        [json.dumps(list(listed)), utc_text(started_at)],
+    )
+    before = read_cursor(db)
+    known = [moment_from(row["newest"]) if row and row["newest"] else None, before and min(before, started_at)]
+    return max((moment for moment in known if moment is not None), default=None)
 
 
 def known_gmail_ids(db: Database, gmail_ids: Iterable[str]) -> set[str]:

@@ -179,3 +179,9 @@ def keep_owner(db: Database, address: str, mark: str) -> None:
     with transaction(db):
         for key, value in (("mailbox", address), ("sign_in", mark)):
             db.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", [key, value])
+
+
+def newest_gmail_ids(db: Database, most: int) -> list[str]:
+    """Gmail's ids of the newest mails on record."""
+    sql = "SELECT gmail_id FROM mails WHERE gmail_id IS NOT NULL AND state = 'judged' ORDER BY id DESC LIMIT ?"
+    return [gmail_id for (gmail_id,) in db.execute(sql, [most])]
