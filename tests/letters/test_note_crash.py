@@ -27,11 +27,12 @@ from pathlib import Path
 from tests.worlds.killed import die_at_transaction
 from triage import run
 from triage.config import load_settings
-from triage.store import actions, inserts
+from triage.store import actions
 
 config, url, now, fatal = sys.argv[1:]
-transactions = die_at_transaction(fatal, inserts, actions)
-run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
+transactions = die_at_transaction(fatal, actions)
+settings = load_settings(Path(config), {"TRIAGE_GMAIL_URL": url, "TRIAGE_ALERT_INBOX": "no"})
+run.run(settings, lambda: datetime.fromisoformat(now))
 print(transactions())
 """
 
@@ -40,7 +41,7 @@ TRANSACTIONS = 3 * NOTES  # the try, the insert, the note that is done
 # The requests a run makes for its notes, by method and which one of that method: the first listings are of the
 # bounces and of the mails they return, the first two sendAs.list belong to proof and evidence.
 REQUESTS = [
-    *[("messages.list", nth) for nth in (4, 5)],
+    *[("messages.list", nth) for nth in (5, 6)],
     ("getProfile", 1),
     ("sendAs.list", 3),
     *[("messages.insert", nth) for nth in (1, 2)],
@@ -57,7 +58,7 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
     thread_id = gmail.messages[first].thread_id
     for number, mail in enumerate((alias_notice(1), refusal(2))):
         gmail.seed(mail, thread_id=thread_id, received_at=minutes_ago(30 - number))
-    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url, "TRIAGE_ALERT_INBOX": "no"})
 
 
 def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> Forked:

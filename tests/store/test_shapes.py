@@ -18,8 +18,7 @@ from tests.worlds.made_verdicts import LABEL, NOW, gmail_mail, record, rows
 from triage import store
 from triage.errors import ConfigError
 from triage.store import backups
-from triage.store.migrations import migrations
-from triage.store.views import VIEWS
+from triage.store.steps import VIEWS, migrations
 
 HERE = Path(__file__).parent
 RELEASED = HERE / "released.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,11 @@ def clock() -> datetime:
     return NOW
 
 
+def at(**later: float) -> datetime:
+    """The moment these tests know, or one so much later: `at(minutes=5)`."""
+    return NOW + timedelta(**later)
+
+
 def settings_over(
     gmail: GmailDouble,
     folder: Path,
@@ -44,7 +49,8 @@ def settings_over(
     for module in modules:
         patient = partial(connect, sleep=lambda seconds: None, timeout_seconds=timeout_seconds)
         monkeypatch.setattr(module, "connect", patient)
-    (folder / "triage.toml").write_text(config)
+    told = "" if "alert_inbox" in config else "alert_inbox = false\n"  # a test counts what it is about
+    (folder / "triage.toml").write_text(config + told)
     return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
 
 

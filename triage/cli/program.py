@@ -25,7 +25,7 @@ from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import incidents
-from triage.cli.owner import auth, rejudge, schedule, undo
+from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
 from triage.cli.shared import now, options, progress_bar, read_settings, width_of_screen, write_json
@@ -39,10 +39,7 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
 
 EXIT_CODES = (
     (0, "done"),
-    (
-        1,
-        "done, but some mails could not be read (the next run asks for them again), or the output could not be written",
-    ),
+    (1, "done, but some mails could not be read, or somebody could not be told, or the output not be written"),
     (2, "the command line asks for something that cannot be done"),
     (75, "try later: another run is at work, Gmail is away, or a rate limit is reached"),
     (77, "the sign-in is dead, lacks permission, or its file is open to others: run `triage auth`"),
@@ -196,7 +193,7 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
         _warn(f"{source}: {why}")
     for line in summary.not_looked_up if asked.verbose else ():
         _warn(f"Not looked up: {line}")
-    for line in summary.not_told if asked.verbose else ():
+    for line in summary.not_told:  # whoever relies on being told must hear that he is not
         _warn(f"Not told: {line}")
     if asked.verbose and summary.rotation:
         _warn(summary.rotation)
@@ -208,13 +205,14 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
         or summary.judged
         or summary.closed
         or summary.alerts
+        or summary.dropped
     )
     if not was_quiet or asked.verbose or sys.stdout.isatty():
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
         _say([first + totals_words(asdict(summary))])
     if not dry_run and (lost := unsaid()):
         worker.keep_unsaid(settings, lost)
-    return 1 if summary.failed else 0
+    return 1 if summary.failed or summary.not_told else 0
 
 
 cli.add_command(audit)
@@ -229,6 +227,7 @@ cli.add_command(incidents)
 cli.add_command(rebuild)
 cli.add_command(rejudge)
 cli.add_command(restore)
+cli.add_command(retry)
 cli.add_command(schedule)
 cli.add_command(undo)
 cli.add_command(report)

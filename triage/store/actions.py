@@ -1,6 +1,7 @@
-"""The part of the store about what was done in Gmail: the notes, and what `undo` takes back.
+"""The part of the store about what was done in Gmail: the notes, what `undo` takes back, and what was put in.
 
-Like `store.py` it says SQL and judges nothing. Planning and the state of an action are in `store.py`.
+Says SQL and judges nothing; planning and the state of an action are in `mails.py`. A message of ours has a row from
+before Gmail is asked, so that none goes in twice; `done_at` tells whether it is certainly there.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from parsers.times import moment_from, utc_text
+from parsers.times import utc_text
 from triage.rows import DoneRow, StuckRow
-from triage.store.database import all_rows, storable, transaction, with_json
+from triage.store.database import Row, all_rows, storable, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -71,7 +72,7 @@ def actions_to_undo(db: Database, kind: str) -> list[DoneRow]:
     rows = all_rows(
         db,
         "SELECT id, mail_id, target, payload, gmail_id, done_at FROM actions WHERE kind = ? AND undone_at IS NULL"
-        " AND (state = 'done' OR (state = 'dropped' AND kind = 'note' AND tries > 0)) ORDER BY id",
+        " AND (state = 'done' OR (state = 'dropped' AND kind = 'note' AND tries + put_off > 0)) ORDER BY id",
         [kind],
     )
     return with_json(rows, "payload")
@@ -87,19 +88,44 @@ def record_undone(db: Database, action_ids: Sequence[int], at: datetime) -> None
 
 
 def stuck_actions(db: Database) -> list[StuckRow]:
-    """What is planned and failed at least once, by kind, each with the error of the newest."""
+    """What is planned and failed at least once, whoever's fault it was, by kind, each with the error of the newest."""
     return all_rows(
         db,
         "SELECT kind, count(*) AS number, error, max(id) FROM actions"
-        " WHERE state = 'planned' AND tries > 0 GROUP BY kind ORDER BY kind",
+        " WHERE state = 'planned' AND error IS NOT NULL GROUP BY kind ORDER BY kind",
     )
 
 
-def received_times(db: Database) -> dict[int, datetime]:
-    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
-    return {
-        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
-    }
+def read_insert(db: Database, key: str) -> Row | None:
+    """The row of a message: key, message_id, tried_at, gmail_id, thread_id, done_at; None: it was never tried."""
+    return next(db.query("SELECT * FROM inserts WHERE key = ?", [key]), None)
+
+
+def begin_insert(db: Database, key: str, message_id: str, earlier: Row | None, at: datetime) -> bool:
+    """Write down that Gmail is about to be asked; False: another process did so since `earlier` was read."""
+    with transaction(db):
+        if earlier is None:
+            sql = "INSERT OR IGNORE INTO inserts (tried_at, key, message_id) VALUES (?, ?, ?)"
+            return bool(db.execute(sql, [utc_text(at), key, message_id]).rowcount)
+        sql = "UPDATE inserts SET tried_at = ? WHERE key = ? AND tried_at = ? AND done_at IS NULL"
+        return bool(db.execute(sql, [utc_text(at), key, earlier["tried_at"]]).rowcount)
+
+
+def finish_insert(db: Database, key: str, message_id: str, gmail_id: str, thread_id: str, at: datetime) -> None:
+    """Record that the message is in the mailbox, also one that was found there without a try of ours on record."""
+    with transaction(db):
+        db.execute(
+            "INSERT INTO inserts (key, message_id, tried_at, gmail_id, thread_id, done_at) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET gmail_id = excluded.gmail_id, thread_id = excluded.thread_id,"
+            " done_at = excluded.done_at",
+            [key, message_id, utc_text(at), gmail_id, thread_id, utc_text(at)],
+        )
+
+
+def forget_insert(db: Database, key: str) -> None:
+    """Gmail has certainly not taken it: the next try need not look for it first."""
+    with transaction(db):
+        db.execute("DELETE FROM inserts WHERE key = ? AND done_at IS NULL", [key])
 
 
 def record_unsaid(db: Database, text: str) -> None:
