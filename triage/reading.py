@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triage import store
 from triage.config import Settings
-from triage.errors import TriageError, TryLater
-from triage.gmail import Gmail, RawMessage, Sent, Streak, Unavailable, bounce_query
+from triage.errors import ConfigError, TriageError, TryLater
+from triage.gmail import Gmail, RawMessage, Refused, Sent, Streak, Unavailable, bounce_query
 from triage.judge import judge
 from triage.letters import NOTE_DOMAIN
 from triage.model import Failed, Judged, Outcome, Progress, StoredMail
@@ -32,6 +32,8 @@ MOST_FETCHED = 8 * 1024 * 1024
 """What is larger is never fetched. A bounce says why in its first kilobytes; what follows is the returned mail."""
 MOST_OF_AN_ANSWER = MOST_FETCHED * 3 // 2
 """Of one answer of Gmail, which is base64 and a little more."""
+MOST_PROBED = 5
+"""Mails looked for after a new sign-in; the owner may have deleted some."""
 ENDED_TWICE = 2
 """So many runs that ended in the middle of a mail: its bytes are left alone."""
 ENDED_OFTEN = 5
@@ -82,6 +84,39 @@ def judge_mailbox(
         yield mail if isinstance(mail, Failed) else looked_at(mail, settings, sent if mail.gmail_id else None)
         if progress:
             progress(count, total)
+
+
+def own_mailbox(db: Database, gmail: Gmail) -> None:
+    """See, after a new sign-in, that this is the mailbox the database is about. Raises ConfigError for another.
+
+    Of another only the last days would be read, and what is known of the first would be told of it. Where nobody knows
+    the address yet (1 unit), the mails on record tell: their ids are in no other mailbox (20 units each).
+    """
+    owner, mark = store.read_owner(db)
+    if mark is None or mark == gmail.sign_in_mark:
+        return
+    address = gmail.profile_address()
+    known = store.newest_gmail_ids(db, MOST_PROBED)
+    if owner is None:
+        is_same = not known or any(_is_there(gmail, gmail_id) for gmail_id in known)
+    else:
+        is_same = owner.lower() == address.lower()
+    if not is_same:
+        first = owner or "the account it was made with"
+        raise ConfigError(
+            f"This database is about another mailbox ({first}) than the one that is signed in, {address}.",
+            f"Run `triage auth` as {first}, or set `database` to another file for {address}.",
+        )
+    store.keep_owner(db, address, gmail.sign_in_mark)
+
+
+def _is_there(gmail: Gmail, gmail_id: str) -> bool:
+    try:
+        return gmail.sent_copy(gmail_id) is not None
+    except Refused as refusal:
+        if refusal.status in (400, 404):  # an id of another mailbox is unknown here, or no id at all
+            return False
+        raise
 
 
 def looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outcome:

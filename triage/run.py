@@ -8,6 +8,7 @@ Prints nothing: what happened comes back as a value.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from remediation.deadline import WorkTooLong, within
 from triage import store
 from triage.config import Settings
-from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater, why_failed
+from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, why_failed
 from triage.gmail import Gmail, Refused, Sent, Streak, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
 from triage.letters import not_done, write_notes
@@ -26,7 +28,7 @@ from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
 from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
 from triage.plan import prove_again
-from triage.reading import judge_mailbox, looked_at
+from triage.reading import judge_mailbox, looked_at, own_mailbox
 from triage.rotation import under_way as rotation_watch
 from triage.rows import ActionRow
 from triage.ses import Correlated, correlate, take_events
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-MOST_PROBED = 5
-"""Mails looked for after a new sign-in; the owner may have deleted some."""
+READING_SHARE = 0.6
+"""Of the time a run may take: a first run over years of mail must label and tell in each run, not only in the last."""
 
 
 def run(
@@ -50,7 +52,12 @@ def run(
     ConfigError, the first two after what can be done without Gmail; what was stored stays, and the cursor has moved
     only where all that was listed is stored.
     """
-    with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
+    with (
+        _at_work(settings, clock, "gmail") as (db, run_id),
+        _limited(settings.run_minutes) as limit,
+        watched(settings.ping_url),
+        _signed_in(settings) as gmail,
+    ):
         started_at = clock()
         own_mailbox(db, gmail)
         before, held, lost = store.moved_at(db, started_at), store.held_incidents(db), _number_given_up(db)
@@ -61,8 +68,11 @@ def run(
         sent = Sent(gmail)
         listed: list[str] = []
         outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True, listed=listed)
-        totals = _store_all(db, parts.up_to_trouble(outcomes), started_at, settings.incidents_per_day)
+        outcomes = parts.up_to_trouble(limit.mostly(outcomes))
+        totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
         has_all = parts.trouble is None
+        if not has_all:  # out of time between two mails: no mail is to blame
+            store.end_fetches(db, started_at)
         known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
         parts.do(lambda: prove_again(db, settings, sent, started_at), None)
         parts.do(lambda: look_for_sends(db, gmail, started_at), None)
@@ -134,46 +144,29 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
-def own_mailbox(db: Database, gmail: Gmail) -> None:
-    """See, after a new sign-in, that this is the mailbox the database is about. Raises ConfigError for another.
+class _Limit:
+    """How long a run may take. Reading leaves some of it to what is done about the mails that were read."""
 
-    Of another only the last days would be read, and what is known of the first would be told of it. Where nobody knows
-    the address yet (1 unit), the mails on record tell: their ids are in no other mailbox (20 units each).
-    """
-    owner, mark = store.read_owner(db)
-    if mark is None or mark == gmail.sign_in_mark:
-        return
-    address = gmail.profile_address()
-    known = store.newest_gmail_ids(db, MOST_PROBED)
-    if owner is None:
-        is_same = not known or any(_is_there(gmail, gmail_id) for gmail_id in known)
-    else:
-        is_same = owner.lower() == address.lower()
-    if not is_same:
-        first = owner or "the account it was made with"
-        raise ConfigError(
-            f"This database is about another mailbox ({first}) than the one that is signed in, {address}.",
-            f"Run `triage auth` as {first}, or set `database` to another file for {address}.",
-        )
-    store.keep_owner(db, address, gmail.sign_in_mark)
+    def __init__(self, minutes: int) -> None:
+        self._minutes = minutes
+        self._began = time.monotonic()
+
+    def mostly(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """The outcomes, until most of the time is over. Raises OutOfTime then."""
+        for outcome in outcomes:
+            yield outcome
+            if time.monotonic() - self._began > self._minutes * 60 * READING_SHARE:
+                raise OutOfTime(self._minutes)
 
 
-def _is_there(gmail: Gmail, gmail_id: str) -> bool:
+@contextmanager
+def _limited(minutes: int) -> Iterator[_Limit]:
+    """Raises OutOfTime when the work inside took so long, whatever it waits for."""
     try:
-        return gmail.sent_copy(gmail_id) is not None
-    except Refused as refusal:
-        if refusal.status in (400, 404):  # an id of another mailbox is unknown here, or no id at all
-            return False
-        raise
-
-
-def keep_unsaid(settings: Settings, text: str) -> None:
-    """Write down with the last run what could not be printed: its output was closed, or on a full disk."""
-    try:
-        with closing(store.open_store(settings.database)) as db:
-            store.record_unsaid(db, text)
-    except TriageError:
-        return  # the same full disk, perhaps; the work itself is on record
+        with within(minutes * 60, WorkTooLong):
+            yield _Limit(minutes)
+    except WorkTooLong:
+        raise OutOfTime(minutes) from None
 
 
 class _GmailParts:
@@ -206,7 +199,17 @@ class _GmailParts:
 
     def _met(self, error: TryLater | CredentialsDead) -> None:
         self.trouble = self.trouble or error
-        self.is_away = isinstance(error, CredentialsDead) or is_everywhere(error)
+        is_gmail = not isinstance(error, OutOfTime)
+        self.is_away = is_gmail and (isinstance(error, CredentialsDead) or is_everywhere(error))
+
+
+def keep_unsaid(settings: Settings, text: str) -> None:
+    """Write down with the last run what could not be printed: its output was closed, or on a full disk."""
+    try:
+        with closing(store.open_store(settings.database)) as db:
+            store.record_unsaid(db, text)
+    except TriageError:
+        return  # the same full disk, perhaps; the work itself is on record
 
 
 def _number_given_up(db: Database) -> int:
@@ -379,7 +382,8 @@ def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Da
         try:
             yield db, run_id
         except (Exception, KeyboardInterrupt) as error:
-            store.end_fetches(db, began_at)
+            if not isinstance(error, OutOfTime):  # then the mail at hand may be why
+                store.end_fetches(db, began_at)
             store.finish_run(db, run_id, clock(), {}, error=_stopped_by(error))
             raise
         from triage.store import backups
