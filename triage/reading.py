@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triage import store
 from triage.config import Settings
-from triage.errors import TriageError, TryLater
-from triage.gmail import Gmail, RawMessage, Sent, Streak, Unavailable, bounce_query
+from triage.errors import ConfigError, TriageError, TryLater
+from triage.gmail import Gmail, RawMessage, Refused, Sent, Streak, Unavailable, bounce_query
 from triage.judge import judge
 from triage.letters import NOTE_DOMAIN
 from triage.model import Failed, Judged, Outcome, Progress, StoredMail
@@ -32,6 +32,8 @@ MOST_FETCHED = 8 * 1024 * 1024
 """What is larger is never fetched. A bounce says why in its first kilobytes; what follows is the returned mail."""
 MOST_OF_AN_ANSWER = MOST_FETCHED * 3 // 2
 """Of one answer of Gmail, which is base64 and a little more."""
+MOST_PROBED = 5
+"""Mails looked for after a new sign-in; the owner may have deleted some."""
 ENDED_TWICE = 2
 """So many runs that ended in the middle of a mail: its bytes are left alone."""
 ENDED_OFTEN = 5
@@ -57,12 +59,18 @@ def judge_mailbox(
     progress: Progress | None,
     *,
     is_working: bool,
+    listed: list[str] | None = None,
 ) -> Iterator[Outcome]:
-    """Every mail not judged yet, the oldest first. `db` None: nothing is known yet; `is_working`: it may be written."""
+    """Every mail not judged yet, the oldest first. `db` None: nothing is known yet; `is_working`: it may be written.
+
+    `listed` is given the ids of all that Gmail named, known or not.
+    """
     again = store.failed_mails(db, started_at) if db else []
     after = look_back(db, settings, started_at, since)
     query = bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)
     refs = list(gmail.list_refs(query))
+    if listed is not None:
+        listed += [ref.id for ref in refs]
     known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
     if db and is_working and known:
         store.take_up_returned(db, known)
@@ -78,6 +86,39 @@ def judge_mailbox(
             progress(count, total)
 
 
+def own_mailbox(db: Database, gmail: Gmail) -> None:
+    """See, after a new sign-in, that this is the mailbox the database is about. Raises ConfigError for another.
+
+    Of another only the last days would be read, and what is known of the first would be told of it. Where nobody knows
+    the address yet (1 unit), the mails on record tell: their ids are in no other mailbox (20 units each).
+    """
+    owner, mark = store.read_owner(db)
+    if mark is None or mark == gmail.sign_in_mark:
+        return
+    address = gmail.profile_address()
+    known = store.newest_gmail_ids(db, MOST_PROBED)
+    if owner is None:
+        is_same = not known or any(_is_there(gmail, gmail_id) for gmail_id in known)
+    else:
+        is_same = owner.lower() == address.lower()
+    if not is_same:
+        first = owner or "the account it was made with"
+        raise ConfigError(
+            f"This database is about another mailbox ({first}) than the one that is signed in, {address}.",
+            f"Run `triage auth` as {first}, or set `database` to another file for {address}.",
+        )
+    store.keep_owner(db, address, gmail.sign_in_mark)
+
+
+def _is_there(gmail: Gmail, gmail_id: str) -> bool:
+    try:
+        return gmail.sent_copy(gmail_id) is not None
+    except Refused as refusal:
+        if refusal.status in (400, 404):  # an id of another mailbox is unknown here, or no id at all
+            return False
+        raise
+
+
 def looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outcome:
     """A mail with its bytes, judged, with what is to be done; `sent` None: it is from a file."""
     judged = judge(mail)
@@ -90,8 +131,10 @@ def look_back(db: Database | None, settings: Settings, started_at: datetime, sin
     """From when on to list. The overlap is free, because ids that are known are not fetched again."""
     cursor = store.read_cursor(db) if db else None
     wanted = [moment for moment in (since, store.wanted_since(db) if db else None) if moment is not None]
+    first = started_at - timedelta(days=settings.since_days)
     if cursor is None:
-        return min(wanted) if wanted else started_at - timedelta(days=settings.since_days)
+        has_looked = db is not None and store.read_owner(db)[1] is not None  # and found nothing: no narrower than that
+        return min([*wanted, first]) if has_looked or not wanted else min(wanted)
     # A clock that was ahead for a while must not hide the mails of that while.
     return min([min(cursor, started_at) - timedelta(hours=settings.overlap_hours), *wanted])
 

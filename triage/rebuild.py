@@ -71,7 +71,7 @@ def rebuild(
             run_id = store.start_run(db, "rebuild", at)
             salvaged, lost = backups.salvage(db, path) if path.exists() else (0, [])
             done = _read_again(gmail, db, settings, at, since, progress)
-            store.move_cursor(db, at)
+            store.move_cursor(db, at, gmail.sign_in_mark)
             store.finish_run(db, run_id, clock(), {"new": done.mails, "judged": done.verdicts, "failed": done.failed})
         aside = backups.put_in_place(path, fresh, at)
     return replace(done, salvaged=salvaged, lost=tuple(lost), aside=aside)

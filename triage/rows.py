@@ -277,6 +277,7 @@ class RunRow(TypedDict):
     closed: int | None
     alerts: int | None
     not_told: str | None
+    unsaid: str | None
     notes: int | None
     held_notes: int | None
     held_alerts: int | None

@@ -28,7 +28,7 @@ from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
 from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
 from triage.plan import prove_again
-from triage.reading import judge_mailbox, looked_at
+from triage.reading import judge_mailbox, looked_at, own_mailbox
 from triage.rotation import under_way as rotation_watch
 from triage.rows import ActionRow
 from triage.ses import Correlated, correlate, take_events
@@ -59,13 +59,15 @@ def run(
         _signed_in(settings) as gmail,
     ):
         started_at = clock()
+        own_mailbox(db, gmail)
         before, held, lost = store.moved_at(db, started_at), store.held_incidents(db), _number_given_up(db)
         if since:
             store.want_since(db, since)
         parts = _GmailParts()
         drained = take_events(db, settings, started_at)
         sent = Sent(gmail)
-        outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True)
+        listed: list[str] = []
+        outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True, listed=listed)
         outcomes = parts.up_to_trouble(limit.mostly(outcomes))
         totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
         has_all = parts.trouble is None
@@ -80,7 +82,8 @@ def run(
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, None if parts.is_away else gmail, clock)
         if has_all:
-            store.move_cursor(db, started_at)
+            # By Gmail's time: our clock may be days ahead, and would pass over all that arrives meanwhile.
+            store.move_cursor(db, store.seen_up_to(db, listed, started_at), gmail.sign_in_mark)
         totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes["written"])
         totals = replace(totals, held_notes=notes["held"], held_incidents=store.held_incidents(db) - held)
         totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, held_alerts=told.held)
@@ -198,6 +201,15 @@ class _GmailParts:
         self.trouble = self.trouble or error
         is_gmail = not isinstance(error, OutOfTime)
         self.is_away = is_gmail and (isinstance(error, CredentialsDead) or is_everywhere(error))
+
+
+def keep_unsaid(settings: Settings, text: str) -> None:
+    """Write down with the last run what could not be printed: its output was closed, or on a full disk."""
+    try:
+        with closing(store.open_store(settings.database)) as db:
+            store.record_unsaid(db, text)
+    except TriageError:
+        return  # the same full disk, perhaps; the work itself is on record
 
 
 def _number_given_up(db: Database) -> int:

@@ -158,7 +158,7 @@ def test_a_longer_span_is_remembered_until_it_is_done(gmail: GmailDouble, settin
     gmail.clear_faults()
     worker.run(settings, partial(at, minutes=15))
     assert query("SELECT count(*) AS n FROM mails WHERE state = 'judged'") == [{"n": 30}]
-    assert query("SELECT key FROM state") == [{"key": "cursor"}]
+    assert query("SELECT key FROM state WHERE key != 'sign_in'") == [{"key": "cursor"}]
 
 
 # Given up

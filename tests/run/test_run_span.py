@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.gmail import GmailDouble
-from tests.worlds.made_mails import NOW, delay, refusal
+from tests.worlds.made_mails import NOW, delay, newsletter, refusal
 from tests.worlds.run_world import QUIET, Query, Work, clock, seed, user_labels
 from triage import run as worker
 from triage.config import Settings
@@ -30,6 +30,7 @@ def test_the_first_run_looks_back_a_month_and_since_decides_otherwise(gmail: Gma
 
 
 def test_later_runs_overlap_and_since_only_looks_further_back(gmail: GmailDouble, work: Work) -> None:
+    gmail.seed(newsletter(9), received_at=NOW)
     work()
     gmail.seed(refusal(1), received_at=NOW - timedelta(hours=47))  # search had not shown it in time
     gmail.seed(refusal(2), received_at=NOW - timedelta(hours=50))
@@ -40,6 +41,29 @@ def test_later_runs_overlap_and_since_only_looks_further_back(gmail: GmailDouble
 def test_a_clock_that_was_ahead_hides_nothing(gmail: GmailDouble, settings: Settings) -> None:
     worker.run(settings, lambda: NOW + timedelta(days=365))
     seed(gmail, refusal(1))
+    assert worker.run(settings, clock).new == 1
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=49), timedelta(days=4), timedelta(days=29)])
+def test_a_clock_that_is_ahead_for_days_loses_nothing(
+    gmail: GmailDouble, settings: Settings, query: Query, ahead: timedelta
+) -> None:
+    """Mails arrive by Gmail's clock, runs happen by ours, which is set right after some days."""
+    arrived = 0
+    for hours in range(0, 24 * 8, 6):
+        gmail_now = NOW + timedelta(hours=hours)
+        gmail.seed(refusal(arrived), received_at=gmail_now - timedelta(minutes=5))
+        arrived += 1
+        ours = gmail_now + (ahead if 24 <= hours < 24 * 6 else timedelta(0))
+        worker.run(settings, lambda ours=ours: ours)  # type: ignore[misc]
+    assert query("SELECT count(*) AS n FROM mails WHERE state = 'judged'") == [{"n": arrived}]
+
+
+def test_a_mail_that_claims_to_be_of_the_future_moves_nothing(gmail: GmailDouble, settings: Settings) -> None:
+    """Another program may put a mail into the mailbox with any time."""
+    gmail.seed(refusal(1), received_at=NOW + timedelta(days=900))
+    worker.run(settings, clock)
+    seed(gmail, refusal(2))
     assert worker.run(settings, clock).new == 1
 
 

@@ -6,4 +6,4 @@ May import: every room. Nobody imports it, but what starts the program.
 
 from __future__ import annotations
 
-__all__ = ["program"]
+__all__ = ["program", "stopping"]

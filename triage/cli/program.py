@@ -29,6 +29,8 @@ from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
 from triage.cli.shared import now, options, progress_bar, read_settings, width_of_screen, write_json
+from triage.cli.stopping import Stopped, stoppable
+from triage.cli.streams import forgive_pipe, forgive_streams, lost_output, unsaid
 from triage.cli.trouble import told_of
 from triage.errors import UsageError
 
@@ -37,11 +39,14 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
 
 EXIT_CODES = (
     (0, "done"),
-    (1, "done, but some mails could not be read, or somebody could not be told; the next run tries again"),
+    (1, "done, but some mails could not be read, or somebody could not be told, or the output not be written"),
     (2, "the command line asks for something that cannot be done"),
     (75, "try later: another run is at work, Gmail is away, or a rate limit is reached"),
     (77, "the sign-in is dead, lacks permission, or its file is open to others: run `triage auth`"),
     (78, "the configuration or the database cannot be used as it is"),
+    (130, "stopped by Ctrl-C (SIGINT); what was stored stays"),
+    (141, "whoever read the output has closed it (SIGPIPE), as `head` does; never of a run"),
+    (143, "stopped by SIGTERM; what was stored stays"),
 )
 
 
@@ -168,6 +173,7 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
 
     if since and paths:
         raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
+    forgive_pipe()
     settings = read_settings(asked)
     settings = replace(settings, probe=True) if probe else settings
     start = now() - since if since else None
@@ -204,6 +210,8 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
     if not was_quiet or asked.verbose or sys.stdout.isatty():
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
         _say([first + totals_words(asdict(summary))])
+    if not dry_run and (lost := unsaid()):
+        worker.keep_unsaid(settings, lost)
     return 1 if summary.failed or summary.not_told else 0
 
 
@@ -231,15 +239,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = Options()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries warn about versions; cron would mail that every quarter of an hour
+    forgive_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? instead of ending the command
     try:
+        with stoppable():
+            code = _ended(asked, arguments)
+    except Stopped as stopped:  # while the last words were said
+        return stopped.code
+    return code
+
+
+def _ended(asked: Options, arguments: Sequence[str] | None) -> int:
+    """Run the command and say how it ended, if it did not end well."""
+    try:
         # Not cli.main, which makes exit code 1 of a closed pipe, and 1 means something else here.
         with cli.make_context("triage", list(sys.argv[1:] if arguments is None else arguments), obj=asked) as root:
-            code = cli.invoke(root)
+            code = int(cli.invoke(root) or 0)
         sys.stdout.flush()
-        return int(code or 0)
+        if (why := lost_output()) and root.invoked_subcommand != "run":
+            _warn(f"triage: What was to be printed could not be written: {why}")
+            return code or 1
+        return code
     except click.exceptions.Exit as done:  # --help, --version
         sys.stdout.flush()
         return done.exit_code
@@ -247,9 +269,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What is still buffered has nowhere to go; without this Python would complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stopped:
         _fail("Stopped before the end.", "What was stored stays; run the same command again to go on.")
-        return INTERRUPTED
+        return stopped.code if isinstance(stopped, Stopped) else INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         _write(f"{error.format_message()}\n")
         return error.exit_code

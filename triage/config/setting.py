@@ -80,6 +80,17 @@ def from_text(setting: Field[Any], text: str) -> Any:
     return text
 
 
+def default_text(default: object) -> str:
+    """A default as it is written in triage.toml, for the docs."""
+    if default is None:
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in default) + "]"
+    return f'"{default}"' if isinstance(default, str) else str(default)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that is most like this one."""
     return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]

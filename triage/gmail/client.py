@@ -57,6 +57,8 @@ class Gmail:
 
     def __init__(self, wire: Wire) -> None:
         self.quota = wire.quota
+        self.sign_in_mark = wire.sign_in_mark
+        """Tells one sign-in from another; the account may still be the same."""
         self._wire = wire
         # Kept, because building a resource object costs thirty times as much as building a request from it.
         self._users = wire.service.users()

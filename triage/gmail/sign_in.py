@@ -5,6 +5,7 @@ Does not speak to Gmail. No token, code or client secret leaves this module by a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -203,6 +204,11 @@ def save_token(path: Path, signed_in: Any, *, scopes: list[str] | None = None, e
             f"The sign-in cannot be saved to {path}: {_why(error)}",
             "Make the folder writable or set `token` to another path.",
         ) from None
+
+
+def mark_of(signed_in: Any) -> str:
+    """What tells one sign-in from another, and nothing else: no token can be had from it."""
+    return hashlib.sha256(f"{signed_in.client_id} {signed_in.refresh_token}".encode()).hexdigest()[:16]
 
 
 def refresh_failed(error: Any) -> TriageError:

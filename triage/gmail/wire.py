@@ -43,6 +43,7 @@ class Wire:
         self._token = token
         self._signed_in = gmail_auth.load_token(token)
         self._saved_token = self._signed_in.token
+        self.sign_in_mark = gmail_auth.mark_of(self._signed_in)
         gmail_auth.hush()
         from google_auth_httplib2 import AuthorizedHttp, Request
         from googleapiclient.discovery import build_from_document

@@ -17,6 +17,7 @@ from triage.store.actions import (
     notes_since,
     read_insert,
     record_undone,
+    record_unsaid,
     stuck_actions,
     trouble_began,
 )
@@ -99,6 +100,7 @@ from triage.store.later import (
     number_without_bytes,
     put_off_actions,
     read_cursor,
+    seen_up_to,
     take_up_again,
     take_up_returned,
     take_up_without_bytes,
@@ -126,7 +128,14 @@ from triage.store.mails import (
     verdicts_numbered,
     verdicts_of,
 )
-from triage.store.names import keep_account, read_account, told_by_events
+from triage.store.names import (
+    keep_account,
+    keep_owner,
+    newest_gmail_ids,
+    read_account,
+    read_owner,
+    told_by_events,
+)
 from triage.store.proofs import mails_without_proof, settle_proofs, told_by_ses
 from triage.store.rejudge import mail_again, mails_with_bytes, received_times, rewrite
 from triage.store.resends import (
@@ -226,6 +235,7 @@ __all__ = [
     "is_delivered",
     "keep_account",
     "keep_audit",
+    "keep_owner",
     "keep_rotation",
     "known_gmail_ids",
     "last_delivery",
@@ -243,6 +253,7 @@ __all__ = [
     "missed_in",
     "move_cursor",
     "moved_at",
+    "newest_gmail_ids",
     "note_inactive",
     "notes_since",
     "number_without_bytes",
@@ -262,6 +273,7 @@ __all__ = [
     "read_incident",
     "read_incidents",
     "read_insert",
+    "read_owner",
     "read_raw",
     "read_resends",
     "received_times",
@@ -270,6 +282,7 @@ __all__ = [
     "record_missing",
     "record_put_off",
     "record_undone",
+    "record_unsaid",
     "recorded_since",
     "refuse_resend",
     "report_rows",
@@ -279,6 +292,7 @@ __all__ = [
     "rewrite",
     "rotation_under_way",
     "schema_text",
+    "seen_up_to",
     "ses_sends",
     "settle_all",
     "settle_proofs",

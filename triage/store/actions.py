@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from parsers.times import utc_text
 from triage.rows import DoneRow, StuckRow
-from triage.store.database import Row, all_rows, transaction, with_json
+from triage.store.database import Row, all_rows, storable, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -126,3 +126,9 @@ def forget_insert(db: Database, key: str) -> None:
     """Gmail has certainly not taken it: the next try need not look for it first."""
     with transaction(db):
         db.execute("DELETE FROM inserts WHERE key = ? AND done_at IS NULL", [key])
+
+
+def record_unsaid(db: Database, text: str) -> None:
+    """Keep with the newest run what it could not print."""
+    with transaction(db):
+        db.execute("UPDATE runs SET unsaid = ? WHERE id = (SELECT max(id) FROM runs)", [storable(text)])

@@ -132,8 +132,12 @@ def _refuse_strange_shape(db: Database, path: Path) -> bool:
     if is_known_shape(db):
         return False
     if problem := shape_problem(db):
-        raise ConfigError(f"{path} has a shape that no release of triage gave it: {problem}", WAY_BACK)
+        raise _strange(path, problem)
     return True
+
+
+def _strange(path: Path, problem: str) -> ConfigError:
+    return ConfigError(f"{path} has a shape that no release of triage gave it: {problem}", WAY_BACK)
 
 
 def schema_text() -> str:
@@ -183,8 +187,13 @@ def _migrate(db: Database, path: Path) -> None:
     if has_pending(db, path):
         if migrations.applied(db):
             _back_up_first(path)
-        with transaction(db):  # two first runs at once: the second waits here, then finds nothing to do
-            migrations.apply(db)
+        try:
+            with transaction(db):  # two first runs at once: the second waits here, then finds nothing to do
+                migrations.apply(db)
+        except ConfigError as error:
+            if str(getattr(error.__cause__, "sqlite_errorname", "")) == "SQLITE_ERROR":  # a table or column is missing
+                raise _strange(path, str(error.__cause__)) from error
+            raise
     _refresh_views(db)
 
 
@@ -205,7 +214,10 @@ def has_pending(db: Database, path: Path) -> bool:
     from triage.store.steps import migrations
 
     known = {step.name for step in migrations._migrations}
-    if newer := [step.name for step in migrations.applied(db) if step.name not in known]:
+    unknown = [step.name for step in migrations.applied(db) if step.name not in known]
+    if strange := [name for name in unknown if name < max(known)]:
+        raise _strange(path, f"the step {strange[0]}")
+    if newer := unknown:
         raise ConfigError(f"{path} was written by a newer version (step {newer[0]})", "Update bounce-triage.")
     return bool(migrations.pending(db))
 

@@ -175,16 +175,38 @@ def take_up_without_bytes(db: Database) -> None:
 
 
 def read_cursor(db: Database) -> datetime | None:
-    """Start of the last run that stored all it had listed; None before the first."""
+    """When the newest mail that was seen arrived, by Gmail's clock; None where none was seen yet."""
     row = db.execute("SELECT value FROM state WHERE key = 'cursor'").fetchone()
     return moment_from(row[0]) if row else None
 
 
-def move_cursor(db: Database, at: datetime) -> None:
-    """Let the next run look for mails from here on: all that was wanted before is stored."""
+def move_cursor(db: Database, at: datetime | None, sign_in: str | None = None) -> None:
+    """Let the next run look for mails from here on: all that was wanted before is stored.
+
+    `at` None: no mail was seen yet, so the next run looks as far back as the first. `sign_in` marks by which sign-in
+    all of it was read.
+    """
     with transaction(db):
         db.execute("DELETE FROM state WHERE key = 'since'")
-        db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
+        if at is not None:
+            db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
+        if sign_in is not None:
+            db.execute("INSERT OR IGNORE INTO state (key, value) VALUES ('sign_in', ?)", [sign_in])
+
+
+def seen_up_to(db: Database, listed: Iterable[str], started_at: datetime) -> datetime | None:
+    """Up to when the mailbox has been seen: when the newest of the listed mails arrived, or what was known before.
+
+    None: no mail was ever seen. Not after the start of the run: a mail that another program put into the mailbox may
+    claim to be of the future.
+    """
+    (newest,) = db.execute(
+        "SELECT max(received_at) FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?)) AND received_at <= ?",
+        [json.dumps(list(listed)), utc_text(started_at)],
+    ).fetchone()
+    before = read_cursor(db)
+    known = [moment_from(newest) if newest else None, before and min(before, started_at)]
+    return max((moment for moment in known if moment is not None), default=None)
 
 
 def want_since(db: Database, since: datetime) -> None:

@@ -77,3 +77,22 @@ def _key_in_use(db: Database, alias: str | None) -> str | None:
         [alias],
     )
     return row["id"] if row else None
+
+
+def read_owner(db: Database) -> tuple[str | None, str | None]:
+    """(address of the mailbox this database is about, mark of the sign-in that was last found to be its own)."""
+    known = dict(db.execute("SELECT key, value FROM state WHERE key IN ('mailbox', 'sign_in')").fetchall())
+    return known.get("mailbox"), known.get("sign_in")
+
+
+def keep_owner(db: Database, address: str, mark: str) -> None:
+    """Remember whose mailbox this is, and by which sign-in it was last asked."""
+    with transaction(db):
+        for key, value in (("mailbox", address), ("sign_in", mark)):
+            db.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", [key, value])
+
+
+def newest_gmail_ids(db: Database, most: int) -> list[str]:
+    """Gmail's ids of the newest mails on record."""
+    sql = "SELECT gmail_id FROM mails WHERE gmail_id IS NOT NULL AND state = 'judged' ORDER BY id DESC LIMIT ?"
+    return [gmail_id for (gmail_id,) in db.execute(sql, [most])]

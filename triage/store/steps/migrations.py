@@ -185,3 +185,9 @@ def m070_later(db: Database) -> None:
         ):
             db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     db.execute("ALTER TABLE runs ADD COLUMN dropped INTEGER /* labels, notes and mails given up: `triage retry` */")
+
+
+@migrations()
+def m080_unsaid(db: Database) -> None:
+    """A run whose output is closed or on a full disk does its work all the same, and keeps what it could not say."""
+    db.execute("ALTER TABLE runs ADD COLUMN unsaid TEXT /* what could not be printed; NULL: all was */")
