@@ -24,6 +24,7 @@ _CODE = re.compile(
     rf"([2345](?<![\w.].)\d\d)(?:(?:[- ]|\s*-\s*)#?\(?({_STATUS})(?![\d.])\)?|(?=[-: ;,)>\]'\"]|\.(?!\d)|$))",
 )
 # A reply begins a text, or follows what introduces it; a bare number inside a sentence is no reply code.
+_PORTS = ("465", "587", "588")
 _OPENERS = ";:<>('\"[#=,|：（「『【“„«"
 _INTRODUCTIONS = ("->", "returned", "said", "code", "error", "with", "reply", "response")
 # The command that was refused, written as such (chasquid: `MAIL+RCPT 550 ...`, `DATA closing 554 ...`).
@@ -65,7 +66,11 @@ def _unless_other(code: str, status: str | None, found: re.Match[str]) -> str:
 
 def _introduced(text: str, at: int) -> bool:
     """Whether what stands before position `at` announces an SMTP reply."""
-    if at == 0 or text[at - 1] in _OPENERS or text[at - 1] == "\n":
+    if at == 0 or text[at - 1] == "\n":
+        return True
+    if text[at - 1] == ":" and (text[at - 2 : at - 1] == "]" or text[at : at + 3] in _PORTS):
+        return False  # the port of a host: `connect to smtp.example.org[192.0.2.1]:587: Connection refused`
+    if text[at - 1] in _OPENERS:
         return True
     if text[at - 1] != " ":
         return False

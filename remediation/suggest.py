@@ -258,7 +258,7 @@ VALUES: Mapping[str, Value] = {
     "remote_host": Value(_HOST, "not named", "RECIPIENTS_MAIL_SERVER", lambda r, f: r.get("remote_host")),
     "smtp_host": Value(_HOST, "its provider's outgoing mail server", "SMTP_SERVER", _smtp_host),
     "smtp_port": Value(_WORD, "587", "587", lambda r, f: f.get("smtp_port")),
-    "smtp_user": Value(_WORD, "the user name in Gmail's alias settings", "SMTP_USER", lambda r, f: f.get("smtp_user")),
+    "smtp_user": Value(_WORD, "the stored user name", "SMTP_USER", lambda r, f: f.get("smtp_user")),
     "ses_smtp_host": Value(
         _HOST, "email-smtp.REGION.amazonaws.com (REGION is your SES region)", "SMTP_SERVER", _ses_smtp_host
     ),
@@ -266,7 +266,7 @@ VALUES: Mapping[str, Value] = {
     "iam_user": Value(
         _WORD, "the IAM user", "IAM_USER", lambda r, f: f.get("iam_user") or _in_diagnostic(_IAM_USER_IN_TEXT, r)
     ),
-    "access_key_id": Value(_WORD, "the alias's access key", "ACCESS_KEY_ID", _access_key),
+    "access_key_id": Value(_WORD, "the access key it logs in with", "ACCESS_KEY_ID", _access_key),
     "configuration_set": Value(
         _WORD,
         "the configuration set",
@@ -293,6 +293,11 @@ def _is_ses_relay(record: Given, facts: Given) -> bool:
     return record.get("platform") == "amazon-ses" or "authentication credentials invalid" in _diagnostic(record).lower()
 
 
+def _is_own_server(record: Given, facts: Given) -> bool:
+    """Whether a mail server of the owner's wrote the report, and not Gmail about an alias."""
+    return record.get("reported_by") not in (None, "gmail")
+
+
 def _is_through_ses(record: Given, facts: Given) -> bool:
     path = _original(record, "path")
     return path != "gmail" and (
@@ -313,6 +318,10 @@ CONDITIONS: Mapping[str, Callable[[Given, Given], bool]] = {
     "gmail": lambda r, f: _original(r, "path") == "gmail",
     "relay-known": lambda r, f: _smtp_host(r, f) is not None,
     "ses-relay": _is_ses_relay,
+    "own-server": _is_own_server,
+    "alias-at-ses": lambda r, f: _is_ses_relay(r, f) and not _is_own_server(r, f),
+    "alias-elsewhere": lambda r, f: not _is_ses_relay(r, f) and not _is_own_server(r, f),
+    "alias-relay-known": lambda r, f: _smtp_host(r, f) is not None and not _is_own_server(r, f),
     "google-relay": _is_relay_of(".gmail.com", ".google.com"),
     "microsoft-relay": _is_relay_of(".office365.com", ".outlook.com"),
     "exchange": lambda r, f: r.get("platform") in ("exchange-online", "exchange", "outlook"),

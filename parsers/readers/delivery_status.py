@@ -13,7 +13,15 @@ from parsers.mime import Headers, Mail, Part, address, open_headers
 from parsers.platform import platform_of, reporter_of
 from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command, statuses
 from parsers.text import one_line
-from parsers.words import ADDRESS, host_in, recipient_reason, split_original, spoken_to, told_failures
+from parsers.words import (
+    ADDRESS,
+    host_in,
+    recipient_reason,
+    split_original,
+    spoken_to,
+    tells_of_login,
+    told_failures,
+)
 
 REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
 MAX_REPORTS = 8
@@ -88,8 +96,24 @@ def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...],
     refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
     only = len(blocks) == 1
     forwarded = _forwarded(prose)
-    found = (_failure(block, prose, refuser, only, forwarded) for block in blocks)
-    return tuple(refused_by_reporter(f, reporter, refuser) for f in found if f is not None), reporter
+    found = [(block, _failure(block, prose, refuser, only, forwarded)) for block in blocks]
+    return tuple(
+        refused_by_reporter(f, reporter, refuser)._replace(at_relay=_relay_told(block, f, reporter, prose, only))
+        for block, f in found
+        if f is not None
+    ), reporter
+
+
+def _relay_told(block: Headers, failure: Failure, reporter: str | None, prose: str, only: bool) -> bool | None:
+    """Whether the report says itself that a relay of ours refused (`Failure.at_relay`)."""
+    if reporter == "gmail":
+        # Gmail's comment: `mx.client.example. (203.0.113.25, the server for the domain client.example.)`
+        host = block.raw("remote-mta") or ""
+        return True if "the relay for the domain" in host else False if "the server for the domain" in host else None
+    if "auth" not in prose.lower() and "login" not in prose:
+        return None
+    words = prose if only else recipient_reason(prose, failure.recipient or "") or ""
+    return tells_of_login(words) or tells_of_login(failure.diagnostic or "") or None
 
 
 def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: str | None) -> Failure:
@@ -207,7 +231,6 @@ def _failure(
         status=status,
         command="LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None,
         remote_host=_remote_host(block.raw("remote-mta")) or host,
-        at_relay="the relay for the domain" in (block.raw("remote-mta") or ""),
     )
     return with_words(failure, diagnostic or reason, prose if only else reason, reporting_mta)
 

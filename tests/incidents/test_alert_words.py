@@ -31,12 +31,12 @@ def test_it_says_what_broke_since_when_who_is_hit_and_what_to_click(
     say(db, by_push, gmail)
     ((_, text),) = sink.told
     for said in (
-        "What broke: The alias's SMTP login was refused (alias-credentials-rejected).",
+        "What broke: The outgoing mail server refused the login (alias-credentials-rejected).",
         "Since when: Tue 24 Nov 2026 04:30 UTC (5 hours ago)",
         "Who is hit: 1 person, 1 mail.\n- pat@client.example: Friday sail",
         'What to click: https://mail.google.com/mail/#settings/accounts - under "Send mail as" beside',
         "you, the owner of the mailbox",
-        "1. See whether the access key behind the alias still exists",
+        "1. See whether the access key behind the login still exists",
         "SMTP Server: email-smtp.us-east-1.amazonaws.com",  # Gmail was asked for the relay
         "Gmail as jadasailing@gmail.com",
         f"What is known: proven: {words}",

@@ -61,7 +61,6 @@ gmail-own-sending-limit                gmail-refused     sending-limit-reached  
 gmail-own-outbound-filter              gmail-refused     gmail-outbound-blocked       sender
 gmail-old-relay-rejected               smtp-credentials  alias-credentials-rejected   mailbox-owner
 gmail-old-state-8                      smtp-credentials  alias-credentials-rejected   mailbox-owner
-gmail-old-state-9                      smtp-credentials  alias-tls-failed             mailbox-owner
 gmail-old-state-12                     smtp-credentials  alias-auth-not-offered       mailbox-owner
 gmail-old-state-6                      smtp-credentials  alias-tls-failed             mailbox-owner
 gmail-alias-reply-line-ends-in-colon   smtp-credentials  alias-credentials-rejected   mailbox-owner
@@ -74,6 +73,7 @@ forwarded-as-attachment                smtp-credentials  alias-credentials-rejec
 
 # The mail left us and the other side said no. Some of these use words that relays use too.
 REMOTE = """
+gmail-old-state-9                              remote-rejection    tls-required                recipient-admin
 gmail-old-state-14-user-unknown                remote-rejection    recipient-unknown           sender
 exchange-online-recipient-not-found-via-ses    exchange-rejection  recipient-unknown           sender
 exchange-online-recipient-not-found-us-east-1  exchange-rejection  recipient-unknown           sender

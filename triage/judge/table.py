@@ -20,6 +20,9 @@ from triage.judge.rules import Rule, RuleError, load_rules
 MAX_TEXT = 4096
 """Characters of one text that are read; the longest real diagnostic in public collections has under 3,000."""
 
+NO_HOST = "nobody"
+"""Among the hosts of a row: it fits, too, where the report names no host that spoke."""
+
 _T = TypeVar("_T")
 
 
@@ -143,7 +146,9 @@ def _applies(rule: Rule, failure: Failure, notice: str | None, reporter: str | N
 
 
 def _is_under(host: str | None, suffixes: tuple[str, ...]) -> bool:
-    return host is not None and any(host == suffix or host.endswith("." + suffix) for suffix in suffixes)
+    if host is None:
+        return NO_HOST in suffixes
+    return any(host == suffix or host.endswith("." + suffix) for suffix in suffixes)
 
 
 @lru_cache(256)

@@ -31,6 +31,13 @@ _WITHOUT_RULE: Mapping[str, tuple[str | None, str | None]] = {
     "feedback": ("complaint", None),
 }
 """Outcomes that say all by themselves: (cause, reason)."""
+# What a feedback report (RFC 5965 7.3, RFC 6591) is about where it is no complaint about spam.
+_FEEDBACK = {
+    "fraud": "complaint-of-fraud",
+    "virus": "virus-detected",
+    "auth-failure": "authentication-report",
+    "other": "feedback-other",
+}
 _TELLING = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"})
 """Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
 _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
@@ -152,6 +159,9 @@ def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdi
     evidence: str | None = None
     if failure.kind in _WITHOUT_RULE:
         cause_id, reason = _WITHOUT_RULE[failure.kind]
+        if failure.kind == "feedback":
+            words = (failure.diagnostic or failure.prose or "").lower().split()
+            cause_id = _FEEDBACK.get(words[-1] if words else "", cause_id)
     else:
         rule, evidence = next(_all_that_fit(table, bounce, failure))
         cause_id, reason = rule.cause, rule.reason or _finer_reason(rule, failure)
