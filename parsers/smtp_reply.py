@@ -145,9 +145,20 @@ _COMMANDS = (
     # QUIRK(chasquid): asks MAIL and RCPT as one step; what is refused there is as a rule the recipient.
     ("mail+rcpt ", re.compile(r"\bmail\+(rcpt) (?=[45]\d\d )")),
     ("data closing ", re.compile(r"\b(data) closing (?=[45]\d\d )")),
-    (">>>", re.compile(r">>>\s(mail|rcpt|data|ehlo|helo|bdat)[^>]{0,1000}>?[>\s]{0,20}<<<\s[45]\d\d")),
+    (
+        ">>>",
+        re.compile(r">>>\s(mail|rcpt|data|ehlo|helo|bdat)\b[^<>]{0,300}(?:<[^<>]{0,300}>[^<>]{0,300})?<<<\s[45]\d\d"),
+    ),
+    ("while talking to ", re.compile(r"(while) talking to [^\s<>]{1,300}\s{1,20}<<<\s[45]\d\d")),  # sendmail
+    ("did not like our ", re.compile(r"did not like our (connect|ehlo|mail|rcpt|data)")),  # DragonFly
+    ("refused to talk to me", re.compile(r"refused to talk (to me)")),  # Postfix: at the greeting, or at EHLO
+    ("rejected: ", re.compile(r"\b(banner|ehlo|helo) rejected: ")),  # OpenSMTPD
 )
-_COMMAND_NAMES = {"bdat": "DATA", "helo": "EHLO", "initial": "CONNECT", "connect": "CONNECT"}
+_COMMAND_NAMES = {
+    "bdat": "DATA",
+    "helo": "EHLO",
+    **dict.fromkeys(("initial", "connect", "to", "banner", "while"), "CONNECT"),
+}
 
 
 def refused_command(text: str) -> str | None:

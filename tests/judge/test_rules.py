@@ -62,6 +62,7 @@ def _failure(rule: Rule, text: str, *, all_codes: bool = False) -> Failure:
         reply_code=code,
         diagnostic=text,
         platform=min(rule.platforms, default=None),
+        command=min(rule.commands, default=None),
         remote_host=rule.remotes[0] if rule.remotes else None,
         at_relay=rule.relay,
     )
@@ -129,6 +130,7 @@ def test_every_code_can_decide() -> None:
                     status=only if rule.statuses else None,
                     reply_code=None if rule.statuses else only,
                     platform=min(rule.platforms, default=None),
+                    command=min(rule.commands, default=None),
                     remote_host=rule.remotes[0] if rule.remotes else None,
                     at_relay=rule.relay,
                 )

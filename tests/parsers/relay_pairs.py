@@ -135,7 +135,14 @@ def nullmailer(host: str, said: Said, recipient: str = RECIPIENT, reporter: str 
 
 def dragonfly(host: str, said: Said, recipient: str = RECIPIENT, reporter: str = REPORTER) -> bytes:
     """DragonFly Mail Agent: net.c ("did not like our", "SMTP login to ... failed"), dma.c."""
-    command = {"MAIL": "MAIL FROM", "RCPT": "RCPT TO", "DATA": "DATA", "END": "final DATA", "EHLO": "EHLO"}
+    command = {
+        "MAIL": "MAIL FROM",
+        "RCPT": "RCPT TO",
+        "DATA": "DATA",
+        "END": "final DATA",
+        "EHLO": "EHLO",
+        "CONNECT": "connect",
+    }
     words = f"{host} [192.0.2.7] did not like our {command.get(said.command, 'MAIL FROM')}:\n{said.reply}"
     human = (
         f"This is the DragonFly Mail Agent v0.13 at {reporter}.\n\n"

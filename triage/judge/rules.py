@@ -24,13 +24,34 @@ _KEYS = {
     **dict.fromkeys(("id", "cause", "reason", "source"), str),
     **dict.fromkeys(("permanent", "relay", "names_recipient"), bool),
     **dict.fromkeys(
-        ("text", "regex", "status", "reply", "platform", "remote", "notice", "kind", "reported_by", "examples"), list
+        (
+            "text",
+            "regex",
+            "status",
+            "reply",
+            "platform",
+            "remote",
+            "notice",
+            "kind",
+            "command",
+            "reported_by",
+            "examples",
+        ),
+        list,
     ),
 }
 """The keys of a row and what they hold; one text stands for a list of one."""
 _LISTS = [key for key, kind in _KEYS.items() if kind is list]
 _STATUS = re.compile(r"[45x]\.\d{1,3}\.(?:\d{1,3}|\*)|[45]\.\d{1,3}\.\dxx|[45]\.\*\.\*")
 _REPLY = re.compile(r"[45](?:\d\d|xx)")
+_COMMANDS = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "LOCAL")
+_ABOUT_RECIPIENT = frozenset(
+    {
+        *("recipient-unknown", "recipient-address-malformed", "recipient-disabled", "recipient-moved"),
+        *("recipient-access-denied", "domain-not-found"),
+    }
+)
+"""Causes that only an answer to RCPT or later can prove: before it no server knows of a recipient (RFC 5321 3.3)."""
 _LIST = re.compile(r"\{([a-z][a-z-]*)\}")
 """`{name}` in a text or regex: any word of the list of this name. A number in braces is a regex's own."""
 
@@ -68,9 +89,12 @@ class Rule:
     notices: frozenset[str]
     relay: bool
     kinds: frozenset[str]
+    commands: frozenset[str]
     reporters: frozenset[str]
     statuses: frozenset[str]
     replies: frozenset[str]
+    about_recipient: bool
+    """Its cause says something of the recipient, which no answer to an earlier command can."""
 
 
 @cache
@@ -154,6 +178,8 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Collectio
         raise RuleError(f"{where}: regex and names_recipient need text beside them")
     for kind in values["kind"]:
         _refuse_word(where, "kind", kind, get_args(FailureKind))
+    for command in values["command"]:
+        _refuse_word(where, "command", command, _COMMANDS)
     for code, shape in [(s, _STATUS) for s in values["status"]] + [(r, _REPLY) for r in values["reply"]]:
         if not shape.fullmatch(code):
             raise RuleError(f"{where}: {code!r} is no code a row can ask for")
@@ -173,9 +199,11 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Collectio
         notices=frozenset(values["notice"]),
         relay=row.get("relay", False),
         kinds=frozenset(values["kind"]),
+        commands=frozenset(values["command"]),
         reporters=frozenset(values["reported_by"]),
         statuses=frozenset(values["status"]),
         replies=frozenset(values["reply"]),
+        about_recipient=row["cause"] in _ABOUT_RECIPIENT,
     )
 
 

@@ -138,11 +138,19 @@ def _applies(rule: Rule, failure: Failure, notice: str | None, reporter: str | N
         return False
     if rule.replies and rule.replies.isdisjoint(_reply_forms(failure.reply_code)):
         return False
+    if rule.about_recipient and _is_before_recipient(failure):
+        return False
     return not (
         (rule.notices and notice not in rule.notices)
         or (rule.kinds and failure.kind not in rule.kinds)
+        or (rule.commands and failure.command not in rule.commands)
         or (rule.reporters and reporter not in rule.reporters)
     )
+
+
+def _is_before_recipient(failure: Failure) -> bool:
+    """Whether the answer is about our host or our address: by the command it answers, or by its code (RFC 3463 3.2)."""
+    return failure.command in ("CONNECT", "EHLO", "MAIL") or (failure.status or "")[2:] in ("1.7", "1.8")
 
 
 def _is_under(host: str | None, suffixes: tuple[str, ...]) -> bool:

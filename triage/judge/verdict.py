@@ -38,7 +38,9 @@ _FEEDBACK = {
     "auth-failure": "authentication-report",
     "other": "feedback-other",
 }
-_TELLING = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"})
+_TELLING = frozenset(
+    {"1.1", "1.2", "1.3", "1.6", "1.7", "1.8", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"}
+)
 """Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
 _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
 _GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
