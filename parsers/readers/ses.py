@@ -83,6 +83,8 @@ def _bounce(notification: dict[str, Any]) -> list[Failure]:
     if host is not None and _is_ses(host) and not of_itself:
         host = _host(bounce.get("remoteMtaIp"))  # SES's own sending host passes on what somebody else said
     failures = [_failure("failed", recipient, prose, host) for recipient in _objects(bounce.get("bouncedRecipients"))]
+    # Without a sentence of anybody the type is all that SES says, and it is passed on.
+    failures = [f if f.diagnostic else f._replace(diagnostic=prose) for f in failures]
     return [f._replace(inner=prose) for f in failures] if of_itself else failures
 
 

@@ -42,6 +42,8 @@ _TELLING = frozenset(
     {"1.1", "1.2", "1.3", "1.6", "1.7", "1.8", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"}
 )
 """Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
+_ALIAS_HELP = "https://support.google.com/mail/"
+"""Pages about "Send mail as", which help nobody whose own mail server reports its relay."""
 _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
 _GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
 
@@ -85,7 +87,10 @@ class Verdict(NamedTuple):
     @property
     def links(self) -> list[str]:
         """Official pages about the cause; never a link out of the bounce."""
-        return list(load_causes()[self.cause].links) if self.cause else []
+        links = load_causes()[self.cause].links if self.cause else ()
+        if self.reported_by in (None, "gmail") or not (self.cause or "").startswith("alias-"):
+            return list(links)
+        return [link for link in links if not link.startswith(_ALIAS_HELP)]
 
     def record(self) -> VerdictRecord:
         """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
@@ -221,7 +226,7 @@ def _finer_reason(rule: Rule, failure: Failure) -> str | None:
     if rule.cause == "unknown" and failure.command in ("CONNECT", "EHLO"):
         return "blocked"  # refused before anything but our host was known
     if rule.cause == "unknown":
-        return "onhold" if failure.diagnostic else None  # words that nobody understands are not the same as no words
+        return "onhold" if _said(failure) else None  # words that nobody understands are not the same as no words
     if rule.cause == "recipient-unknown" and (failure.status or "")[2:4] not in ("1.", "3."):
         # A server that took the address at RCPT and refuses the user later has filtered.
         command, prose = failure.command, failure.prose
@@ -250,8 +255,13 @@ def _category(
         return "gmail-refused"
     if failure.platform in _EXCHANGE:
         return "exchange-rejection"
-    known = failure.remote_host or failure.reply_code or failure.diagnostic or failure.platform
+    known = failure.remote_host or failure.reply_code or _said(failure) or failure.platform
     return "remote-rejection" if known or side == "remote" else "unknown"
+
+
+def _said(failure: Failure) -> str | None:
+    """What somebody said: not the type of an SES event, which stands in for it where nobody said a word."""
+    return None if failure.diagnostic == failure.prose else failure.diagnostic
 
 
 def _is_permanent(failure: Failure, rule: Rule | None, permanence: str | None) -> bool | None:
