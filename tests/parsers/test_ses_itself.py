@@ -150,7 +150,8 @@ def test_not_spam_is_no_complaint() -> None:
 def test_a_relay_that_names_no_ses_is_not_ses() -> None:
     text = (
         "\n** Message not delivered **\n\nYou're sending this from a different address or alias using the"
-        " 'Send mail as' feature.\n\nLearn more here: https://support.google.com/mail/?p=CustomFromDenied\n\nThe response was:\n\n"
+        " 'Send mail as' feature.\n\nLearn more here: https://support.google.com/mail/?p=CustomFromDenied\n\n"
+        "The response was:\n\n"
     )
     head = "From: mailer-daemon@googlemail.com\nTo: jadasailing@gmail.com\nX-Failed-Recipients: pat@client.example\n\n"
     generic = _only(f"{head}{text}454 4.7.0 Temporary authentication failure\n".encode())
