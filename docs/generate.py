@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from docs.rooms import picture
-from remediation import Cause, load_causes
+from remediation import FAMILIES, REASONS, Cause, load_causes
 from triage import store
 from triage.cli.program import EXIT_CODES, cli
 from triage.config import load_settings, settings_table
@@ -168,6 +168,20 @@ def _cause(cause: Cause) -> Iterator[str]:
         yield from ("", *(f"- <{link}>" for link in cause.links))
 
 
+def reasons() -> str:
+    """Each word of `reason`, what it stands for, and its name in the two vocabularies of Sisimai."""
+    causes = load_causes()
+    rows = []
+    for word, reason in REASONS.items():
+        own = [f"[`{cause.id}`](#{cause.id})" for cause in causes.values() if cause.reason == word]
+        rows.append(f"| `{word}` | {reason.meaning} | `{word}` | `{reason.since_5_6 or word}` | {', '.join(own)} |")
+    head = "| reason | meaning | Sisimai 5.0 to 5.5 | Sisimai 5.6 and later | causes it is the word of |"
+    families = [f"- {name}: {', '.join(f'`{word}`' for word in sorted(words))}" for name, words in FAMILIES.items()]
+    return "\n".join(
+        [_table(head, rows), "", "Words of one family, of which a rule may choose the finer:", "", *families]
+    )
+
+
 def numbers() -> str:
     """How much the program knows."""
     rules = load_rules()
@@ -196,7 +210,7 @@ def story_report() -> str:
         run_local(made, lambda: STORY_READ_AT, [STORY])
         db = store.open_readonly(made.database)
         assert db is not None
-        report = read_report(db, since=STORY_READ_AT - timedelta(days=7), now=STORY_READ_AT)
+        report = read_report(db, made, since=STORY_READ_AT - timedelta(days=7), now=STORY_READ_AT)
         db.close()
     lines = report_text(report, STORY_WIDTH).splitlines()
     return "\n".join(["```text", "$ triage report", *lines[:STORY_LINES], "...", "```"])
@@ -214,6 +228,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "schema": schema,
     "causes": catalogue,
+    "reasons": reasons,
     "numbers": numbers,
     "rooms": picture,
     "story-table": story_table,

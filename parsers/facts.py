@@ -19,6 +19,15 @@ Path = Literal["gmail", "gmail-alias", "ses-smtp", "ses-api"]
 
 Genuine = Literal["pass", "fail", "unknown"]
 
+COMMANDS = frozenset({"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "LOCAL"})
+"""The values of `Failure.command`."""
+
+
+MOST_RECIPIENTS = 200
+"""Recipients of one mail that are told one by one. Mail servers hand on 50 (Amazon SES, Postfix) or 100 (RFC 5321
+4.5.3.1.8) to a mail, so an honest report names no more; thousands cost minutes and tell nothing.
+"""
+
 
 class Authenticity(NamedTuple):
     """Whether the mail is what it claims to be, and the observation that says so.
@@ -123,6 +132,8 @@ class Bounce(NamedTuple):
     """Message-IDs the bounce refers to (In-Reply-To, References, X-Original-Message-ID), without angle brackets."""
     is_direct: bool = True
     """False where the bounce was found inside another mail: whoever sent that one may have written it himself."""
+    left_out: int = 0
+    """How many more recipients it names, at least, than the MOST_RECIPIENTS in `failures`."""
 
 
 class NotABounce(NamedTuple):

@@ -7,34 +7,48 @@ of people who quote a bounce, and phishing that dresses as one are not. Every an
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from parsers.auto_replies import AUTO_HEADERS, is_away_subject, why_away
 from parsers.facts import NotABounce, NotKind
-from parsers.mime import Mail, Part, address, message_ids
-from parsers.words import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS, says, split_original
-
-MAX_FAILURE_WORDS = 6000
-"""Characters of the text in which words of failure are looked for."""
-
-_REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
-_AUTO_HEADERS = (
-    "x-autoreply",
-    "x-auto-reply",
-    "x-autorespond",
-    "x-autoresponder",
-    "x-autoreply-from",
-    "x-mail-autoreply",
-    "x-auto-reply-from",
-    "x-vacation",
-    "x-away-message",
+from parsers.mime import Mail, address, message_ids
+from parsers.signs import (
+    REPORT_TYPES,
+    attaches_mail,
+    failure_words_in,
+    gives_mail_back,
+    has_null_sender,
+    is_daemon,
+    is_daemon_address,
+    list_marks,
+    looks_like_bounce,
+    own_words,
+    quotes_refusal,
+    return_address,
+    shows_refusal,
+    speaks_of_failure,
+    tells_failure,
+    words_of_failure,
 )
+from parsers.words import (
+    DAEMON_NAMES,
+    HELD_SUBJECTS,
+    LURES,
+    OWNERS_BOX,
+    PARCEL_WORDS,
+    SUMMARY_SUBJECTS,
+    says,
+)
+
 _REPLY_OR_FORWARD = re.compile(
     r"(?:re|aw|sv|vs|antw|fwd?|wg|tr|rv|enc|vb|i|odp|ynt|rif|回复|转发|返信)(?:\[\d+\])?\s?[:：]", re.IGNORECASE
 )
-_AWAY = re.compile("|".join(AWAY_SUBJECTS), re.IGNORECASE)
 
-_DAEMON = re.compile(DAEMONS, re.IGNORECASE)
-_POSTMASTER = re.compile(r"(?:mailer-?daemon|post-?master|mdaemon)@", re.IGNORECASE)
+# Local parts that mail systems use and the people who run them, too.
+_ALSO_PEOPLE = ("postmaster", "post-master", "post_master", "post.master", "bounce", "dsn", "ndr", "mta")
+_HELD = re.compile(HELD_SUBJECTS, re.IGNORECASE)
+_SUMMARY = re.compile(SUMMARY_SUBJECTS, re.IGNORECASE)
 
 # What Postfix writes to its postmaster (notify_classes): https://www.postfix.org/postconf.5.html#notify_classes
 _SESSION_SUBJECT = re.compile(r"postfix (?:smtp|lmtp) (?:server|client): errors (?:from|while)\b", re.IGNORECASE)
@@ -49,7 +63,6 @@ _DMARC_SUBJECT = re.compile(r"(?:\[[^\]]*\]\s*)?report domain:|dmarc aggregate r
 _DMARC_FILE = re.compile(
     r"[\w.-]{1,255}![\w.-]{1,255}!\d{6,12}!\d{6,12}(?:!\w{1,255})?\.(?:xml|zip|gz|xml\.gz)", re.IGNORECASE
 )
-_REFUSAL = re.compile(r"(?<![\w.-])(?:[45]\.\d\.\d{1,3}(?![.\d])|[45]\d\d[ -](?:#?[45]\.\d|[^\W\d_]{2}))")
 _LINK = re.compile(rb"<a\s[^<>]{0,400}href\s*=\s*[\"']?(?:3D)?[\"']?https?:", re.IGNORECASE)
 
 
@@ -66,7 +79,7 @@ _NEEDS_A_LOOK = frozenset(
         "x-failed-recipients",
         "x-ms-exchange-message-is-ndr",
         "x-triage",
-        *_AUTO_HEADERS,
+        *AUTO_HEADERS,
     }
 )
 
@@ -81,7 +94,7 @@ def plainly_no_bounce(mail: Mail) -> NotABounce | None:
     if headers.has_any(_NEEDS_A_LOOK) or (headers.raw("precedence") or "")[:4].lower() == "auto":
         return None
     sender = mail.sender or ""
-    if not sender or _DAEMON.match(sender) is not None or sender.endswith("sns.amazonaws.com"):
+    if not sender or is_daemon_address(sender) or sender.endswith("sns.amazonaws.com"):
         return None
     subject = mail.subject or ""
     if has_null_sender(mail) or speaks_of_failure(subject) or _is_other_subject(subject):
@@ -96,7 +109,7 @@ def plainly_no_bounce(mail: Mail) -> NotABounce | None:
         for part in mail.parts:
             if part.media_type.startswith("message/") or part.media_type in _TELLING_TYPES:
                 return None
-    if answer is None and address(headers.raw("return-path")) is None and _words_of_failure(mail) is not None:
+    if answer is None and address(headers.raw("return-path")) is None and words_of_failure(mail) is not None:
         return None  # with a return address it would be no notification (RFC 5321 4.5.5)
     return answer or nothing_found(mail)
 
@@ -119,7 +132,7 @@ def why_no_bounce(mail: Mail) -> NotABounce | None:
             "not-a-bounce",
             "a report about how a mail was authenticated or liked (feedback report), not about its delivery",
         )
-    if "x-failed-recipients" in headers or any(part.media_type in _REPORT_TYPES for part in mail.parts):
+    if "x-failed-recipients" in headers or any(part.media_type in REPORT_TYPES for part in mail.parts):
         return None
     machine = _machine_report(mail)
     if machine is not None:
@@ -127,31 +140,117 @@ def why_no_bounce(mail: Mail) -> NotABounce | None:
     sender = mail.sender or ""
     daemon = is_daemon(headers.raw("from"))
     subject = mail.subject or ""
-    if _AWAY.match(subject) is not None and not (daemon and speaks_of_failure(subject)):
+    if is_away_subject(subject) and not (daemon and speaks_of_failure(subject)):
         if "list-unsubscribe" in headers:
             return _letter_or_list(mail)  # who is away does not offer to be left
         return _answer(mail, "auto-reply", "an automatic reply (its subject)")
+    submitted = (headers.raw("auto-submitted") or "").lower()
+    if submitted.startswith("auto-replied") and "vacation" in submitted:  # Sieve says so of itself, RFC 5230 5
+        return _answer(mail, "auto-reply", "an automatic reply (Auto-Submitted header, RFC 3834)")
     if not daemon:
-        away = _away(mail, subject)
+        away = why_away(mail, subject)
         if away is not None:
             return _answer(mail, "auto-reply", away)
-    if daemon and not _is_outside_sender(mail, sender):
-        return _postmasters_letter(mail, sender)
-    dressed = _dressed_as_bounce(mail, sender)
+    dressed = _dressed_as_bounce(mail, sender) if not daemon or _is_outside_sender(mail, sender) else None
     if dressed is not None:
         return _answer(mail, "not-a-bounce", dressed)
-    if daemon:
+    if looks_like_bounce(mail) is None:
+        return _letter_or_list(mail)
+    if not daemon and not has_null_sender(mail) and (written := _written_by_somebody(mail, sender)) is not None:
+        return _letter_or_list(mail) or written
+    return _weighed(mail, sender)
+
+
+class _Case(NamedTuple):
+    """What speaks for and against a mail being a bounce."""
+
+    origin: int
+    """How much its sender is one of mail systems: 0 nobody's, 1 by name or as a postmaster, 2 and more by envelope."""
+    told: int
+    """How much it tells of a failed delivery."""
+    against: tuple[tuple[int, str], ...]
+    """What it is instead, each with its weight."""
+
+
+def _weighed(mail: Mail, sender: str) -> NotABounce | None:
+    """What a mail is that claims more than it shows; None where enough speaks for a bounce.
+
+    A sender proves nothing alone: whoever writes as postmaster@ must tell of a failure, too, and one whose sender is
+    nobody's must tell it in three ways. A return address, marks of a list and the manner of an answer count against it.
+    """
+    words = own_words(mail)
+    lower = words.lower()
+    refused = quotes_refusal(words)
+    returned = gives_mail_back(mail)
+    if not refused and not returned:
+        other = _about_else(mail, sender, lower)
+        if other is not None:
+            return _answer(mail, "not-a-bounce", other)
+    case = _case(mail, sender, lower, refused=refused, returned=returned)
+    balance = case.origin + case.told - sum(weight for weight, _ in case.against)
+    enough = balance >= (2 if case.origin else 3)
+    if enough and (case.told or case.origin > 2 or not case.against):
         return None
-    if has_null_sender(mail):
-        return _newsletter(mail)
-    return _letter_or_list(mail) or _written_by_somebody(mail, sender)
+    if not case.against:
+        return nothing_found(mail)
+    return _letter_or_list(mail) or _answer(mail, "not-a-bounce", max(case.against)[1])
 
 
-def _newsletter(mail: Mail) -> NotABounce | None:
-    """What goes to many and can be left with a click, whatever its return address; None where it is no such mail."""
-    if "list-unsubscribe" in mail.headers and "list-id" in mail.headers:
-        return _answer(mail, "not-a-bounce", "sent through a mailing list (List-Id and List-Unsubscribe header)")
+def _case(mail: Mail, sender: str, lower: str, *, refused: bool, returned: bool) -> _Case:
+    subject = mail.subject or ""
+    failing = speaks_of_failure(subject) or tells_failure(subject.lower())
+    said = 2 if failure_words_in(lower) is not None else int(tells_failure(lower))
+    told = failing + said + refused
+    told += (2 if told else 1) if returned else 0
+    return _Case(_origin(mail, sender), told, tuple(_against(mail, sender, subject, lower, refused or returned)))
+
+
+def _origin(mail: Mail, sender: str) -> int:
+    name = (mail.headers.get("from") or "").lower()
+    weight = 2 * has_null_sender(mail) + 2 * ("x-ms-exchange-message-is-ndr" in mail.headers)
+    if is_daemon(mail.headers.raw("from")):
+        return weight + (1 if sender.lower().startswith(_ALSO_PEOPLE) else 2)
+    return weight + says(name, DAEMON_NAMES)
+
+
+def _against(mail: Mail, sender: str, subject: str, lower: str, shows: bool) -> Iterator[tuple[int, str]]:
+    who = sender or "somebody"
+    marks = list_marks(mail)
+    if marks:
+        what = "a newsletter" if marks[0] == "List-Unsubscribe" else "a mailing list"
+        yield 2 * len(marks), f"sent through {what} ({marks[0]} header) by {who}"
+    if _REPLY_OR_FORWARD.match(subject) is not None:
+        yield 1, f"an answer or a forwarded mail by {sender or 'a person'}, not by a mail system"
+    returned = address(mail.headers.raw("return-path"))
+    if returned is not None and not has_null_sender(mail):
+        outside = return_address(mail) is not None and not is_daemon(mail.headers.raw("from"))
+        yield (
+            2 if outside or _is_outside_sender(mail, sender) else 1,
+            f"a letter of {who}, which has a return address and shows too little of a failed delivery",
+        )
+    if (mail.headers.raw("auto-submitted") or "").lower().startswith("auto-replied") and sender:
+        yield 1, "an automatic answer (Auto-Submitted header), not a report about a delivery"
+    if _SUMMARY.search(subject) is not None:
+        yield 3, "figures or an alert for an administrator (its subject)"
+    if not shows and says(lower, OWNERS_BOX):
+        yield 1, "a provider's letter about its reader's own mailbox"
+
+
+def _about_else(mail: Mail, sender: str, lower: str) -> str | None:
+    """What a mail is about that quotes no server and gives no mail back, where its words name another matter."""
+    subject = mail.subject or ""
+    if not is_daemon(mail.headers.raw("from")) and says(lower, PARCEL_WORDS):
+        return "about goods that are delivered, not about a mail"
+    if _HELD.search(subject) is not None and not speaks_of_failure(subject):
+        return "tells its reader which mails were held back from him (its subject)"
+    if not has_null_sender(mail) and says(lower, LURES) and ("://" in lower or _links(mail)):
+        return f"it claims to be a failed delivery, but asks to press a link and shows no report (from {sender})"
     return None
+
+
+def _links(mail: Mail) -> bool:
+    """Whether a page in the mail leads to a web site."""
+    return any(part.media_type == "text/html" and _LINK.search(part.body(64 * 1024)) is not None for part in mail.parts)
 
 
 def _written_by_somebody(mail: Mail, sender: str) -> NotABounce | None:
@@ -159,46 +258,16 @@ def _written_by_somebody(mail: Mail, sender: str) -> NotABounce | None:
 
     What makes up is a mail given back; from an address that is not its own return address, a server's refusal does too.
     """
-    returned = _return_address(mail)
+    returned = return_address(mail)
     if returned is None or "x-ms-exchange-message-is-ndr" in mail.headers:
         return None
-    if says((mail.headers.get("from") or "").lower(), DAEMON_NAMES) and _shows_refusal(mail):
+    if says((mail.headers.get("from") or "").lower(), DAEMON_NAMES) and shows_refusal(mail):
         return None
-    if _gives_mail_back(mail):
+    if gives_mail_back(mail):
         return None
-    if returned.lower() != sender.lower() and _shows_refusal(mail):
-        return None
-    if looks_like_bounce(mail) is None:
+    if returned.lower() != sender.lower() and shows_refusal(mail):
         return None
     return _answer(mail, "not-a-bounce", f"it has a return address ({returned}) and gives no mail back")
-
-
-def _postmasters_letter(mail: Mail, sender: str) -> NotABounce | None:
-    """What a postmaster writes to the users as a person does: statistics, news. It has the address it comes from."""
-    returned = address(mail.headers.raw("return-path"))
-    if returned is None or returned.lower() != sender.lower() or sender[:6].lower() == "mailer":
-        return None
-    if speaks_of_failure(mail.subject or "") or _gives_mail_back(mail):
-        return None
-    return _answer(mail, "not-a-bounce", f"a letter of {sender}, which has a return address and gives no mail back")
-
-
-def _gives_mail_back(mail: Mail) -> bool:
-    """Whether a mail holds another one, or the header of one, in a part or in its words."""
-    if any(part.media_type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts):
-        return True
-    part = _first_text_part(mail)
-    return part is not None and split_original(part.text())[1] is not None
-
-
-def _shows_refusal(mail: Mail) -> bool:
-    """Whether the first text of a mail quotes a reply or a status code of a server."""
-    part = _first_text_part(mail)
-    return part is not None and _REFUSAL.search(part.text()[:MAX_FAILURE_WORDS]) is not None
-
-
-def _first_text_part(mail: Mail) -> Part | None:
-    return next((part for part in mail.parts if part.media_type.startswith("text/") and part.size), None)
 
 
 def _letter_or_list(mail: Mail) -> NotABounce | None:
@@ -216,61 +285,13 @@ def _letter_or_list(mail: Mail) -> NotABounce | None:
     return None
 
 
-def looks_like_bounce(mail: Mail) -> str | None:
-    """The observation that makes a mail without a report part look like a bounce, in plain words; None without any."""
-    headers = mail.headers
-    if "x-failed-recipients" in headers:
-        return "it names failed recipients (X-Failed-Recipients)"
-    if any(part.media_type in _REPORT_TYPES for part in mail.parts):
-        return "it holds a report for machines"
-    if is_daemon(headers.raw("from")):
-        return "it comes from a mail system (From)"
-    if has_null_sender(mail):
-        return "it has no return address (Return-Path: <>)"
-    if speaks_of_failure(mail.subject or ""):
-        return "its subject speaks of a failed delivery"
-    if "x-ms-exchange-message-is-ndr" in headers:
-        return "Exchange marks it as a non-delivery report"
-    words = _words_of_failure(mail)
-    return f"it says “{words}”" if words is not None else None
-
-
-# Asked of the same subject more than once.
-@lru_cache(maxsize=8)
-def speaks_of_failure(subject: str) -> bool:
-    """Whether a subject is one of a bounce."""
-    lower = subject.lower()
-    for root, pattern in BOUNCE_SUBJECTS:  # noqa: SIM110 (see `says`: asked of every mail of a mailbox)
-        if root in lower and re.search(pattern, lower) is not None:
-            return True
-    return False
-
-
 def _is_other_subject(subject: str) -> bool:
     """Whether a subject is one of an automatic reply, a receipt, a DMARC report, or Outlook.com's complaint."""
     return (
-        _AWAY.match(subject) is not None
+        is_away_subject(subject)
         or _RECEIPT_SUBJECT.match(subject) is not None
         or _DMARC_SUBJECT.match(subject) is not None
         or subject[:9].lower() == "complaint"
-    )
-
-
-def is_daemon(sender: str | None) -> bool:
-    """Whether a From value names a mail system: an address like mailer-daemon@, or none and a name like it."""
-    if not sender:
-        return False
-    found = address(sender)
-    if found is not None:
-        return _DAEMON.match(found) is not None
-    return _DAEMON.match(sender.strip(" <>\"'") + "@") is not None or says(sender.lower(), DAEMON_NAMES)
-
-
-def has_null_sender(mail: Mail) -> bool:
-    """Whether the envelope had no return address, as RFC 5321 4.5.5 wants it for every notification."""
-    value = mail.headers.raw("return-path")
-    return value is not None and (
-        value in ("<>", "", "< >") or value.lower().startswith(("<mailer-daemon", "mailer-daemon"))
     )
 
 
@@ -302,69 +323,10 @@ def _machine_report(mail: Mail) -> str | None:
     return None
 
 
-def _away(mail: Mail, subject: str) -> str | None:
-    """The observation that makes a mail an automatic reply (RFC 3834); None where it speaks of a failed delivery."""
-    if speaks_of_failure(subject):
-        return None
-    headers = mail.headers
-    for name in _AUTO_HEADERS:
-        if name in headers and (headers.raw(name) or "").lower() not in ("no", "false"):
-            return f"an automatic reply ({name.title()} header)"
-    if (headers.raw("precedence") or "").lower() in ("auto_reply", "auto-reply", "autoreply"):
-        return "an automatic reply (Precedence header)"
-    submitted = (headers.raw("auto-submitted") or "").lower()
-    if "x-ms-exchange-message-is-ndr" in headers or not submitted.startswith("auto-"):
-        return None
-    if submitted.startswith("auto-replied") and (
-        _return_address(mail) is not None or _words_of_failure(mail) is None  # no notification has one, RFC 5321 4.5.5
-    ):
-        return "an automatic reply (Auto-Submitted header, RFC 3834)"
-    # QUIRK(Exchange): its automatic replies, in any language, only say that they are generated.
-    # https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxcmail/ (X-Auto-Response-Suppress)
-    if (
-        "x-ms-exchange-inbox-rules-loop" in headers
-        and (headers.raw("x-auto-response-suppress") or "").lower() == "all"
-        and _words_of_failure(mail) is None
-    ):
-        return "an automatic reply (headers of Exchange)"
-    return None
-
-
-def _return_address(mail: Mail) -> str | None:
-    """Where an answer would go; None for none, and for a mail system's own, which only looks like one."""
-    returned = address(mail.headers.raw("return-path"))
-    # Not _DAEMON: who sends to many lets bounces come back to an address called so, for every mail.
-    return returned if returned is not None and _POSTMASTER.match(returned) is None else None
-
-
-def _words_of_failure(mail: Mail) -> str | None:
-    """The first sentence of failure in the mail's own words, a returned or quoted mail left out."""
-    part = next((p for p in mail.parts if p.media_type.startswith(("text/plain", "multipart/")) and p.size), None)
-    if part is not None:
-        opening = part.text()[:MAX_FAILURE_WORDS].lower()
-    else:
-        part = next((p for p in mail.parts if p.media_type == "text/html" and p.size), None)
-        if part is None:
-            return None
-        # Reducing a page to its words is slow, and most pages are newsletters: a look at the raw page comes first.
-        opening = part.body(32 * 1024).decode("utf-8", "replace").replace("\n", " ").lower()
-    if _first_words(opening) is None:
-        return None
-    return _first_words(split_original(part.text())[0][:MAX_FAILURE_WORDS].lower())
-
-
-def _first_words(lower: str) -> str | None:
-    """The first of BOUNCE_WORDS, in their order, that a text holds."""
-    for root, group in BOUNCE_WORDS:
-        if root in lower and (words := next((words for words in group if words in lower), None)) is not None:
-            return words
-    return None
-
-
 def _is_outside_sender(mail: Mail, sender: str) -> bool:
     """Whether the return path is an ordinary address in another domain than that of the mail system in From."""
     returned = address(mail.headers.raw("return-path"))
-    if returned is None or has_null_sender(mail) or _DAEMON.match(returned) is not None:
+    if returned is None or has_null_sender(mail) or is_daemon_address(returned):
         return False
     ours, theirs = sender.rpartition("@")[2].lower(), returned.rpartition("@")[2].lower()
     return not (ours == theirs or ours.endswith("." + theirs) or theirs.endswith("." + ours))
@@ -378,11 +340,10 @@ def _dressed_as_bounce(mail: Mail, sender: str) -> str | None:
     claims = is_daemon(mail.headers.raw("from")) or says(name.replace(sender, "").lower(), DAEMON_NAMES)
     if not claims and not speaks_of_failure(mail.subject or ""):
         return None
-    if any(part.media_type in ("message/rfc822", "text/rfc822-headers") for part in mail.parts):
+    if attaches_mail(mail):
         return None
-    for part in mail.parts:
-        if part.media_type == "text/html" and _LINK.search(part.body(64 * 1024)) is not None:
-            return f"it claims to be a failed delivery, but has a return address, links and no report (from {sender})"
+    if _links(mail):
+        return f"it claims to be a failed delivery, but has a return address, links and no report (from {sender})"
     return None
 
 

@@ -129,36 +129,53 @@ def innermost_reply(text: str) -> Reply | None:
     return Reply(last[1], status, text[last.start(1) :].rstrip(">)'\" "))
 
 
-# How programs say which command was refused: Postfix, Exim, Yahoo and qmail's kin, chasquid, sendmail; each with a
-# word it cannot do without. Programs fold their sentences, so any white space may stand between the words.
+# How programs say which command was refused, each with a word it cannot do without. Programs fold their sentences, so
+# any white space may stand between the words.
+_COMMAND = r"(mail|rcpt|data|ehlo|helo|bdat)"
 _COMMANDS = (
-    ("reply", re.compile(r"in\s+reply\s+to\s+(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|bdat|initial)")),
+    # Postfix and its kin: "(in reply to end of DATA command)", "in response to RCPT TO".
+    ("reply", re.compile(r"\breply\s+to\s+(?:the\s+)?(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|bdat|initial)\b")),
+    ("response", re.compile(rf"\bresponse\s+to\s+(?:the\s+)?(?:end\s+of\s+)?{_COMMAND}\b")),
+    # Exim: "after RCPT TO:<a@b>", "after end of data", "after pipelined MAIL FROM", "after initial connection".
     (
         "after",
-        re.compile(
-            r"after\s+(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|initial\s+connection|pipelined\s+(?:mail|rcpt|data))\b"
-        ),
+        re.compile(r"\bafter\s+(?:pipelined\s+)?(?:end\s+of\s+)?(mail|rcpt|data|ehlo|helo|initial\s+connection)\b"),
     ),
-    ("command", re.compile(r"\bfor\s+(mail|rcpt|data|ehlo|helo)(?:\s+(?:from|to))?\s+command\b")),
-    ("nach ", re.compile(r"\bnach\s+(mail|rcpt|data|ehlo|helo)\b")),
+    ("command", re.compile(rf"\b(?:for|to|on|during)\s+(?:the\s+)?{_COMMAND}(?:\s+(?:from|to))?\s+command\b")),
+    # NetEase: "RCPT TO said 550 ..."; Openwave: "most progress was RCPT TO response".
+    ("said", re.compile(rf"\b{_COMMAND}(?:\s+(?:from|to))?(?:\s+command)?\s+said:?\s+[45]\d\d")),
+    ("progress was", re.compile(rf"progress\s+was\s+(?:the\s+)?{_COMMAND}\b")),
+    ("while ", re.compile(rf"\bwhile\s+(?:sending|performing|issuing)\s+(?:the\s+)?{_COMMAND}\b")),
+    ("nach ", re.compile(rf"\bnach\s+{_COMMAND}\b")),
     ("[", re.compile(r"\[(mail_from|rcpt_to|data|ehlo|connect)\]")),
     # QUIRK(chasquid): asks MAIL and RCPT as one step; what is refused there is as a rule the recipient.
     ("mail+rcpt ", re.compile(r"\bmail\+(rcpt) (?=[45]\d\d )")),
     ("data closing ", re.compile(r"\b(data) closing (?=[45]\d\d )")),
-    (
-        ">>>",
-        re.compile(r">>>\s(mail|rcpt|data|ehlo|helo|bdat)\b[^<>]{0,300}(?:<[^<>]{0,300}>[^<>]{0,300})?<<<\s[45]\d\d"),
-    ),
+    (">>>", re.compile(rf">>>\s{_COMMAND}[^<>]{{0,300}}(?:<[^<>]{{0,300}}>[^<>]{{0,300}})?<<<\s[45]\d\d")),
     ("while talking to ", re.compile(r"(while) talking to [^\s<>]{1,300}\s{1,20}<<<\s[45]\d\d")),  # sendmail
     ("did not like our ", re.compile(r"did not like our (connect|ehlo|mail|rcpt|data)")),  # DragonFly
-    ("refused to talk to me", re.compile(r"refused to talk (to me)")),  # Postfix: at the greeting, or at EHLO
     ("rejected: ", re.compile(r"\b(banner|ehlo|helo) rejected: ")),  # OpenSMTPD
+)
+# The sentences of qmail-remote, which name no command.
+_SENTENCES = (
+    ("does not like recipient", "RCPT"),
+    ("failed after i sent the message", "DATA"),
+    ("but sender was rejected", "MAIL"),
+    ("but my name was rejected", "EHLO"),
+    ("but greeting failed", "CONNECT"),
+    ("refused to talk to me", "CONNECT"),
 )
 _COMMAND_NAMES = {
     "bdat": "DATA",
     "helo": "EHLO",
-    **dict.fromkeys(("initial", "connect", "to", "banner", "while"), "CONNECT"),
+    **dict.fromkeys(("initial", "connect", "banner", "while"), "CONNECT"),
 }
+# QUIRK(sendmail): with pipelining it has sent DATA before it reads the answers, and shows all of them behind that.
+# A server that had refused the mail itself would not go on to say that it has no recipient, and sendmail would call it
+# "Service unavailable".
+_NO_RECIPIENT_LEFT = re.compile(
+    r"<<<\s(?:50[0-9]|554)[^<]{0,80}(?:rcpt|recipient)|(?<!<<<\s)5\d\d\s5\.1\.1\s<[^<>]{1,300}>\.\.\.\suser\sunknown"
+)
 
 
 def refused_command(text: str) -> str | None:
@@ -170,9 +187,16 @@ def refused_command(text: str) -> str | None:
     for needed, pattern in _COMMANDS:
         found = pattern.search(lower) if needed in lower else None
         if found is not None:
-            word = found[1].removeprefix("pipelined").split("_")[0].split()[0]
-            return _COMMAND_NAMES.get(word, word.upper())
-    return None
+            word = found[1].split("_")[0].split()[0]
+            name = _COMMAND_NAMES.get(word, word.upper())
+            is_pipelined = name == "DATA" and needed == ">>>" and answers_to_rcpt(lower[found.start() :])
+            return "RCPT" if is_pipelined else name
+    return next((command for sentence, command in _SENTENCES if sentence in lower), None)
+
+
+def answers_to_rcpt(lower: str) -> bool:
+    """Whether what a transcript shows behind `>>> DATA`, in lower case, are the answers to RCPT that came late."""
+    return _NO_RECIPIENT_LEFT.search(lower) is not None
 
 
 def statuses(text: str) -> list[str]:

@@ -33,8 +33,16 @@ class Hop:
 
 def received_trail(data: bytes) -> list[Hop]:
     """The hops of the returned mail inside a bounce; of the mail itself where it returns none. Empty without any."""
+    import logging
+
     import mailparser
 
+    # What it logs quotes the mail as it stands, terminal escapes included; where nobody set up logging, Python would
+    # print it. Its modules log below this name.
+    log = logging.getLogger("mailparser")
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
     mail = open_mail(data)
     source = _header_bytes(data)
     for part in mail.parts:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from parsers.facts import Bounce, NotABounce, Reading
+from parsers.facts import MOST_RECIPIENTS, Bounce, Failure, NotABounce, Reading
 from parsers.genuine import authenticity, second_hand
 from parsers.mime import Mail, message_ids, moment, open_mail
-from parsers.not_bounces import looks_like_bounce, nothing_found, plainly_no_bounce, why_no_bounce
+from parsers.not_bounces import nothing_found, plainly_no_bounce, why_no_bounce
 from parsers.readers import (
     read_delivery_status,
     read_exchange,
@@ -20,6 +20,7 @@ from parsers.readers import (
     read_ses_mail,
 )
 from parsers.returned import describe, returned_headers
+from parsers.signs import looks_like_bounce
 from parsers.words import is_by_relay
 
 Reader = Callable[[Mail], Reading | None]
@@ -64,7 +65,7 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
     original = reading.original
     if original is None:
         original = describe(returned_headers(mail), mail)
-    failures = reading.failures
+    failures = reading.failures[:MOST_RECIPIENTS]
     if reading.reported_by == "gmail":
         if relay_hosts:
             failures = tuple(
@@ -80,6 +81,7 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
         failures = tuple(
             f._replace(at_relay=is_by_relay(f, reading.reported_by, reporting_host or None, original)) for f in failures
         )
+    failures = _once_each(failures)
     references = [
         *reading.references,
         *message_ids(headers.raw("in-reply-to")),
@@ -97,7 +99,27 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
         sender=mail.sender,
         subject=mail.subject,
         references=tuple(dict.fromkeys(references)),
+        left_out=len(reading.failures) - len(failures),
     )
+
+
+def _once_each(failures: tuple[Failure, ...]) -> tuple[Failure, ...]:
+    """One failure for each recipient: of those about the same address the one that says most, in the first one's place.
+
+    A failure outweighs a delay, a delay an arrival; then a reply with a code outweighs one without.
+    """
+    best: dict[object, Failure] = {}
+    for number, failure in enumerate(failures):
+        key = failure.recipient.lower() if failure.recipient else number
+        known = best.get(key)
+        if known is None or _weight(failure) > _weight(known):
+            best[key] = failure
+    return failures if len(best) == len(failures) else tuple(best.values())
+
+
+def _weight(failure: Failure) -> tuple[int, bool, bool]:
+    kinds = ("delivered", "delayed", "failed", "feedback")
+    return kinds.index(failure.kind), failure.reply_code is not None, failure.diagnostic is not None
 
 
 def _attached_bounce(mail: Mail, relay_hosts: frozenset[str], depth: int) -> Bounce | None:

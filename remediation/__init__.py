@@ -14,23 +14,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from remediation.reasons import FAMILIES as FAMILIES
+from remediation.reasons import REASONS as REASONS
+from remediation.reasons import is_finer as is_finer
+
 Side = Literal["own", "remote", "unknown"]
 """Where the mail was stopped: before it left us (alias relay, SES, Gmail), at the recipient's servers, or not known."""
 
 Actor = Literal["mailbox-owner", "aws-admin", "dns-admin", "recipient", "recipient-admin", "sender", "nobody"]
 
 Permanence = Literal["permanent", "temporary", "depends"]
-
-# The word list of Sisimai 5, so that other tools can read our output: https://libsisimai.org/en/reason/
-# Later releases say `ratelimited` for speeding and toomanyconn, `emailtoolarge` for mesgtoobig and exceedlimit; the
-# older, finer words are kept, because one thing shall have one word here.
-_REASONS = (
-    "authfailure badreputation blocked contenterror delivered exceedlimit expired failedstarttls feedback filtered "
-    "hasmoved hostunknown mailboxfull mailererror mesgtoobig networkerror norelaying notaccept notcompliantrfc "
-    "onhold policyviolation rejected requireptr securityerror spamdetected speeding suppressed suspend syntaxerror "
-    "systemerror systemfull toomanyconn undefined userunknown vacation virusdetected"
-)
-REASONS = frozenset(_REASONS.split())
 
 CATEGORIES = frozenset({"smtp-credentials", "ses-refused"})
 """The categories a cause alone decides; every other category depends on who refused (DESIGN section 3)."""

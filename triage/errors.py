@@ -12,6 +12,7 @@ value with a reason, stored beside the mail. Prints nothing and exits nothing; t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 class TriageError(Exception):
     """A failure the user is told in two lines: `what` is wrong, then `todo`, what to do about it.
 
-    Both are one line each, whatever they were made from (an answer of a server may hold line ends).
+    Both are one line each, whatever they were made from (an answer of a server may hold line ends). Where several
+    things are wrong at once, `details` holds a line for each, told between the two.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, todo: str) -> None:
+    def __init__(self, what: str, todo: str, details: Iterable[str] = ()) -> None:
         self.what = " ".join(what.split())
         self.todo = " ".join(todo.split())
+        self.details = tuple(" ".join(line.split()) for line in details)
         super().__init__(self.what)
 
 

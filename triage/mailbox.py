@@ -24,10 +24,11 @@ MAX_MAIL = 16 << 20
 
 _FOLDER_SUFFIXES = (".eml", ".mbox")  # what a folder is searched for; Google Takeout packs .mbox files into folders
 _LOOKAHEAD = 2048  # a separator line and the start of the next, which tell it from a sentence that begins with "From"
-# RFC 4155: the separator ends in a time of day. Where it does not, a header must follow.
-_TIME_OF_DAY = re.compile(rb"\d\d:\d\d")
-_HEADER = re.compile(rb"[!-9;-~]{1,200}:|>From ")
-_FROM_LINE = re.compile(rb"\n>{0,20}From ")
+# RFC 4155: the separator ends in a time of day. Where it does not, a header must follow. A mail is passed over
+# in one search, which stops at a separator and at a quoted line.
+_SEPARATOR_LINE = rb"(\r?\n)From (?=[^\n]{0,2000}?\d\d:\d\d|[^\n]{0,1800}\n(?:[!-9;-~]{1,200}:|>From ))"
+_SEPARATOR = re.compile(rb"\n" + _SEPARATOR_LINE)
+_MARK = re.compile(rb"\n(?:>{1,20}From |" + _SEPARATOR_LINE + rb")")
 _MARK_BYTES = 32  # more than such a mark has: one that lies across the end of a block is found with the next
 # mboxrd quotes "From " and ">From " alike by one more ">"; mboxo, which quotes only the first, reads the same way.
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -162,17 +163,20 @@ def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
         is_quoted = is_quoted or buffer.startswith(b">")
         end = max(searched, len(buffer) - _LOOKAHEAD) if block else len(buffer)
         # One search finds separators and quoted lines alike; a second pass over every byte would double the cost. It
-        # begins one byte early: the line end before a line that is looked at belongs to what is searched for.
-        while (mark := _FROM_LINE.search(buffer, max(0, searched - 1), end)) is not None:
+        # begins early: the line ends before a line that is looked at belong to what is searched for.
+        while (
+            mark := (_SEPARATOR if is_quoted else _MARK).search(buffer, max(0, searched - 3))
+        ) is not None and mark.end() <= end:
             searched = mark.end()
-            found = searched - len(b"From ")
-            if buffer.endswith(b">", 0, found):
+            if (empty_line := mark[1]) is None:
                 is_quoted = True
-            elif (mail_end := _mail_end(buffer, found)) is not None:
-                if not in_excess:
-                    yield _unquoted(buffer[start : min(mail_end, start + MAX_MAIL)], is_quoted)
-                start, in_excess, is_quoted = _end_of_line(buffer, found), False, False
-                searched = max(searched, start)
+                continue
+            found = searched - len(b"From ")
+            if not in_excess:
+                mail_end = min(found - len(empty_line), start + MAX_MAIL)
+                yield _unquoted(buffer[start:mail_end], is_quoted)
+            start, in_excess, is_quoted = _end_of_line(buffer, found), False, False
+            searched = max(searched, start)
         if not block:
             if not in_excess:
                 yield _unquoted(_without_empty_line(buffer[start : start + MAX_MAIL]), is_quoted)
@@ -183,16 +187,6 @@ def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
         if in_excess:
             start = max(start, end - _LOOKAHEAD)
         searched = max(searched, start, end - _MARK_BYTES)
-
-
-def _mail_end(buffer: bytes, found: int) -> int | None:
-    """Where the mail before the separator at `found` ends; None when what stands there is only a word in a line."""
-    for line_end in (b"\n", b"\r\n"):
-        if buffer.endswith(b"\n" + line_end, max(0, found - 3), found):
-            line, _, following = buffer[found : found + _LOOKAHEAD].partition(b"\n")
-            is_separator = _TIME_OF_DAY.search(line) or _HEADER.match(following)
-            return found - len(line_end) if is_separator else None
-    return None
 
 
 def _end_of_line(buffer: bytes, position: int = 0) -> int:

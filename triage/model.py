@@ -289,6 +289,10 @@ class RunSummary:
     """Incidents that closed."""
     alerts: int = 0
     """Alerts delivered."""
+    held_notes: int = 0
+    """Notes not written, alerts not told and bounces that opened no incident, because of the limits of a day."""
+    held_alerts: int = 0
+    held_incidents: int = 0
     failures: tuple[tuple[str, str], ...] = ()
     """(source, why) of each mail counted in `failed`."""
     not_looked_up: tuple[str, ...] = ()

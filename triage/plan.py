@@ -102,7 +102,7 @@ def prove_again(db: Database, settings: Settings, sent: Sent, at: datetime) -> N
         known = [proof or Proof(record["proof"], "") for record, proof in zip(records, proofs, strict=True)]
         actions = actions_of(Judged(mail, bounce, tuple(records)), known, settings)
         found = {record["id"]: proof for record, proof in zip(records, proofs, strict=True) if proof is not None}
-        store.settle_proofs(db, mail_id, found, actions, at)
+        store.settle_proofs(db, mail_id, found, actions, at, most_incidents=settings.incidents_per_day)
 
 
 def notice_of(bounce: Bounce) -> Notice:

@@ -83,7 +83,7 @@ class VerdictRecord(TypedDict):
     fix: list[str]
     links: list[str]
     why: NotRequired[str | None]
-    """Only for a mail that is no bounce."""
+    """Only for a mail that is no bounce, and for the last recipient told of a mail that names too many."""
 
 
 class StoredVerdict(VerdictRecord):
@@ -275,6 +275,9 @@ class RunRow(TypedDict):
     alerts: int | None
     not_told: str | None
     notes: int | None
+    held_notes: int | None
+    held_alerts: int | None
+    held_incidents: int | None
 
 
 class EventRow(TypedDict):

@@ -24,7 +24,7 @@ from triage.errors import TriageError, why_failed
 from triage.gmail import Gmail, RawMessage, Refused, Sent, bounce_query, connect
 from triage.incidents import alerts, look_for_sends, watched
 from triage.judge import judge
-from triage.letters import NOTE_DOMAIN, write_notes
+from triage.letters import NOTE_DOMAIN, Written, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
 from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
@@ -46,20 +46,23 @@ def run(
     """
     with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
         started_at = clock()
-        before = store.moved_at(db, started_at)
+        before, held = store.moved_at(db, started_at), store.held_incidents(db)
         drained = take_events(db, settings, started_at)
         sent = Sent(gmail)
-        totals = _store_all(db, _judge_mailbox(gmail, sent, db, settings, started_at, since, progress), started_at)
+        outcomes = _judge_mailbox(gmail, sent, db, settings, started_at, since, progress)
+        totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
         known = correlate(db, settings, gmail, started_at, drained)
         prove_again(db, settings, sent, started_at)
         look_for_sends(db, gmail, started_at)
         opened, closed = store.settle_all(db, started_at, before)
-        labels, notes = carry_out(gmail, db, settings, clock)
+        labels, written = carry_out(gmail, db, settings, clock)
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, gmail, clock)
         store.move_cursor(db, started_at)
-        totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes)
-        totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered)
+        totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=written.notes)
+        held = store.held_incidents(db) - held
+        totals = replace(totals, held_notes=written.held, held_incidents=held)
+        totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, held_alerts=told.held)
         totals = replace(totals, rotation=rotation, not_told=(*not_watched, *told.problems))
         summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
         away, untold = summary.not_looked_up, summary.not_told
@@ -83,7 +86,7 @@ def run_local(
     with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
         started_at = clock()
         before = store.moved_at(db, started_at)
-        summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at)
+        summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at, settings.incidents_per_day)
         opened, closed = store.settle_all(db, started_at, before)
         summary = replace(summary, opened=opened, closed=closed)
         store.finish_run(db, run_id, clock(), summary.counts())
@@ -112,8 +115,8 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
-def carry_out(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> tuple[int, int]:
-    """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written)."""
+def carry_out(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> tuple[int, Written]:
+    """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written and held)."""
     return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock)
 
 
@@ -213,16 +216,17 @@ def _judge_files(
             progress(count, None)
 
 
-def _store_all(db: Database, outcomes: Iterable[Outcome], at: datetime) -> RunSummary:
+def _store_all(db: Database, outcomes: Iterable[Outcome], at: datetime, most: int) -> RunSummary:
     """The writing half: store each outcome as it comes, one transaction each, and count."""
-    return _summed_up(_stored(db, outcome, at) for outcome in outcomes)
+    return _summed_up(_stored(db, outcome, at, most) for outcome in outcomes)
 
 
-def _stored(db: Database, outcome: Outcome, at: datetime) -> Outcome:
+def _stored(db: Database, outcome: Outcome, at: datetime, most: int) -> Outcome:
     """Write one outcome; comes back as `Failed` where the database did not take what we made of the mail."""
     if isinstance(outcome, Judged):
         try:
-            store.store_judged(db, outcome.mail, outcome.records, outcome.actions, at, outcome.proofs)
+            mail, records, actions, proofs = outcome.mail, outcome.records, outcome.actions, outcome.proofs
+            store.store_judged(db, mail, records, actions, at, proofs, most_incidents=most)
             return outcome
         except TriageError:
             raise
@@ -320,7 +324,16 @@ def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Da
         run_id = store.start_run(db, source, clock())
         try:
             yield db, run_id
-        except Exception as error:
-            what = error.what if isinstance(error, TriageError) else why_failed(error)
-            store.finish_run(db, run_id, clock(), {}, error=what)
+        except (Exception, KeyboardInterrupt) as error:
+            store.finish_run(db, run_id, clock(), {}, error=_stopped_by(error))
             raise
+        from triage.store import backups
+
+        backups.back_up_weekly(db, clock())  # what it says, `triage doctor` shows
+
+
+def _stopped_by(error: Exception | KeyboardInterrupt) -> str:
+    """What stopped a run, for its row."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"stopped by a signal{f' ({error})' if str(error) else ''}"
+    return error.what if isinstance(error, TriageError) else why_failed(error)

@@ -11,19 +11,21 @@ import re
 from parsers.facts import Failure, FailureKind, Reading
 from parsers.mime import Headers, Mail, Part, address, open_headers
 from parsers.platform import platform_of, reporter_of
+from parsers.returned import returned_headers
+from parsers.signs import REPORT_TYPES
 from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command, statuses
 from parsers.text import one_line
 from parsers.words import (
     ADDRESS,
+    find_addresses,
     host_in,
     recipient_reason,
     split_original,
     spoken_to,
-    tells_of_login,
     told_failures,
+    told_speaker,
 )
 
-REPORT_TYPES = ("message/delivery-status", "message/global-delivery-status")
 MAX_REPORTS = 8
 MAX_REPORTED = 1000
 MAX_BLOCKS = 2 * MAX_REPORTED
@@ -41,6 +43,7 @@ _GENERATED_FROM = re.compile(
     rf"^[ \t]*({ADDRESS})[ \t]*\n[ \t]*\((?:ultimately )?generated from ({ADDRESS})\)", re.MULTILINE
 )
 _COMMENT = re.compile(r"\([^()]*\)")
+_BARE_NAME = re.compile(r"\+?[\w][\w.+=/-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]?")
 # QUIRK(chasquid, Go): every line of a reply keeps its enhanced code, but only the first one its reply code.
 _CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
@@ -96,24 +99,14 @@ def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...],
     refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
     only = len(blocks) == 1
     forwarded = _forwarded(prose)
-    found = [(block, _failure(block, prose, refuser, only, forwarded)) for block in blocks]
+    found = [(block, _failure(block, prose, refuser, only, forwarded, mail)) for block in blocks]
     return tuple(
-        refused_by_reporter(f, reporter, refuser)._replace(at_relay=_relay_told(block, f, reporter, prose, only))
+        refused_by_reporter(f, reporter, refuser)._replace(
+            at_relay=told_speaker(f, reporter, block.raw("remote-mta"), prose, only)
+        )
         for block, f in found
         if f is not None
     ), reporter
-
-
-def _relay_told(block: Headers, failure: Failure, reporter: str | None, prose: str, only: bool) -> bool | None:
-    """Whether the report says itself that a relay of ours refused (`Failure.at_relay`)."""
-    if reporter == "gmail":
-        # Gmail's comment: `mx.client.example. (203.0.113.25, the server for the domain client.example.)`
-        host = block.raw("remote-mta") or ""
-        return True if "the relay for the domain" in host else False if "the server for the domain" in host else None
-    if "auth" not in prose.lower() and "login" not in prose:
-        return None
-    words = prose if only else recipient_reason(prose, failure.recipient or "") or ""
-    return tells_of_login(words) or tells_of_login(failure.diagnostic or "") or None
 
 
 def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: str | None) -> Failure:
@@ -189,7 +182,12 @@ def _taken(candidates: list[tuple[str, str]], diagnostic: str | None) -> str:
 
 
 def _failure(
-    block: Headers, prose: str, reporting_mta: str | None, only: bool, forwarded: dict[str, list[tuple[str, str]]]
+    block: Headers,
+    prose: str,
+    reporting_mta: str | None,
+    only: bool,
+    forwarded: dict[str, list[tuple[str, str]]],
+    mail: Mail,
 ) -> Failure | None:
     final = _address(block.raw("final-recipient"))
     original = _address(block.raw("original-recipient"))
@@ -198,6 +196,7 @@ def _failure(
         # QUIRK(old sendmail): `Final-Recipient: RFC822; @host`; the words beside it say who is meant.
         told = told_failures(prose)
         recipient = told[0].recipient if len(told) == 1 else None
+    recipient = recipient or _without_domain(block, mail)
     if recipient is None:
         return None
     status = _status(block.raw("status"))
@@ -206,6 +205,7 @@ def _failure(
     if candidates := forwarded.get(recipient.lower()):
         recipient, original = _taken(candidates, diagnostic), recipient
     reason = host = None
+    command = "LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None
     if kind != "delivered" and (diagnostic is None or not (only or read_reply(diagnostic))):
         # The report gives no reply of a server; the words written for a human often quote it.
         reason = recipient_reason(prose, recipient)
@@ -213,7 +213,7 @@ def _failure(
         if reason is not None and reply is not None and reply.code is not None:
             host, reason = host_in(reason), reply.text
     if "<<< " in prose and (spoken := spoken_to(prose, recipient)) is not None:
-        host = host or spoken.host
+        host, command = host or spoken.host, command or spoken.command
         said = spoken.words or ""
         if (
             diagnostic
@@ -229,10 +229,35 @@ def _failure(
         recipient,
         original_recipient=original if original and original.lower() != recipient.lower() else None,
         status=status,
-        command="LOCAL" if (block.raw("diagnostic-code") or "")[:7].lower() == "x-unix;" else None,
+        command=command or (None if only or kind == "delivered" else _command_in_words(prose, recipient)),
         remote_host=_remote_host(block.raw("remote-mta")) or host,
     )
     return with_words(failure, diagnostic or reason, prose if only else reason, reporting_mta)
+
+
+def _command_in_words(prose: str, recipient: str) -> str | None:
+    """The refused command of one of several recipients: Postfix and Exim write it into the words for a human only."""
+    if " command)" not in prose and "after " not in prose:
+        return None
+    words = recipient_reason(prose, recipient)
+    return refused_command(words) if words else None
+
+
+def _without_domain(block: Headers, mail: Mail) -> str | None:
+    """Who is reported by a bare name or a number: the addressee of that name, else the name as it stands.
+
+    QUIRK(local delivery, gateways to phones and fax): `Final-Recipient: rfc822; pat`. No domain is invented.
+    """
+    if block.raw("action") is None and block.raw("status") is None:
+        return None
+    value = _typed(block.raw("final-recipient")) or _typed(block.raw("original-recipient")) or ""
+    name = _BARE_NAME.fullmatch(value.strip("<>\"' "))
+    if name is None:
+        return None
+    returned = returned_headers(mail)
+    written_to = find_addresses(", ".join(returned.all("to") + returned.all("cc"))[:8192]) if returned else []
+    local = name[0].lower() + "@"
+    return next((one for one in written_to if one.lower().startswith(local)), name[0])
 
 
 def with_words(

@@ -12,8 +12,9 @@ import re
 
 from parsers.facts import Failure, FailureKind, Reading
 from parsers.mime import Mail, addresses, decode_words, message_ids
-from parsers.readers.delivery_status import REPORT_TYPES, read_delivery_status, with_words
+from parsers.readers.delivery_status import read_delivery_status, with_words
 from parsers.returned import returned_headers
+from parsers.signs import REPORT_TYPES
 from parsers.smtp_reply import join_lines
 from parsers.words import is_submission_host, says, split_original
 

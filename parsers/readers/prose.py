@@ -13,6 +13,7 @@ from parsers.mime import Mail, address, decode_words
 from parsers.platform import reporter_of, writer_of
 from parsers.readers.delivery_status import read_fields, with_words
 from parsers.returned import returned_headers
+from parsers.signs import MAX_FAILURE_WORDS, REPORT_TYPES, failure_words_in, speaks_of_failure
 from parsers.smtp_reply import read_reply
 from parsers.words import (
     ADDRESS,
@@ -70,7 +71,7 @@ def read_prose(mail: Mail) -> Reading | None:
         own = own_addresses(mail)
         told = told_failures(words, own, named) if words else [Told(n) for n in named]
         failures = tuple(failure_from(t, kind, words if len(told) == 1 else t.words) for t in told[:MAX_FAILURES])
-        if not named and _only_tells_the_owner(mail, failures, own):
+        if not named and _only_tells_the_owner(mail, failures, lower):
             return None
     if not failures:
         failures = _sole_addressee(mail, words, kind)
@@ -132,7 +133,12 @@ def failure_from(told: Told, kind: FailureKind, prose: str | None) -> Failure:
         diagnostic = _unwrapped(diagnostic.strip(" '\""))
     is_login = tells_of_login(prose or "") or tells_of_login(told.words or "")
     failure = Failure(
-        kind, told.recipient, original_recipient=original, remote_host=told.host, at_relay=is_login or None
+        kind,
+        told.recipient,
+        original_recipient=original,
+        command=told.command,
+        remote_host=told.host,
+        at_relay=is_login or None,
     )
     return with_words(failure, diagnostic, " ".join(prose.split())[:2000] if prose else None)
 
@@ -178,7 +184,8 @@ def _sole_addressee(mail: Mail, words: str, kind: FailureKind) -> tuple[Failure,
         return ()
     returned = returned_headers(mail)
     found = find_addresses(", ".join(returned.all("to"))) if returned is not None else []
-    if len(found) != 1 or not words.strip():
+    is_empty_report = any(part.media_type in REPORT_TYPES for part in mail.parts)
+    if len(found) != 1 or not (words.strip() or is_empty_report):
         return ()
     if "@" in ", ".join(returned.all("to") if returned is not None else ()).replace(found[0], ""):
         return ()  # more than one addressee, though not every address is one
@@ -217,15 +224,17 @@ def _report_as_text(mail: Mail, words: str) -> tuple[Failure, ...]:
     return ()
 
 
-def _only_tells_the_owner(mail: Mail, failures: tuple[Failure, ...], own: frozenset[str]) -> bool:
-    """Whether nobody but the reader of the mail is named, without a refusal and without a returned mail.
+def _only_tells_the_owner(mail: Mail, failures: tuple[Failure, ...], lower: str) -> bool:
+    """Whether nobody but the reader of the mail is named, without a mail given back or plain words of a bounce.
 
-    That is a mail system's letter to its own user: a quota that is nearly used up, a mail it holds back.
+    That is a mail system's letter to its own user: a quota that is nearly used up, a mail it holds back, a login.
     """
+    readers = {a.lower() for name in ("to", "delivered-to", "x-original-to") if (a := address(mail.headers.raw(name)))}
+    is_plain = speaks_of_failure(mail.subject or "") or failure_words_in(lower[:MAX_FAILURE_WORDS]) is not None
     for failure in failures:
-        if failure.kind != "failed" or failure.reply_code or failure.status:
+        if failure.kind != "failed" or (is_plain and (failure.reply_code or failure.status)):
             return False
-        if failure.recipient is None or failure.recipient.lower() not in own:
+        if failure.recipient is None or failure.recipient.lower() not in readers:
             return False
     return bool(failures) and returned_headers(mail) is None
 

@@ -7,8 +7,17 @@ May import: the modules of `parsers`.
 from __future__ import annotations
 
 from parsers.words.addresses import find_addresses
-from parsers.words.bounce_marks import AWAY_SUBJECTS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
+from parsers.words.bounce_marks import AWAY_SUBJECTS, AWAY_WORDS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
 from parsers.words.failure_text import MAX_RECIPIENTS, recipient_reason, says, spoken_to, told_failures
+from parsers.words.letter_marks import (
+    FAILURE_SENTENCES,
+    FORWARDED,
+    HELD_SUBJECTS,
+    LURES,
+    OWNERS_BOX,
+    PARCEL_WORDS,
+    SUMMARY_SUBJECTS,
+)
 from parsers.words.prose_tables import (
     BY_SENDER,
     BY_TEXT,
@@ -20,7 +29,7 @@ from parsers.words.prose_tables import (
     FINAL_WORDS,
     WENT_WRONG,
 )
-from parsers.words.relay import is_by_relay, tells_of_login
+from parsers.words.relay import is_by_relay, tells_of_login, told_speaker
 from parsers.words.returned_text import split_original
 from parsers.words.speaker import host_in
 from parsers.words.submission_hosts import is_submission_host
@@ -29,6 +38,7 @@ from parsers.words.transcript import ADDRESS, Told
 __all__ = [
     "ADDRESS",
     "AWAY_SUBJECTS",
+    "AWAY_WORDS",
     "BOUNCE_SUBJECTS",
     "BOUNCE_WORDS",
     "BY_SENDER",
@@ -40,8 +50,15 @@ __all__ = [
     "DELAY_WORDS_ABROAD",
     "DELIVERED_TITLES",
     "DELIVERED_WORDS",
+    "FAILURE_SENTENCES",
     "FINAL_WORDS",
+    "FORWARDED",
+    "HELD_SUBJECTS",
+    "LURES",
     "MAX_RECIPIENTS",
+    "OWNERS_BOX",
+    "PARCEL_WORDS",
+    "SUMMARY_SUBJECTS",
     "WENT_WRONG",
     "Told",
     "find_addresses",
@@ -54,4 +71,5 @@ __all__ = [
     "spoken_to",
     "tells_of_login",
     "told_failures",
+    "told_speaker",
 ]

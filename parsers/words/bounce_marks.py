@@ -31,6 +31,10 @@ DAEMON_NAMES = (
     "interscan",
     "mail system",
     "administrateur syst",
+    "mail administrator",
+    "e-mail admin",
+    "email admin",
+    "mail robot",
 )
 # Subjects of bounces: a piece that all alternatives of a row share, lower case, and the pattern, searched anywhere
 # in the lower-case subject, so that none may be an everyday phrase.
@@ -161,4 +165,26 @@ AWAY_SUBJECTS = (
     r"自动答复|自动回复|自動回覆|自動回复|自動答覆|外出\s?[:：]|不在办公室|不在辦公室|休假\s?[:：]",
     r"자동 ?(?:회신|응답)|부재 ?중",
     r"תשובה אוטומטית|رد تلقائي|پاسخ خودکار|ตอบกลับอัตโนมัติ|trả lời tự động",
+)
+# What automatic replies say in their text, where their header says that a machine sent them; patterns, lower case.
+AWAY_WORDS = (
+    r"out of (?:the |my )?office|(?:on|am on|on annual|on parental|on maternity|on sick) (?:leave|vacation|holidays?)\b"
+    r"|away from (?:my|the) (?:desk|office|e-?mail)|(?:return|be back|back in the office) on\b"
+    r"|limited access to (?:my )?e-?mail|no longer (?:with|works? (?:for|at|here)|employed)|left the (?:company|firm)"
+    r"|received your (?:e-?mail|message|request|enquiry|inquiry)"
+    r"|thank you for (?:contacting|your (?:e-?mail|message|mail))"
+    r"|we will (?:get back|reply|respond|answer)|automat(?:ic|ed) (?:reply|response|answer)"
+    r"|nicht im (?:büro|hause)|im urlaub|außer haus|abwesen|ausgeschieden|nicht mehr (?:bei|im unternehmen)"
+    r"|ihre (?:nachricht|anfrage) (?:ist eingegangen|erhalten)|vielen dank für ihre"
+    r"|absent|en congés?|de retour le|ne fait plus partie|avons bien reçu|accusons réception|merci pour votre"
+    r"|fuera de (?:la )?oficina|de vacaciones|ya no trabaja|hemos recibido su|gracias por (?:su|tu|contact|escrib)"
+    r"|fora do escritório|de férias|não trabalha mais|recebemos (?:a )?sua|obrigado (?:pelo|por)"
+    r"|fuori (?:sede|ufficio)|in ferie|non lavora più|abbiamo ricevuto|grazie per (?:la|averci)"
+    r"|afwezig|met vakantie|niet op kantoor|niet meer werkzaam|hebben uw|bedankt voor uw"
+    r"|på semester|inte på kontoret|tack för ditt|på ferie|ikke på kontoret|tak for din|takk for din"
+    r"|lomalla|kiitos vies"
+    r"|na urlopie|poza biurem|nieobecn|dziękuj|na dovolené|mimo kancelář|děkujeme|szabadság|köszönjük|în concediu"
+    r"|в отпуске|вне офиса|больше не работает|спасибо за (?:ваше|обращ)|у відпустці|дякуємо|izindeyim|ofis dışında"
+    r"|不在にして|休暇|お問い合わせ(?:いただき|ありがとう)|受け付けました"
+    r"|退職|休假|不在办公室|已收到您|感谢您|휴가|부재 중|퇴사|접수되었"
 )

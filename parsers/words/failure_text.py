@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from parsers.smtp_reply import join_lines, read_reply
-from parsers.words.addresses import _HELP_ADDRESS, _bare, _only_one, find_addresses
-from parsers.words.failure_words import ADVICE, FAILURE_WORDS, HELP_BEFORE, REASON_LABELS
+from parsers.words.addresses import _HELP_ADDRESS, _alone_in_line, _bare, _labelled, _only_one, find_addresses
+from parsers.words.failure_words import ADVICE, FAILURE_WORDS, HELP_BEFORE, REASON_LABELS, YOUR_MAIL_TO
 from parsers.words.speaker import host_in
 from parsers.words.transcript import ADDRESS, FOR_ALL, MAX_WORDS, Told, is_transcript, read_transcript
 
@@ -39,19 +39,7 @@ _AFTER_ENTRY = re.compile(
     r"|error|no such|unrecover|undeliver|bounced|returned|has |over |quota|\d{3}[ -]|le \d|am \d|el \d|op \d)",
     re.IGNORECASE,
 )
-# "Unknown user: a@b", "Recipient: <a@b>", "RCPT TO: a@b".
-_LABELLED = re.compile(
-    rf"[ \t\u3000>*-]{{0,40}}([^\s:：][^:：\n]{{0,90}}?)[ \t]{{0,40}}[:：][ \t\u3000]*"
-    rf"[<\"'\[(]{{0,2}}(?:rfc822;[ \t]*|smtp:)?<?({ADDRESS})",
-    re.IGNORECASE,
-)
-_NOT_THE_RECIPIENT = re.compile(
-    r"from|sender|reply|return-path|contact|support|help|assist|question|admin|postmaster|webmaster|abuse|\bcc\b|\bby\b|id\b"
-    r"|absender|expéditeur|remitente|remetente|mittente|отправител|送信者|差出人|envelope|subject|date|message-id"
-    r"|afzender|avsändare|avsender|afsender|lähettäjä|nadawc|odesílatel|gönderen|αποστολέα|відправник|発信者|送信元"
-    r"|発件人|发件人|寄件|보낸|발신|identif|token|kontakt|hilfe|ayuda|\baide\b|помощ|поддержк|問い?合わ?せ",
-    re.IGNORECASE,
-)
+_URL = re.compile(r"https?://[^\s<>\"']{1,500}", re.IGNORECASE)
 _DIVIDING_LINE = re.compile(r"[ \t]*(?:[-=_*#+~]{3,}|\|-{3,}|[^\n]{0,120}-{5,}$)")
 _QUEUE_WORDS = ("Message could not be delivered for", "Message will be deleted from queue")  # sendmail, of itself
 _NO_REASON = re.compile(r"(?:\(reason: ?\))?")  # sendmail, where the connection broke before any answer
@@ -76,7 +64,7 @@ def told_failures(text: str, own: frozenset[str] = frozenset(), named: tuple[str
             host = spoken.host
         if host is None and len(wanted) == 1:
             host = host_in(text[:4000])
-        told.append(Told(recipient, words, host))
+        told.append(Told(recipient, words, host, spoken.command if spoken is not None else None))
     return told
 
 
@@ -218,13 +206,14 @@ def _choose(
     own: frozenset[str],
 ) -> list[str]:
     """The recipients, from the most telling place that names any."""
+    bare = [_URL.sub("", line) if "://" in line else line for line in lines]
     places: tuple[Callable[[], list[str]], ...] = (
         lambda: [recipient for _, recipient, _ in entries],
         lambda: [spoken.recipient for key, spoken in transcript.items() if key != FOR_ALL],
-        lambda: _labelled(lines),
-        lambda: _in_sentences(lines),
-        lambda: _only_one(lines, own),
-        lambda: find_addresses("\n".join(line for line in lines if _HELP_ADDRESS.match(line) is not None)),
+        lambda: _labelled(bare),
+        lambda: _in_sentences(bare),
+        lambda: _only_one(bare, own),
+        lambda: _alone_in_line(lines),
     )
     spare: list[str] = []
     for place in places:
@@ -238,17 +227,6 @@ def _choose(
     return spare
 
 
-def _labelled(lines: list[str]) -> list[str]:
-    found = []
-    for line in lines:
-        if "@" in line and (label := _LABELLED.match(line)) is not None and _NOT_THE_RECIPIENT.search(label[1]) is None:
-            found.append(label[2].rstrip(".") if label[2].isascii() else _bare(label[2]))
-            rest = line[label.end() :].lstrip(" >\"'")
-            if rest[:1] in (",", ";", "、", "，") and "@" in rest:
-                found += find_addresses(rest)
-    return found
-
-
 def _in_sentences(lines: list[str]) -> list[str]:
     """Addresses in sentences that speak of a failure, the words before the address first."""
     found = []
@@ -259,7 +237,7 @@ def _in_sentences(lines: list[str]) -> list[str]:
         for recipient in find_addresses(line):
             at = line.find(recipient)
             lead = (before[-120:] + " " + line[:at])[-160:].lower().rstrip(" \t:<(\"'-")
-            if lead.endswith(HELP_BEFORE) and not lead.endswith(("your mail to", "your e-mail to", "your email to")):
+            if lead.endswith(HELP_BEFORE) and not lead.endswith(YOUR_MAIL_TO):
                 continue
             sentence = lead + line[at + len(recipient) :].lower()
             if _HELP_ADDRESS.match(recipient) is None and says(sentence, FAILURE_WORDS):

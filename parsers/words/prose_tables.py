@@ -148,6 +148,8 @@ DELAY_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "attempts to deliver the message will continue",
         ),
     ),
+    ("postponed", ("been postponed", "was postponed", "is postponed", "delivery postponed")),
+    ("deferred", ("has been deferred", "was deferred", "is deferred", "have been deferred", "delivery deferred")),
     ("still ", ("still trying", "still being tried", "still being retried", "still in the queue")),
     (
         " yet",

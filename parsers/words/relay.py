@@ -12,6 +12,7 @@ import re
 
 from parsers.facts import Failure, Original
 from parsers.smtp_reply import read_reply
+from parsers.words.failure_text import recipient_reason
 from parsers.words.submission_hosts import PORTS, is_submission_host
 
 # Words of programs about a login of their own; each stands before the reply of the server, if there is one.
@@ -56,6 +57,21 @@ def tells_of_login(words: str) -> bool:
         return True
     own = _own_words(words[:MAX_REPORTERS_WORDS])
     return any(mark in own for mark in _LOGIN_WORDS) or _LOGIN_TO.search(own) is not None
+
+
+def told_speaker(failure: Failure, reporter: str | None, remote_mta: str | None, prose: str, only: bool) -> bool | None:
+    """Whether a report says itself that a relay of ours refused (`Failure.at_relay`).
+
+    `prose` is what stands beside its fields for a human, about this failure `only` or about more.
+    """
+    if reporter == "gmail":
+        # Gmail's comment: `mx.client.example. (203.0.113.25, the server for the domain client.example.)`
+        host = remote_mta or ""
+        return True if "the relay for the domain" in host else False if "the server for the domain" in host else None
+    if "auth" not in prose.lower() and "login" not in prose:
+        return None
+    words = prose if only else recipient_reason(prose, failure.recipient or "") or ""
+    return tells_of_login(words) or tells_of_login(failure.diagnostic or "") or None
 
 
 def is_by_relay(failure: Failure, reporter: str | None, reporting_host: str | None, original: Original) -> bool:

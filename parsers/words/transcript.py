@@ -7,9 +7,10 @@ Sendmail and Courier write them: `>>> RCPT TO:<a@b>` is what the client said, `<
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import NamedTuple
 
-from parsers.smtp_reply import join_lines
+from parsers.smtp_reply import answers_to_rcpt, join_lines
 from parsers.words.speaker import HOST_NAME, IP_ADDRESS
 
 MAX_WORDS = 1500
@@ -31,8 +32,11 @@ class Told(NamedTuple):
     """Why, as one line; a server's reply is somewhere in it, if the text quotes one."""
     host: str | None = None
     """Who refused, lower case: a name, or an IP address."""
+    command: str | None = None
+    """The command that was refused, as in `Failure.command`, where a transcript shows it."""
 
 
+_COMMANDS = ("RCPT", "DATA", "MAIL", "EHLO", "HELO", "BDAT")
 FOR_ALL = ""
 """The recipient of what a server said to the whole mail (after MAIL or DATA) and nobody repeats by name."""
 
@@ -51,6 +55,7 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
     host: str | None = None
     asked: str | None = None
     unclaimed: str | None = None
+    command: str | None = None
     is_for_all = False  # the last command was none about a recipient: an address in the answer is the sender's
     index = 0
     while index < len(lines):
@@ -58,10 +63,12 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
         index += 1
         if "talking to" in line and (talking := _TALKING.search(line)) is not None:
             host, asked, unclaimed = next(g for g in talking.groups() if g).lower().rstrip("."), None, None
-        elif (command := max(line.find(">>>"), line.find("-->"))) >= 0:
-            rcpt = _RCPT.search(line, command)
+            command = None
+        elif (at := max(line.find(">>>"), line.find("-->"))) >= 0:
+            rcpt = _RCPT.search(line, at)
             is_for_all = rcpt is None
-            if rcpt is not None or "DATA" not in line[command:].upper():
+            command = _command(line[at:], lines[index : index + 12])
+            if rcpt is not None or "DATA" not in line[at:].upper():
                 asked = rcpt[1] if rcpt is not None else None
         elif (reply := _SAID.match(line)) is not None:
             first = index - 1
@@ -76,14 +83,25 @@ def read_transcript(lines: list[str]) -> dict[str, Told]:
             if about is None:
                 unclaimed = words
             else:
-                said.setdefault(about.lower(), Told(about, words[:MAX_WORDS], host))
+                said.setdefault(about.lower(), Told(about, words[:MAX_WORDS], host, command))
         elif "@" in line and (coded := _CODED.match(line)) is not None and coded[1][0] in "45":
             words, about = " ".join(line.split()), coded[2].rstrip(".")
             if about.lower() not in said:
                 # Sendmail repeats a refusal of MAIL or DATA under the name of the recipient.
                 whole = f"{unclaimed} {words}" if unclaimed and unclaimed != words else words
-                said[about.lower()] = Told(about, whole[:MAX_WORDS], host if unclaimed else None)
+                said[about.lower()] = Told(about, whole[:MAX_WORDS], host if unclaimed else None, command)
                 unclaimed = None
     if unclaimed is not None:
-        said[FOR_ALL] = Told(FOR_ALL, unclaimed[:MAX_WORDS], host)
+        said[FOR_ALL] = Told(FOR_ALL, unclaimed[:MAX_WORDS], host, command)
     return said
+
+
+def _command(said: str, answers: list[str]) -> str | None:
+    """The command a line of a transcript shows, as in `Failure.command`; `answers` are the next lines."""
+    words = said.lstrip(">- \t")[:4].upper()
+    if words not in _COMMANDS:
+        return None
+    if words in ("DATA", "BDAT"):
+        own = list(takewhile(lambda line: ">>>" not in line and "talking to" not in line, answers))
+        return "RCPT" if answers_to_rcpt("\n".join(own).lower()) else "DATA"
+    return "EHLO" if words == "HELO" else words

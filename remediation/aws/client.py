@@ -59,7 +59,7 @@ _KIND_OF_CODE: Mapping[str, WhyNot] = {code: kind for kind, codes in _CODES.item
 _SERVICE_OF_POLICY = {"sesv2": "ses"}  # where boto3 and IAM policies call a service by different names
 _KEY_ID = re.compile(r"\b(A[A-Z]IA)[A-Z0-9]{10,}([A-Z0-9]{2})\b")
 # A secret access key has 40 such characters, an SES password 44; shorter things are names people need to read.
-_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])(?=[^\s]*[0-9+/])[A-Za-z0-9/+]{38,}={0,2}")
+_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])(?=[^\s]{0,80}[0-9+/])[A-Za-z0-9/+]{38,}={0,2}")
 _MAX_WORDS = 240
 
 

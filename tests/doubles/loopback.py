@@ -144,7 +144,7 @@ class _Connection(BaseHTTPRequestHandler):
         time.sleep(reply.delay)
         self._send(reply)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names http.server looks for
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = _serve  # noqa: N815 - the names http.server looks for
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)

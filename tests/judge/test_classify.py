@@ -236,7 +236,9 @@ def test_a_bare_refusal_is_only_that(text: str) -> None:
         (_failure("550 5.1.1 User unknown"), "userunknown"),
         # A server that took the address at RCPT and refuses it at DATA has a filter.
         (_failure("550 no such user", command="DATA"), "filtered"),
-        (_failure("550 no such user"), "filtered"),
+        # Not where nothing shows DATA: the words are about the user, and nothing says that a filter read the mail.
+        (_failure("550 no such user"), "userunknown"),
+        (_failure("550 5.2.1 no such user"), "userunknown"),
         (_failure("550 no such user", command="RCPT"), "userunknown"),
         (_failure("550 no such user", prose=">>> RCPT TO:<pat@client.example> <<< 550 no such user"), "userunknown"),
         (_failure("550 5.1.1 no such user", command="DATA"), "userunknown"),
@@ -245,9 +247,14 @@ def test_a_bare_refusal_is_only_that(text: str) -> None:
         (_failure(kind="delivered"), "delivered"),
         (_failure(kind="feedback"), "feedback"),
         (_failure("552 5.2.2 Mailbox full"), "mailboxfull"),
-        # The row knows better than the cause.
         (_failure("550 5.4.1 Recipient address rejected: Access denied."), "userunknown"),
-        (_failure("550 5.7.505 Access denied, banned recipient"), "suspend"),
+        (_failure("550 5.7.505 Access denied, banned recipient"), "userunknown"),
+        # A row's own word, of the family of the cause's.
+        (_failure("450 4.7.1 You write too often"), "speeding"),
+        (_failure("421 4.3.2 Too many connections"), "toomanyconn"),
+        (_failure("x", command="LOCAL"), "mailererror"),
+        (_failure("554 no", command="EHLO"), "blocked"),
+        (_failure("554 no", command="RCPT"), "onhold"),
     ],
 )
 def test_reason(failure: Failure, reason: str) -> None:

@@ -62,9 +62,9 @@ def _failure(rule: Rule, text: str, *, all_codes: bool = False) -> Failure:
         reply_code=code,
         diagnostic=text,
         platform=min(rule.platforms, default=None),
-        command=min(rule.commands, default=None),
         remote_host=rule.remotes[0] if rule.remotes else None,
         at_relay=rule.relay,
+        command=min(rule.commands, default=None),
     )
 
 
@@ -130,9 +130,9 @@ def test_every_code_can_decide() -> None:
                     status=only if rule.statuses else None,
                     reply_code=None if rule.statuses else only,
                     platform=min(rule.platforms, default=None),
-                    command=min(rule.commands, default=None),
                     remote_host=rule.remotes[0] if rule.remotes else None,
                     at_relay=rule.relay,
+                    command=min(rule.commands, default=None),
                 )
                 if (got := _decide_for(rule, failure)) is not rule:
                     dead.append((rule.id, code, got.id))
@@ -292,6 +292,8 @@ def test_a_regex_is_asked_beside_the_words() -> None:
         ('status = ["5.7.1", "5.7.2"]', {"status": "5.7.2"}, {"status": None}),
         ('reply = "552"', {"reply_code": "552"}, {"reply_code": "550"}),
         ('reply = "5xx"', {"reply_code": "554"}, {"reply_code": "452"}),
+        ('command = ["CONNECT", "EHLO"]', {"command": "EHLO"}, {"command": "RCPT"}),
+        ('command = "DATA"', {"command": "DATA"}, {}),
         ('kind = "delayed"', {"kind": "delayed"}, {"kind": "failed"}),
         ("names_recipient = true", {"recipient": "Room@client.example"}, {"recipient": "pat@client.example"}),
         ("names_recipient = true", {"recipient": "Room@client.example"}, {"recipient": None}),

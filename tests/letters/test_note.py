@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import parsers
 from parsers.facts import NotABounce
 from remediation import load_causes
-from remediation.suggest import suggest
+from remediation.suggest import Names
 from tests.worlds.made_mails import NOW, alias_notice, delay, opened, refusal
 from triage.judge.verdict import classify
 from triage.letters.letter import Place, note_place
@@ -89,8 +89,8 @@ def test_each_kind_has_its_own_words(kind: str, recipient: str | None, words: st
     assert ("the other side refused it" in note_text([record])) == (kind == "failed")
 
 
-def test_facts_make_the_fix_concrete() -> None:
-    text = note_text(records_of(alias_notice(1)), facts={"mailbox": "jadasailing@gmail.com", "iam_user": "ses-smtp"})
+def test_known_names_make_the_fix_concrete() -> None:
+    text = note_text(records_of(alias_notice(1)), names=Names(mailbox="jadasailing@gmail.com", iam_user="ses-smtp"))
     assert "open Gmail as jadasailing@gmail.com" in text
     assert "aws iam list-access-keys --user-name ses-smtp" in text
 
@@ -98,7 +98,7 @@ def test_facts_make_the_fix_concrete() -> None:
 @pytest.mark.parametrize("cause", sorted(load_causes()))
 def test_the_note_of_every_cause_is_short_and_is_no_bounce_itself(cause: str) -> None:
     record = records_of(alias_notice(1))[0] | {"cause": cause, "side": load_causes()[cause].side}
-    record |= {"actor": load_causes()[cause].actor, "fix": suggest(record)}
+    record |= {"actor": load_causes()[cause].actor}
     note = compose_note([record], PLACE, NOW)
     assert len(note) < 4500
     found = parsers.parse(note)
@@ -182,7 +182,7 @@ def _full_of(words: str) -> bytes:
     ses = {"ses_message_id": words, "ses_region": words, "subject": words}
     record |= dict.fromkeys(("recipient", "diagnostic", "remote_host", "evidence"), words)
     record |= {"original": (record["original"] or {}) | ses}
-    return compose_note([record | {"fix": suggest(record)}], PLACE, NOW, conclusion=Conclusion(words, "likely"))
+    return compose_note([record], PLACE, NOW, conclusion=Conclusion(words, "likely"))
 
 
 @given(st.text(max_size=1200), st.text(max_size=300))

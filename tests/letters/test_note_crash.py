@@ -27,10 +27,10 @@ from pathlib import Path
 from tests.worlds.killed import die_at_transaction
 from triage import run
 from triage.config import load_settings
-from triage.store import actions, inserts
+from triage.store import actions
 
 config, url, now, fatal = sys.argv[1:]
-transactions = die_at_transaction(fatal, inserts, actions)
+transactions = die_at_transaction(fatal, actions)
 run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
 print(transactions())
 """

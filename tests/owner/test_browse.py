@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -153,7 +154,7 @@ def test_columns_are_described_by_the_comments_of_the_schema(db: Any) -> None:
     assert tables["verdicts"]["columns"]["cause"] == "NULL: nothing failed"
     assert tables["verdicts"]["columns"]["received_at"].startswith("UTC: when Gmail received the bounce")
     assert tables["resends"]["columns"]["message_id"].startswith("The Message-ID we gave it")
-    for table in ("verdicts", "mails", "events", "evidence"):
+    for table in ("verdicts", "events", "evidence"):
         assert len(tables[table]["columns"]) > 5
 
 
@@ -164,7 +165,7 @@ def test_facets_orders_and_descriptions_are_of_columns_and_tables_that_are_there
         assert set(about["columns"]) <= columns, name
         assert set(about.get("facets", ())) <= columns, name
         assert about.get("sort_desc") in {None, *columns}
-    named = {*browse.TABLE_TITLES, *browse.FACETS, *browse.NEWEST_FIRST, *browse.HIDDEN}
+    named = {*browse.CLOSED, *browse.TABLE_TITLES, *browse.FACETS, *browse.NEWEST_FIRST, *browse.HIDDEN}
     assert named <= set(tables)
 
 
@@ -172,6 +173,8 @@ def test_it_answers_on_this_computer_only() -> None:
     words = browse.command(Path("x.db"), port=1, opens=True)
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert "--open" in words
+    assert words[1] == "-P"
+    assert "--root" in words
     assert "--open" not in browse.command(Path("x.db"), port=1, opens=False)
 
 
@@ -236,33 +239,54 @@ def test_the_check_is_for_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     browse.find_datasette()
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(find_spec("datasette") is None, reason="Datasette is not installed: `make browser` installs it")
-def test_the_real_datasette_shows_every_page_and_writes_nothing(tmp_path: Path, db: Any) -> None:
+@pytest.fixture
+def real(tmp_path: Path, db: Any) -> Iterator[tuple[str, str]]:
+    """The real Datasette, started in a folder with a module of that name: (its address, the link that signs in)."""
     add(db, NOW)
     db.conn.commit()
+    (tmp_path / "datasette.py").write_text("raise SystemExit('a file of the working folder was run')")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = os.environ | {"TRIAGE_DATABASE": str(tmp_path / "triage.db")}
-    command = [sys.executable, "-m", "triage", "browse", "--port", str(port), "--no-open"]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    env = os.environ | {"TRIAGE_DATABASE": str(tmp_path / "triage.db"), "PYTHONUNBUFFERED": "1"}
+    command = [str(Path(sys.executable).with_name("triage")), "browse", "--port", str(port), "--no-open"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         try:
-            url = f"http://127.0.0.1:{port}/triage"
+            assert running.stdout is not None
+            link = next(line.decode().strip() for line in running.stdout if b"token=" in line)
             for _ in range(100):
-                with suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=10) as page:
-                    assert "Unreached people" in page.read().decode()
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                     break
                 time.sleep(0.2)
-            else:
-                pytest.fail("Datasette does not answer")
-            for name in (*VIEWS, *(view.replace("_", "-") for view in VIEWS), "verdicts", "mails"):
-                with urllib.request.urlopen(f"{url}/{name}", timeout=30) as page:
-                    assert page.status == 200
-            with pytest.raises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(f"{url}.json?sql=delete+from+verdicts", timeout=10)
-            assert refused.value.code == 400
-            refused.value.close()
-            assert len(list(db.query("SELECT 1 FROM verdicts"))) == 1
+            yield f"http://127.0.0.1:{port}", link
         finally:
             running.terminate()
+
+
+def code(opener: urllib.request.OpenerDirector, url: str, **headers: str) -> int:
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=30) as page:
+            return int(page.status)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return refused.code
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(find_spec("datasette") is None, reason="Datasette is not installed: `make browser` installs it")
+def test_the_real_datasette_shows_its_pages_to_the_owner_alone(db: Any, real: tuple[str, str]) -> None:
+    address, link = real
+    pages = [f"{address}/triage/{name}" for name in (*VIEWS, *(v.replace("_", "-") for v in VIEWS), "verdicts")]
+    stranger, owner = (
+        urllib.request.build_opener(*handlers) for handlers in ([], [urllib.request.HTTPCookieProcessor()])
+    )
+    for page in (address, f"{address}/triage.json", f"{address}/triage/verdicts.json", *pages):
+        assert code(stranger, page) == 403
+        assert code(stranger, page, Host="rebound.example") == 403
+    assert code(owner, link) == 200
+    for page in (address, f"{address}/triage", *pages):
+        assert code(owner, page) == 200
+    assert code(stranger, link) == 403, "the link works once"
+    for page in ("triage/mails", "triage/mails.json", "triage/mails/1.json", "triage.db", "triage.json?sql=select+1"):
+        assert code(owner, f"{address}/{page}") == 403
+    assert len(list(db.query("SELECT 1 FROM verdicts"))) == 1

@@ -420,7 +420,7 @@ def test_the_exit_code_tells_a_dead_sign_in_from_other_trouble(
     assert "-> Run `triage auth`" in done.stdout
     gmail.write_credentials(folder)
     (folder / "triage.db").write_text("hello " * 1000)
-    assert triage("doctor").returncode == 1
+    assert triage("doctor").returncode == 78
     assert json.loads(triage("doctor", "--json").stdout)["ok"] is False
 
 

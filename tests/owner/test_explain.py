@@ -12,6 +12,7 @@ import pytest
 from parsers.facts import Authenticity, Bounce, Failure, NotABounce, Original
 from parsers.trail import Hop
 from remediation import Cause, Step
+from triage.config import Settings
 from triage.owner.explain import explain_mail
 from triage.owner.explain_lookup import explain_file
 
@@ -235,10 +236,10 @@ def test_a_second_reader_that_differs_is_quoted_and_decides_nothing() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_only_a_difference_is_worth_a_line() -> None:
-    said = explain_file(str(BOUNCES / "gmail-alias-ses-535.eml"), BytesIO(), 100)
+def test_only_a_difference_is_worth_a_line(plain: Settings) -> None:
+    said = explain_file(str(BOUNCES / "gmail-alias-ses-535.eml"), BytesIO(), plain, 100)
     assert "A second opinion" not in said
-    said = explain_file(str(BOUNCES / "exchange-online-html-only.eml"), BytesIO(), 100)
+    said = explain_file(str(BOUNCES / "exchange-online-html-only.eml"), BytesIO(), plain, 100)
     assert said[-2:] == [
         "  flufl.bounce, another reader of bounces, differs (this decides nothing):",
         "  - it does not find bruno@meridian-travel.example, failed for us",

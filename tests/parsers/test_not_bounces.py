@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from parsers.mime import open_mail
-from parsers.not_bounces import has_null_sender, is_daemon, looks_like_bounce, why_no_bounce
+from parsers.not_bounces import why_no_bounce
+from parsers.signs import has_null_sender, is_daemon, looks_like_bounce
 
 OWNER = "admin@queenofsandiego.com"
 REPORT = (
@@ -77,7 +78,13 @@ def test_away_headers(header: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        mail("no\n", sender="MAILER-DAEMON@x.example", subject="Re: Saturday", extra="Auto-Submitted: auto-replied\n"),
+        mail(
+            "no\n",
+            sender="MAILER-DAEMON@x.example",
+            subject="Re: Saturday",
+            extra="Auto-Submitted: auto-replied\n",
+            return_path="<>",
+        ),
         mail("no\n", subject="Undeliverable: Saturday", extra="Auto-Submitted: auto-replied\n", return_path="<>"),
         mail("no\n", extra="Auto-Submitted: auto-replied\nX-Failed-Recipients: pat@client.example\n"),
         mail(
@@ -92,7 +99,13 @@ def test_away_headers(header: str) -> None:
             kind='multipart/report; boundary="b"',
             extra="Auto-Submitted: auto-replied\n",
         ),
-        mail("no\n", sender="postmaster@client.example", subject="Delivery failed", extra="List-Unsubscribe: <x>\n"),
+        mail(
+            "no\n",
+            sender="postmaster@client.example",
+            subject="Delivery failed",
+            extra="List-Unsubscribe: <x>\n",
+            return_path="<>",
+        ),
         mail(
             "<a href='https://x.example'>help</a>",
             sender="postmaster@client.example",

@@ -203,7 +203,7 @@ exchange-online-external-forwarding            exchange-rejection  forwarding-bl
 exchange-online-shared-quota-sender            exchange-rejection  recipient-rate-exceeded     nobody
 ses-dsn-exchange-online-server-busy            exchange-rejection  rate-limited                nobody
 ses-dsn-outlook-rate-limited                   exchange-rejection  reputation-low              aws-admin
-ses-dsn-customer-block-list                    exchange-rejection  sender-refused              recipient-admin
+ses-dsn-customer-block-list                    exchange-rejection  host-refused                recipient-admin
 ses-dsn-google-ptr                             remote-rejection    ptr-missing                 aws-admin
 ses-dsn-google-attachment                      remote-rejection    content-rejected            sender
 ses-dsn-virus                                  remote-rejection    virus-detected              sender
@@ -219,7 +219,7 @@ gmail-server-for-the-domain-534                          remote-rejection   poli
 gmail-server-for-the-domain-535                          remote-rejection   relay-denied                recipient-admin
 gmail-server-for-the-domain-538                          remote-rejection   tls-required                recipient-admin
 own-relay-courier-mailgun-535-said-by-mx remote-rejection relay-denied recipient-admin
-own-relay-dragonfly-fastmail-header-said-by-mx remote-rejection group-restricted recipient-admin
+own-relay-dragonfly-fastmail-header-said-by-mx           remote-rejection   sender-refused              recipient-admin
 own-relay-dragonfly-sparkpost-domain-said-by-mx remote-rejection policy-rejected recipient-admin
 own-relay-exchange-m365-530-said-by-mx exchange-rejection relay-denied recipient-admin
 own-relay-exchange-sendgrid-unauthenticated-said-by-mx remote-rejection relay-denied recipient-admin
@@ -230,12 +230,12 @@ own-relay-exim-mailgun-relaying-said-by-mx remote-rejection relay-denied recipie
 own-relay-exim-no-auth-offered-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-exim-plain-gmx-not-allowed-said-by-mx remote-rejection sender-refused recipient-admin
 own-relay-exim-plain-mailjet-suspended-said-by-mx remote-rejection policy-rejected recipient-admin
-own-relay-exim-postmark-signature-said-by-mx remote-rejection policy-rejected recipient-admin
+own-relay-exim-postmark-signature-said-by-mx             remote-rejection   sender-refused              recipient-admin
 own-relay-exim-ses-535-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-exim-zoho-disallowed-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-nullmailer-gmail-logins-said-by-mx             remote-rejection   rate-limited                nobody
 own-relay-nullmailer-migadu-535-said-by-mx remote-rejection relay-denied recipient-admin
-own-relay-nullmailer-smtp2go-sender-said-by-mx           remote-rejection   sender-domain-unresolvable  dns-admin
+own-relay-nullmailer-smtp2go-sender-said-by-mx           remote-rejection   sender-refused              recipient-admin
 own-relay-opensmtpd-auth-rejected-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-postfix-brevo-525-said-by-mx remote-rejection policy-rejected recipient-admin
 own-relay-postfix-certificate-said-by-mx remote-rejection tls-required recipient-admin
@@ -250,11 +250,11 @@ own-relay-postfix-no-mechanism-said-by-mx remote-rejection sender-refused recipi
 own-relay-postfix-no-tls-said-by-mx remote-rejection tls-required recipient-admin
 own-relay-postfix-refused-587-said-by-mx remote-rejection connection-failed recipient-admin
 own-relay-postfix-sendgrid-535-said-by-mx remote-rejection relay-denied recipient-admin
-own-relay-postfix-sendgrid-credits-said-by-mx remote-rejection relay-denied recipient-admin
+own-relay-postfix-sendgrid-credits-said-by-mx            remote-rejection   rate-limited                nobody
 own-relay-postfix-ses-530-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-postfix-ses-535-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-qmail-elastic-530-said-by-mx remote-rejection relay-denied recipient-admin
-own-relay-qmail-mandrill-relay-said-by-mx remote-rejection relay-denied recipient-admin
+own-relay-qmail-mandrill-relay-said-by-mx                remote-rejection   relay-denied                recipient-admin
 own-relay-sendmail-brevo-530-said-by-mx remote-rejection tls-required recipient-admin
 own-relay-sendmail-sendgrid-535-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-sendmail-ses-quota-said-by-mx                  remote-rejection   rate-limited                nobody

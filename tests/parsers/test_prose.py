@@ -14,9 +14,10 @@ import pytest
 
 from parsers.facts import Failure, Reading
 from parsers.mime import open_mail
-from parsers.not_bounces import looks_like_bounce, why_no_bounce
+from parsers.not_bounces import why_no_bounce
 from parsers.readers.prose import kind_of, read_prose
 from parsers.second_opinion import second_opinion
+from parsers.signs import looks_like_bounce
 from parsers.words.failure_text import recipient_reason, told_failures
 from parsers.words.prose_tables import BY_TEXT, DELAY_WORDS
 from parsers.words.returned_text import split_original

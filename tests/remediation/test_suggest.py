@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation import load_causes
-from remediation.suggest import MAX_VALUE, VALUES, clean, cut, suggest
+from remediation.suggest import MAX_VALUE, NO_NAMES, VALUES, Names, clean, cut, suggest
 
 CAUSES = load_causes()
 
@@ -65,18 +65,21 @@ ALIAS: dict[str, Any] = EXCHANGE | {
     | {"ses_message_id": None, "ses_region": None, "ses_id_source": None, "path": "gmail-alias"},
 }
 
-FACTS = {
-    "mailbox": "jadasailing@gmail.com",
-    "smtp_host": "email-smtp.us-east-1.amazonaws.com",
-    "smtp_port": 587,
-    "smtp_user": "AKIAIOSFODNN7EXAMPLE",
-    "iam_user": "ses-smtp-user.20260101",
-    "configuration_set": "default-set",
-}
+NAMES = Names(
+    mailbox="jadasailing@gmail.com",
+    alias="admin@queenofsandiego.com",
+    domain="queenofsandiego.com",
+    smtp_host="email-smtp.us-east-1.amazonaws.com",
+    smtp_port="587",
+    region="us-east-1",
+    iam_user="ses-smtp-user.20260101",
+    access_key_id="AKIAIOSFODNN7EXAMPLE",
+    ses_message_id="0100018f6c5d2a10-1b2c3d4e-1111-4222-8333-123456789abc-000000",
+)
 
 
-def text_of(record: dict[str, Any], facts: dict[str, Any] | None = None) -> str:
-    return "\n".join(suggest(record, facts))
+def text_of(record: dict[str, Any], names: Names = NO_NAMES) -> str:
+    return "\n".join(suggest(record, names))
 
 
 def with_cause(cause: str, record: dict[str, Any] = EXCHANGE) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def with_cause(cause: str, record: dict[str, Any] = EXCHANGE) -> dict[str, Any]:
 def test_steps_carry_the_real_values(cause: str) -> None:
     """Every value a step names is in the output, and no placeholder or stand-in is left where all is known."""
     record = with_cause(cause, ALIAS if cause.startswith("alias-") else EXCHANGE)
-    steps = suggest(record, FACTS)
+    steps = suggest(record, NAMES)
     text = "\n".join(steps)
     assert steps
     assert not re.search(r"\{\w+\}|%s|None", text)
@@ -96,21 +99,19 @@ def test_steps_carry_the_real_values(cause: str) -> None:
         "alias": "admin@queenofsandiego.com",
         "alias_domain": "queenofsandiego.com",
         "recipient_domain": "client.example",
-        "subject": '"Your sail on Saturday"',
         "sent_at": "2026-05-12 16:40 UTC",
-        "diagnostic": str(record["diagnostic"]),
         "code": "535" if record["category"] == "smtp-credentials" else "550 5.1.10",
         "mailbox": "jadasailing@gmail.com",
         "iam_user": "ses-smtp-user.20260101",
         "access_key_id": "AKIAIOSFODNN7EXAMPLE",
         "smtp_host": "email-smtp.us-east-1.amazonaws.com",
-        "configuration_set": "default-set",
-        "sending_ip": "192.0.2.5",
+        "region": "us-east-1",
+        "ses_message_id": "0100018f6c5d2a10-1b2c3d4e-1111-4222-8333-123456789abc-000000",
     }
     always = {blank.name for step in CAUSES[cause].steps if not step.when for blank in cut(step.text).blanks}
     checked = [name for name in always if name in expected]
     assert [name for name in checked if expected[name] not in text] == []
-    for name in always - {"remote_host"}:
+    for name in always - {"recipient", "recipient_domain"}:  # a command that changes something names no stranger
         assert VALUES[name].in_shell == "587" or VALUES[name].in_shell not in text
 
 
@@ -129,18 +130,24 @@ def test_unknown_values_read_as_sentences(cause: str, record: dict[str, Any]) ->
 @pytest.mark.parametrize("cause", CAUSES)
 def test_filled_steps_are_sentences_too(cause: str) -> None:
     for record in (with_cause(cause), with_cause(cause, ALIAS)):
-        for step in suggest(record, FACTS):
+        for step in suggest(record, NAMES):
             assert step.isprintable()
             assert step == " ".join(step.split())
 
 
-def test_suppression_command_is_ready_to_copy() -> None:
-    text = text_of(with_cause("ses-suppressed"))
-    assert "`aws sesv2 get-suppressed-destination --email-address pat@client.example --region us-west-2`" in text
+def test_a_command_that_looks_is_ready_to_copy() -> None:
+    text = text_of(with_cause("ses-suppressed"), NAMES)
+    assert "`aws sesv2 get-suppressed-destination --email-address pat@client.example --region us-east-1`" in text
+
+
+def test_a_command_that_changes_something_names_nobody_out_of_a_mail() -> None:
+    text = text_of(with_cause("ses-suppressed"), NAMES)
+    assert "`aws sesv2 delete-suppressed-destination --email-address RECIPIENT --region us-east-1`" in text
+    assert "that pat@client.example exists" in text
 
 
 def test_alias_steps_are_the_click_path_with_the_real_address() -> None:
-    text = text_of(ALIAS, FACTS)
+    text = text_of(ALIAS, NAMES)
     assert "Gmail as jadasailing@gmail.com: Settings (the gear) > See all settings > Accounts and Import" in text
     assert '"edit info" beside admin@queenofsandiego.com' in text
     assert "SMTP Server: email-smtp.us-east-1.amazonaws.com; Port: 587" in text
@@ -157,74 +164,30 @@ def test_ses_is_recognised_by_its_words_where_the_notice_names_no_host() -> None
 
 
 def test_another_relay_gets_no_aws_advice() -> None:
-    text = text_of(ALIAS | {"diagnostic": "535 Incorrect authentication data"}, {"smtp_host": "smtp.relay.example"})
+    text = text_of(ALIAS | {"diagnostic": "535 Incorrect authentication data"}, Names(smtp_host="smtp.relay.example"))
     assert "SMTP Server: smtp.relay.example; Port: 587" in text
     assert "control panel" in text
     assert "aws iam" not in text
     assert "SES console" not in text
 
 
-def test_the_host_that_refused_an_alias_is_its_relay() -> None:
+def test_the_host_that_refused_tells_the_sort_of_relay_and_is_not_printed() -> None:
     record = ALIAS | {"diagnostic": None, "remote_host": "email-smtp.eu-central-1.amazonaws.com"}
-    assert "SES console in eu-central-1" in text_of(record)
+    assert "SES console in your SES region" in text_of(record)
+    assert "eu-central-1" not in text_of(record)
 
 
-def test_facts_win_over_the_bounce() -> None:
-    record = ALIAS | {"remote_host": "smtp.relay.example"}
-    assert "SMTP Server: smtp.other.example; Port: 2587" in text_of(
-        record, {"smtp_host": "smtp.other.example", "smtp_port": "2587"}
-    )
+def test_what_is_known_wins_over_the_bounce() -> None:
+    names = Names(smtp_host="smtp.other.example", smtp_port="2587")
+    for host in ("smtp.relay.example", "email-smtp.eu-central-1.amazonaws.com"):
+        text = text_of(ALIAS | {"remote_host": host, "diagnostic": None}, names)
+        assert "SMTP Server: smtp.other.example; Port: 2587" in text
+        assert "SES console" not in text
 
 
-def test_the_region_of_the_mail_wins_over_the_configured_one() -> None:
-    text = text_of(with_cause("ses-suppressed"), {"region": "eu-west-1"})
-    assert "--region us-west-2" in text
-    assert "eu-west-1" not in text
-    assert "--region eu-west-1" in text_of(with_cause("ses-suppressed") | {"original": None}, {"region": "eu-west-1"})
-
-
-@pytest.mark.parametrize(
-    ("diagnostic", "expected"),
-    [
-        (
-            "554 Access denied: User `arn:aws:iam::123456789012:user/mail/ses-smtp' is not authorized to perform "
-            "`ses:SendRawEmail' on resource `arn:aws:ses:eu-west-2:123456789012:identity/queenofsandiego.com'",
-            ["--user-name ses-smtp ", "in eu-west-2"],
-        ),
-        (
-            "554 Message rejected: Email address is not verified. The following identities failed the check in region "
-            "AP-SOUTHEAST-2: admin@queenofsandiego.com",
-            ["ap-southeast-2"],
-        ),
-    ],
-)
-def test_ses_answers_name_user_and_region(diagnostic: str, expected: list[str]) -> None:
-    cause = "ses-access-denied" if "arn:" in diagnostic else "ses-identity-not-verified"
-    text = text_of({"cause": cause, "diagnostic": diagnostic})
-    assert [piece for piece in expected if piece not in text] == []
-
-
-def test_missing_configuration_set_is_named() -> None:
-    record = {
-        "cause": "ses-configuration-set-missing",
-        "diagnostic": "554 Transaction failed: Configuration set <weekly-news> does not exist.",
-    }
-    assert "--configuration-set-name weekly-news" in text_of(record)
-
-
-@pytest.mark.parametrize(
-    ("diagnostic", "address"),
-    [
-        ("550 5.7.1 Client host [203.0.113.9] blocked", "203.0.113.9"),
-        ("550 5.7.25 the sending IPv6 address [2001:db8::1f] must have a reverse DNS record", "2001:db8::1f"),
-        ("550 5.7.1 no PTR for 203.0.113.9.", "203.0.113.9"),
-        ("550 5.7.25 no name, version 1.2.3, at 12:30:15", None),
-        ("550 5.7.25 see 203.0.113.9.example", None),
-    ],
-)
-def test_sending_address_comes_from_the_answer(diagnostic: str, address: str | None) -> None:
-    text = text_of({"cause": "ptr-missing", "diagnostic": diagnostic})
-    assert (f"`dig +short -x {address}`" in text) if address else ("dig +short -x" not in text)
+def test_a_region_a_mail_names_is_not_printed() -> None:
+    assert "us-west-2" not in text_of(with_cause("ses-suppressed"))
+    assert "--region REGION" in text_of(with_cause("ses-suppressed"))
 
 
 def test_shared_address_is_explained_only_where_amazon_sent() -> None:
@@ -232,13 +195,13 @@ def test_shared_address_is_explained_only_where_amazon_sent() -> None:
     assert shared in text_of(with_cause("sender-blocklisted"))
     own = with_cause("sender-blocklisted") | {"reported_by": "postfix", "original": None}
     assert shared not in text_of(own)
-    by_google = text_of(own | {"original": {"path": "gmail"}}, FACTS)
+    by_google = text_of(own | {"original": {"path": "gmail"}}, NAMES)
     assert "it is Google's" in by_google
     assert shared not in by_google
 
 
 def test_a_forged_bounce_moves_nobody() -> None:
-    (step,) = suggest(ALIAS | {"genuine": "fail"}, FACTS)
+    (step,) = suggest(ALIAS | {"genuine": "fail"}, NAMES)
     assert step.startswith("Do nothing")
     assert "edit info" not in step
 
@@ -334,11 +297,16 @@ def test_a_host_named_like_a_web_site_is_still_a_host() -> None:
     assert "`dig +short MX www.client.example`" in text
 
 
-def test_diagnostic_is_shown_without_its_links() -> None:
-    record = with_cause("policy-rejected") | {
-        "diagnostic": "550 5.7.1 refused, sign in at https://evil.example/x?y=1 or www.evil.example to fix"
-    }
-    assert '"550 5.7.1 refused, sign in at (link left out) or (link left out) to fix"' in text_of(record)
+def test_words_of_a_mail_are_not_in_a_fix() -> None:
+    record = with_cause("policy-rejected") | {"diagnostic": "550 5.7.1 refused, sign in at https://evil.example/x?y=1"}
+    assert "evil" not in text_of(record)
+    assert "code 550 5.1.10" in text_of(record)
+
+
+@pytest.mark.parametrize("code", ["sign in", "550 now", "550 5.1.1 5.1.2", "999", "5.1.1.1", "0x1"])
+def test_a_code_is_digits_and_dots(code: str) -> None:
+    text = text_of(with_cause("unknown") | {"reply_code": code, "status": None})
+    assert "the code is not given" in text
 
 
 def test_long_values_are_capped() -> None:
@@ -372,11 +340,11 @@ def test_any_record_gives_steps(cause: str, record: dict[str, Any]) -> None:
 
 def test_nothing_is_changed_and_the_answer_is_plain_json() -> None:
     before = copy.deepcopy(EXCHANGE)
-    steps = suggest(EXCHANGE, FACTS)
+    steps = suggest(EXCHANGE, NAMES)
     assert before == EXCHANGE
     assert json.loads(json.dumps(steps)) == steps
     steps.append("mine")
-    assert suggest(EXCHANGE, FACTS) == steps[:-1]
+    assert suggest(EXCHANGE, NAMES) == steps[:-1]
 
 
 def test_it_is_quick() -> None:

@@ -174,3 +174,19 @@ def test_a_lost_answer_makes_one_draft_in_the_end(world: World, when: Any) -> No
     world.put_back(NOW + timedelta(hours=1))
     assert len(world.drafts()) == 1
     assert store.drafts_in_doubt(world.db) == [] or when == "before"
+
+
+def test_one_mail_to_two_hundred_costs_a_few_searches(world: World) -> None:
+    """Not ten units for each of them: who wrote it again is asked for many people at once."""
+    people = [f"person-{number}@client.example" for number in range(200)]
+    mail = world.write("Open day", *people)
+    for person in people:
+        world.bounce(mail, person, subject="Open day")
+    world.double.reset_counters()
+    items = world.plan()
+    assert len(items) == len([item for item in items if item.is_ready]) == 200
+    assert world.double.quota.units_new <= 60
+    world.write("Re: Open day", people[7], days=0.5)
+    world.write("About something else", people[8], days=0.5)
+    left_out = [item.recipient for item in world.plan() if not item.is_ready]
+    assert left_out == [people[7]]

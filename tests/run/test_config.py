@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from triage.config import SETTINGS, Settings, load_settings, settings_table
+from parsers.ses_hosts import AWS_REGIONS
+from triage.config import SETTINGS, Settings, load_settings, settings_table, source_settings
 from triage.errors import ConfigError
 
 
@@ -142,6 +143,124 @@ def test_a_named_file_must_be_there() -> None:
 
 def test_a_label_prefix_loses_its_slashes() -> None:
     assert load_settings(None, {"TRIAGE_LABEL_PREFIX": "Mail/Bounce/"}).label_prefix == "Mail/Bounce"
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "todo"),
+    [
+        ("smtp_port = 99999", "too large", "65535"),
+        ("since_days = 99999999", "too large", "7320"),
+        ('smtp_security = "maybe"', "none of starttls, ssl", "Did you mean"),
+        ('smtp_security = "tls"', "none of starttls, ssl", "'starttls'"),
+        ('regions = ["us-east-1", "us-eats-1"]', "no such region; it has af-south-1", "'us-east-1'"),
+        ('smtp_region = "eu-centrl-1"', "no such region", "'eu-central-1'"),
+        ('smtp_alias = "admin"', "not a mail address", "admin@example.org"),
+        ('accounts = ["12345"]', "not an AWS account", "123456789012"),
+        ('topics = ["bounces"]', "not the ARN of a topic", "arn:aws:sns"),
+        ('queue_url = "bounces"', "not a web address", "https://"),
+        ('dns = "resolver.example.com"', "not an address of a DNS server", "192.0.2.1"),
+        ('dns = "192.0.2.1:99999"', "not an address of a DNS server", "192.0.2.1"),
+        ('smtp_host = "smtp://x"', "not a host name", "smtp.example.com"),
+    ],
+)
+def test_ranges_choices_and_forms(line: str, what: str, todo: str) -> None:
+    write(Path("triage.toml"), f"# first\n\n{line}\n")
+    with pytest.raises(ConfigError, match=what) as caught:
+        load_settings(None, {})
+    assert "triage.toml line 3: " in caught.value.what
+    assert todo in caught.value.todo
+    assert len(caught.value.what) < 700
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'dns = "192.0.2.1"',
+        'dns = "192.0.2.1:5353"',
+        'dns = "2001:db8::1"',
+        'dns = "[2001:db8::1]:5353"',
+        'regions = ["us-gov-west-1", "eu-central-2"]',
+        'smtp_security = "ssl"',
+        'smtp_host = "email-smtp.us-east-1.amazonaws.com"',
+        'smtp_host = "127.0.0.1"',
+        'smtp_alias = "admin@queenofsandiego.com"',
+        'accounts = ["123456789012"]',
+        'topics = ["arn:aws-us-gov:sns:us-gov-west-1:123456789012:bounces"]',
+        'queue_url = "https://sqs.us-east-1.amazonaws.com/123456789012/bounces"',
+        'ping_url = "https://user:pass@hc.example.com:8443/ping/abc?x=1"',
+        'domains = ["queenofsandiego.com", "xn--mnchen-3ya.example"]',
+    ],
+)
+def test_what_is_right_stays_right(line: str) -> None:
+    file = write(Path("triage.toml"), f"{line}\n")
+    file.chmod(0o600)
+    load_settings(file, {})
+
+
+def test_the_regions_are_those_aws_has() -> None:
+    """Held against botocore's own list, so that a new one is not refused for long."""
+    import boto3
+
+    session = boto3.session.Session()
+    known = {
+        region
+        for partition in session.get_available_partitions()
+        for service in ("ses", "sesv2")
+        for region in session.get_available_regions(service, partition)
+    }
+    assert known <= set(AWS_REGIONS)
+
+
+def test_all_that_is_wrong_is_told_at_once_each_with_its_line() -> None:
+    file = write(
+        Path("triage.toml"),
+        'subjects = [\n  "smtp_port = 1",\n]\nsmtp_port = 99999\nsince_day = 3\n"since_days" = "x"\n'
+        'label_prefix = """\nnotes = 5\n"""\nnotes = 5\n',
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, {"TRIAGE_VDM": "perhaps"})
+    assert caught.value.what.startswith("6 settings")
+    places = [line.removeprefix(f"{file.absolute()} ").partition(":")[0] for line in caught.value.details]
+    assert places == ["line 4", "line 5", "line 6", "line 7", "line 10", "TRIAGE_VDM"]
+    assert "Did you mean 'since_days'?" in caught.value.details[1]
+
+
+def test_a_byte_order_mark_is_no_fault() -> None:
+    file = Path("triage.toml")
+    file.write_bytes(b"\xef\xbb\xbfsince_days = 7\r\nnotes = false\r\n")
+    assert load_settings(file, {}).since_days == 7
+    assert source_settings(file, {}).origins["notes"].endswith("triage.toml line 2")
+
+
+def test_where_each_value_comes_from() -> None:
+    file = write(Path("triage.toml"), "since_days = 7\n\nnotes = false\n")
+    found = source_settings(file, {"TRIAGE_NOTES": "yes"}, {"vdm": True})
+    assert found.origins["since_days"] == f"{file.absolute()} line 1"
+    assert found.origins["notes"] == "TRIAGE_NOTES"
+    assert found.origins["vdm"] == "command line"
+    assert found.origins["overlap_hours"] == "default"
+    assert found.settings.notes is True
+
+
+def test_a_linked_configuration_finds_its_neighbours_at_the_real_place(tmp_path: Path) -> None:
+    real = write(tmp_path / "dotfiles/triage.toml", "token = 'secret/t.json'\n")
+    link = tmp_path / "etc/triage.toml"
+    link.parent.mkdir()
+    link.symlink_to(real)
+    settings = load_settings(link, {})
+    assert settings.database == tmp_path / "dotfiles/triage.db"
+    assert settings.token == tmp_path / "dotfiles/secret/t.json"
+    write(link.with_name("triage.db"), "")  # where an earlier version made it
+    assert load_settings(link, {}).database == link.with_name("triage.db")
+    write(real.with_name("triage.db"), "")
+    assert load_settings(link, {}).database == real.with_name("triage.db")
+
+
+def test_every_setting_is_declared_with_its_limits() -> None:
+    for name, setting in SETTINGS.items():
+        if str(setting.type) == "int":
+            assert setting.metadata["min"] < setting.metadata["max"], name
+            assert setting.metadata["min"] <= setting.default <= setting.metadata["max"], name
 
 
 def test_every_setting_is_documented() -> None:

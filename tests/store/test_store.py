@@ -76,7 +76,7 @@ def test_raw_may_be_left_in_the_users_file(db: Database) -> None:
 @given(text=st.text(st.characters(codec=None), max_size=30), raw=st.binary(max_size=300))
 @settings(max_examples=60, deadline=None)
 def test_any_text_and_any_bytes_can_be_stored(text: str, raw: bytes) -> None:
-    db = database._connect(":memory:")
+    db = database.connect_plain(":memory:")
     database._migrate(db, Path(":memory:"))
     hostile = record(subject=text, diagnostic=text, recipient=text, fix=[text])
     mail_id = store.store_judged(db, gmail_mail(source=text, message_id=text, raw=raw), [hostile], [LABEL], NOW)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.worlds.made_mails import NOW
 from triage import store
+from triage.config import Settings
 from triage.report.build import read_report
 from triage.report.text import report_text
 
@@ -119,7 +120,7 @@ def test_counts_take_over_what_a_database_of_an_older_version_holds(tmp_path: Pa
         ("day_counts", [NOW - timedelta(days=7), NOW]),
         ("first_seen", [["alias-credentials-rejected"]]),
         ("recorded_since", []),
-        ("steps_of", [[1, 2]]),
+        ("verdicts_numbered", [[1, 2]]),
         ("delivered_later", [[1, 2]]),
         ("incidents_of", [NOW]),
         ("event_counts", [NOW - timedelta(days=7), NOW]),
@@ -155,8 +156,9 @@ def test_what_is_read_of_a_verdict(db: Any) -> None:
         *(verdict_id, "admin@queenofsandiego.com"),
         *("Charter", "19a1"),
     )
-    assert store.steps_of(db, [verdict_id, 99]) == {
-        verdict_id: (("a", "b"), ("https://support.google.com/x",)),
+    found = store.verdicts_numbered(db, [verdict_id, 99])
+    assert {number: record["links"] for number, record in found.items()} == {
+        verdict_id: ["https://support.google.com/x"]
     }
     assert store.first_seen(db, ["alias-credentials-rejected", "x"]) == {"alias-credentials-rejected": text(NOW)}
 
@@ -232,7 +234,7 @@ def audit(db: Any, at: datetime, total: int, state: str = "ok", answered: str = 
         )
 
 
-def test_a_report_tells_what_the_tables_of_others_hold(db: Any) -> None:
+def test_a_report_tells_what_the_tables_of_others_hold(db: Any, plain: Settings) -> None:
     add(db, NOW - timedelta(hours=2))
     event(db, "Send", ses_region="us-east-1", at=text(NOW - timedelta(hours=1)))
     audit(db, NOW - timedelta(days=10), 20)
@@ -243,7 +245,7 @@ def test_a_report_tells_what_the_tables_of_others_hold(db: Any) -> None:
         [text(NOW - timedelta(hours=2))] * 3,
     )
     db.execute("UPDATE verdicts SET incident_id = 1")
-    report = read_report(db, since=NOW - timedelta(days=7), now=NOW)
+    report = read_report(db, plain, since=NOW - timedelta(days=7), now=NOW)
     assert [(one.addresses, one.before) for one in report.suppression] == [(31, 20)]
     assert [(one.check, one.before, one.after) for one in report.drift] == [("spf-record", "ok", "fail")]
     assert [(one.people, one.closed_at, one.side) for one in report.incidents] == [(1, None, "own")]
@@ -253,8 +255,8 @@ def test_a_report_tells_what_the_tables_of_others_hold(db: Any) -> None:
         assert heading in told
 
 
-def test_empty_tables_make_no_noise(db: Any) -> None:
-    report = read_report(db, since=NOW - timedelta(days=7), now=NOW)
+def test_empty_tables_make_no_noise(db: Any, plain: Settings) -> None:
+    report = read_report(db, plain, since=NOW - timedelta(days=7), now=NOW)
     assert report_text(report).splitlines()[1:] == [
         *("  Nothing came in.", "", "ON YOUR SIDE", "  No bounce shows anything broken on your side."),
         *("", "LAST RUNS", "  None yet."),

@@ -100,3 +100,9 @@ def test_documents_name_no_machine_and_no_strange_domain(path: Path) -> None:
     addresses = re.findall(r"[\w.+-]+@([\w-]+(?:\.[\w-]+)+)", text)
     ours = r"^gmail\.com$|(?:^|\.)queenofsandiego\.com$|(?:^|\.)example(?:\.com|\.org)?$"
     assert {a for a in addresses if not re.search(ours, a)} == set()
+
+
+def test_every_test_that_the_threats_name_is_there() -> None:
+    named = re.findall(r"`(\w+/test_\w+\.py)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []

@@ -23,7 +23,8 @@ def browse(asked: Any, port: int, no_open: bool) -> int:
     """Look around in the database with a browser: this week, by cause, by domain, unreached people, SES mismatch.
 
     Needs Datasette, an extra: pip install 'bounce-triage[browse]'. Opens the database read-only, and answers on this
-    computer only. The same questions are views in the database: sqlite3 triage.db 'SELECT * FROM unreached_people'.
+    computer only, to the browser that opened the link it prints (it works once). The mails themselves are not shown.
+    The same questions are views in the database: sqlite3 triage.db 'SELECT * FROM unreached_people'.
     """
     from triage.owner import browse as work
     from triage.store import open_readonly

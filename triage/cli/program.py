@@ -20,14 +20,17 @@ import click
 
 from triage.cli.audit import audit, check_address
 from triage.cli.browse import browse
+from triage.cli.configuration import config
 from triage.cli.credentials import credentials
+from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import incidents
 from triage.cli.owner import auth, rejudge, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
 from triage.cli.shared import now, options, progress_bar, read_settings, width_of_screen, write_json
-from triage.errors import TriageError, UsageError, of_catalogue
+from triage.cli.trouble import told_of
+from triage.errors import UsageError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
@@ -136,9 +139,9 @@ def explain(asked: Options, what: str, for_admin: bool) -> int:
     if for_admin:
         lines = admin_lines(what, sys.stdin.buffer, read_settings(asked).database, width_of_screen())
     elif names_a_file(what):
-        lines = explain_file(what, sys.stdin.buffer, width_of_screen())
+        lines = explain_file(what, sys.stdin.buffer, read_settings(asked), width_of_screen())
     else:
-        lines = explain_stored(what, read_settings(asked).database, width_of_screen())
+        lines = explain_stored(what, read_settings(asked), width_of_screen())
     _say(lines, has_headings=not for_admin)
     return 0
 
@@ -205,12 +208,16 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
 
 cli.add_command(audit)
 cli.add_command(auth)
+cli.add_command(backup)
 cli.add_command(browse)
 cli.add_command(check_address)
+cli.add_command(config)
 cli.add_command(credentials)
 cli.add_command(doctor)
 cli.add_command(incidents)
+cli.add_command(rebuild)
 cli.add_command(rejudge)
+cli.add_command(restore)
 cli.add_command(schedule)
 cli.add_command(undo)
 cli.add_command(report)
@@ -249,25 +256,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail(error.format_message(), f"See `{context.command_path if context else 'triage'} --help`.")
         return error.exit_code
     except Exception as error:
-        told = _told(error, asked.verbose)
-        _fail(told.what, told.todo)
+        told = told_of(error, asked)
+        _fail(told.what, told.todo, told.details)
         if asked.verbose:
             _traceback()
         return told.exit_code
-
-
-def _told(error: Exception, verbose: bool) -> TriageError:
-    """What the user is told of an error that ended a command."""
-    if isinstance(error, TriageError):
-        return error
-    from remediation import CatalogueError
-
-    if isinstance(error, CatalogueError):
-        return of_catalogue(error)
-    return TriageError(
-        f"Something in triage itself went wrong: {type(error).__name__}: {error}",
-        "The details follow." if verbose else "Run it again with --verbose to see where, and report it.",
-    )
 
 
 def _say(lines: Iterable[str], *, has_headings: bool = False) -> None:
@@ -294,8 +287,10 @@ def _warn(line: str) -> None:
     click.echo(shown(line, 600), err=True)
 
 
-def _fail(what: str, todo: str) -> None:
+def _fail(what: str, todo: str, details: Iterable[str] = ()) -> None:
     _warn(f"triage: {what}")
+    for line in details:
+        _warn(f"  {line}")
     _warn(todo)
 
 

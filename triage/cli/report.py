@@ -79,7 +79,7 @@ def _model(settings: Settings, at: datetime, since: timedelta) -> Report:
     if db is None:
         raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
     with closing(db):
-        return read_report(db, since=at - since, now=at)
+        return read_report(db, settings, since=at - since, now=at)
 
 
 def _deliver(settings: Settings, at: datetime, since: timedelta, *, tells: bool) -> None:
@@ -94,7 +94,7 @@ def _deliver(settings: Settings, at: datetime, since: timedelta, *, tells: bool)
         closing(open_store(settings.database)) as db,
         closing(connect(settings.token, url=settings.gmail_url)) as gmail,
     ):
-        done = deliver_report(gmail, db, read_report(db, since=at - since, now=at))
+        done = deliver_report(gmail, db, read_report(db, settings, since=at - since, now=at))
     if isinstance(done, NotYet):
         raise TryLater(f"The report was not put into the inbox: {done.why}.", "Ask again in a quarter of an hour.")
     if tells:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from triage.gmail.answers import OutcomeUnknown, Refused
 from triage.gmail.client import Gmail, connect
 from triage.gmail.delegation import update_alias
-from triage.gmail.messages import RawMessage, Ref, SendAs, Unavailable
+from triage.gmail.messages import RawMessage, Ref, Unavailable
 from triage.gmail.query import bounce_query
 from triage.gmail.renewal import RenewedSignIn
 from triage.gmail.sent import Claim, Sent
@@ -25,7 +25,6 @@ __all__ = [
     "Ref",
     "Refused",
     "RenewedSignIn",
-    "SendAs",
     "Sent",
     "Unavailable",
     "addresses_here",

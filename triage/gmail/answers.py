@@ -47,6 +47,7 @@ LONGEST_ANSWER = 300
 
 _RATE_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 _DAILY_REASONS = {"dailyLimitExceeded", "quotaExceeded"}
+_GOES_ON = "Nothing: the next run goes on where this one stopped."
 _SCOPE_REASONS = {"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}
 _API_OFF_REASONS = {"accessNotConfigured", "SERVICE_DISABLED"}
 _ENABLE_URL = "https://console.cloud.google.com/apis/library/gmail.googleapis.com"
@@ -157,7 +158,7 @@ def read_refusal(status: int, headers: Mapping[str, str], content: bytes, now: d
     if status >= 500 or status == 408:
         return Passing(
             f"Gmail has a problem of its own: {said}",
-            "Nothing: the next run goes on where this one stopped.",
+            _GOES_ON,
             wait_seconds=_asked_wait(headers, text, now),
         )
     if status == 401:
@@ -179,6 +180,14 @@ def no_answer(why: str) -> Passing:
     return Passing(
         f"Gmail cannot be reached: {why}", "Check the network if it lasts; the next run goes on where this one stopped."
     )
+
+
+def read_token_refusal(answer: Mapping[str, Any]) -> TriageError:
+    """What to raise where the token endpoint refuses in the words of Google's other servers, or of a proxy's."""
+    reasons, text, _ = _read_error(json.dumps(answer).encode())
+    if reasons & (_RATE_REASONS | _DAILY_REASONS):
+        return Passing(f"Google's sign-in server asks to slow down: {text}", _GOES_ON, limited=True)
+    return no_answer(f"its sign-in server has a problem{f' ({text})' if text else ''}")
 
 
 def is_invalid_label_name(refusal: Refused) -> bool:
@@ -233,6 +242,8 @@ def _read_error(content: bytes) -> tuple[frozenset[str], str, str | None]:
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, dict) and isinstance(entry.get("reason"), str):
                 reasons.add(entry["reason"])
+    if error.get("status") == "RESOURCE_EXHAUSTED":  # the word of google.rpc.Code for a rate limit
+        reasons.add("RATE_LIMIT_EXCEEDED")
     # The link stands in the message, in `extendedHelp` or in `metadata.activationUrl`, so look at the whole body.
     link = _CONSOLE_LINK.search(json.dumps(error, ensure_ascii=False))
     return frozenset(reasons), _one_line(error.get("message")), link.group(0).rstrip(".,;)\\") if link else None

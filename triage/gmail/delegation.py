@@ -16,6 +16,7 @@ from remediation.credentials import Login, Relay
 from triage.addresses import google_or_here
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater
 from triage.gmail import sign_in as gmail_auth
+from triage.gmail.proxy import open_http
 from triage.own_files import is_open_to_others, read_plain
 
 SCOPES = (
@@ -55,7 +56,6 @@ def update_alias(
 
 
 def _updated(signed: Any, mailbox: str, alias: str, login: Login, relay: Relay, url: str | None) -> str:
-    import httplib2
     from google_auth_httplib2 import AuthorizedHttp, Request
     from googleapiclient.discovery import build_from_document
     from googleapiclient.discovery_cache import get_static_doc
@@ -64,7 +64,7 @@ def _updated(signed: Any, mailbox: str, alias: str, login: Login, relay: Relay, 
     if url:
         document["rootUrl"] = google_or_here(url, "gmail_url").rstrip("/") + "/"
     document.pop("mtlsRootUrl", None)
-    http = httplib2.Http(timeout=gmail_auth.HTTP_TIMEOUT_SECONDS)
+    http = open_http(gmail_auth.HTTP_TIMEOUT_SECONDS)
     try:
         renew = signed.refresh
         signed.refresh = lambda _: renew(Request(http))
@@ -98,7 +98,7 @@ def _read_key_file(path: Path) -> dict[str, Any]:
         info = json.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"There is no key file {path}.", "Set `service_account`, or leave it out.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"The key file {path} cannot be read ({type(error).__name__}).", "Download it anew."
         ) from None

@@ -42,17 +42,21 @@ class Sent:
         self._gmail = gmail
         self._copies: dict[str, list[SentCopy]] = {}
         self._found: dict[tuple[Claim, str], bool] = {}
+        self._searched: set[str] = set()
+        """The Message-IDs one search was spent on; the next recipient is looked up in the copies."""
         self._aliases: frozenset[str] | None = None
         self._failures = 0
 
     def holds(self, claim: Claim, recipients: Collection[str]) -> dict[str, bool | None]:
         """For each recipient (lower case) whether a mail in Sent is the one claimed and went to it; None: not known.
 
-        Of one recipient mostly one search tells (5 units); of several the headers of the mail do (25 units). Raises
-        what concerns the whole mailbox (CredentialsDead).
+        Of one recipient mostly one search tells (5 units); of several the headers of the mail do (25 units), however
+        many bounces name it. Raises what concerns the whole mailbox (CredentialsDead).
         """
-        if len(recipients) == 1:
-            (recipient,) = recipients
+        first = next(iter(claim.message_ids), "")
+        (recipient,) = recipients if len(recipients) == 1 else (None,)
+        if recipient is not None and (first not in self._searched or (claim, recipient) in self._found):
+            self._searched.add(first)
             try:
                 if self._is_found(claim, recipient):
                     return {recipient: True}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 from remediation.here import is_here
 from triage.addresses import google_or_here
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater, UsageError
-from triage.gmail.answers import no_answer
+from triage.gmail.answers import no_answer, read_token_refusal
 from triage.gmail.renewal import ENDS_AT, ends_at
 from triage.own_files import is_open_to_others, read_plain
 
@@ -45,6 +46,7 @@ _TALKATIVE = (
     "requests_oauthlib",
 )
 
+_OAUTH_WORD = re.compile(r"[a-z]{1,30}(?:_[a-z]{1,30}){1,5}")  # RFC 6749 5.2; a proxy's words are others
 _SIGN_IN_AGAIN = "Run `triage auth` to sign in again."
 PUBLISH = (
     "set the OAuth app to In production (https://console.cloud.google.com/auth/audience); your own use needs no "
@@ -138,13 +140,13 @@ def load_token(path: Path) -> Any:
         )
     try:
         info = json.loads(text)
-        expiry = datetime.fromisoformat(info["expiry"]) if info.get("expiry") else None
+        expiry = _naive_utc(datetime.fromisoformat(info["expiry"])) if info.get("expiry") else None
         scopes = info.get("scopes") or [SCOPE]
         scopes = scopes.split() if isinstance(scopes, str) else [str(scope).strip() for scope in scopes]
         refresh_token, client_id, client_secret = (
             str(info[key]) for key in ("refresh_token", "client_id", "client_secret")
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise CredentialsDead(f"The saved sign-in {path} is damaged or of another program.", _SIGN_IN_AGAIN) from None
     if not ENOUGH_SCOPES & set(scopes):
         raise CredentialsDead(f"The saved sign-in {path} was made without gmail.modify.", _SIGN_IN_AGAIN)
@@ -160,9 +162,13 @@ def load_token(path: Path) -> Any:
         client_id=client_id,
         client_secret=client_secret,
         scopes=scopes,
-        # google-auth compares with a naive UTC time.
-        expiry=expiry.astimezone(UTC).replace(tzinfo=None) if expiry and expiry.tzinfo else expiry,
+        expiry=expiry,
     )
+
+
+def _naive_utc(moment: datetime) -> datetime:
+    """What google-auth compares with."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def save_token(path: Path, signed_in: Any, *, scopes: list[str] | None = None, ends: datetime | None = None) -> None:
@@ -204,9 +210,12 @@ def refresh_failed(error: Any) -> TriageError:
 
     https://developers.google.com/identity/protocols/oauth2#expiration lists why a refresh token dies.
     """
-    answer = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else None
-    word = str(answer.get("error")) if answer else ""
-    if word == "invalid_grant" and (answer or {}).get("error_subtype") != "invalid_rapt":
+    answer = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
+    said = answer.get("error")
+    if isinstance(said, dict):  # the shape of Google's other servers, or of a proxy's: no word of OAuth's
+        return read_token_refusal(answer)
+    word = said if isinstance(said, str) else ""
+    if word == "invalid_grant" and answer.get("error_subtype") != "invalid_rapt":
         return CredentialsDead(
             "Google no longer accepts the saved sign-in (invalid_grant: expired or revoked).", _SEVEN_DAYS
         )
@@ -222,9 +231,9 @@ def refresh_failed(error: Any) -> TriageError:
         )
     if word == "invalid_scope":
         return CredentialsDead("The saved sign-in asks for more than was granted (invalid_scope).", _SIGN_IN_AGAIN)
-    if answer is not None and not error.retryable and word:
+    if not error.retryable and _OAUTH_WORD.fullmatch(word) and "rate" not in word and "limit" not in word:
         return CredentialsDead(f"Google refused to renew the saved sign-in ({word[:60]}).", _SIGN_IN_AGAIN)
-    return no_answer("its sign-in server has a problem")
+    return no_answer(f"its sign-in server has a problem{f' ({word[:60]})' if word.isprintable() and word else ''}")
 
 
 def read_client(path: Path) -> dict[str, Any]:
@@ -234,7 +243,7 @@ def read_client(path: Path) -> dict[str, Any]:
         data = json.loads(read_plain(path)[0])
     except FileNotFoundError:
         raise ConfigError(f"There is no OAuth client file {path}.", f"{get_one} and save it as {path}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"The OAuth client file {path} cannot be read: {_why(error)}", f"{get_one} again.") from None
     client = data.get("installed") if isinstance(data, dict) else None
     if not isinstance(client, dict):
@@ -253,7 +262,7 @@ def addresses_here(path: Path) -> Iterator[tuple[str, str]]:
     """(name, address) of what a token, client or key file wants asked on this computer instead of at Google."""
     try:
         info = json.loads(read_plain(path)[0])
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     for part in (info, info.get("installed") if isinstance(info, dict) else None):
         known = part if isinstance(part, dict) else {}

@@ -17,7 +17,8 @@ from triage.addresses import google_or_here
 from triage.errors import ConfigError, TriageError
 from triage.gmail import sign_in as gmail_auth
 from triage.gmail.answers import OutcomeUnknown, Pace, Passing, Quota, no_answer, read_refusal, try_again
-from triage.gmail.renewal import RenewedSignIn, read_renewal, sign_in_ends_at
+from triage.gmail.proxy import open_http, proxy_in_use
+from triage.gmail.renewal import RenewedSignIn, is_refusal, is_token, read_renewal, sign_in_ends_at
 
 _T = TypeVar("_T")
 
@@ -32,7 +33,6 @@ class Wire:
         self._signed_in = gmail_auth.load_token(token)
         self._saved_token = self._signed_in.token
         gmail_auth.hush()
-        import httplib2
         from google_auth_httplib2 import AuthorizedHttp, Request
         from googleapiclient.discovery import build_from_document
         from googleapiclient.discovery_cache import get_static_doc
@@ -43,13 +43,16 @@ class Wire:
             document["rootUrl"] = google_or_here(url, "gmail_url").rstrip("/") + "/"
         document.pop("mtlsRootUrl", None)
         self._is_secure = document["rootUrl"].startswith("https:")
-        self._http = httplib2.Http(timeout=timeout_seconds)
+        self._http = open_http(timeout_seconds)
         self._http.request = partial(_counted, self.quota, self._http.request)
         renew, request = self._signed_in.refresh, Request(self._http)
         self._renewal: RenewedSignIn | None = None
 
         def noted(*args: Any, **named: Any) -> Any:
             answer = request(*args, **named)
+            if not (is_token if answer.status == 200 else is_refusal)(answer.data):
+                # The library takes whatever comes for what it should be: a proxy's page, half an answer.
+                raise no_answer("its sign-in server gave an answer that is none")
             self._renewal = read_renewal(answer.headers, answer.data, pace.now()) or self._renewal
             return answer
 
@@ -108,9 +111,9 @@ class Wire:
                 "Check this computer's clock, and whether a proxy or virus scanner opens encrypted connections.",
             )
         if isinstance(error, TimeoutError):
-            return no_answer("it took too long to answer")
+            return no_answer(f"it took too long to answer{_by_proxy()}")
         if isinstance(error, OSError | TransportError | httplib2.ServerNotFoundError):
-            return no_answer(str(error) or type(error).__name__)
+            return no_answer(f"{str(error) or type(error).__name__}{_by_proxy()}")
         # Half an answer: a body that ends early, broken JSON, a batch in which a part is missing (a bare KeyError).
         if isinstance(
             error, http.client.HTTPException | httplib2.HttpLib2Error | BatchError | ValueError | LookupError
@@ -158,6 +161,11 @@ class Wire:
             raise OutcomeUnknown(failure.what) from None
         finally:
             self._http.close()
+
+
+def _by_proxy() -> str:
+    variable = proxy_in_use()
+    return f" (through the proxy in {variable})" if variable else ""
 
 
 def half_answer(answer: Any) -> Passing | None:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from parsers.times import moment_from
-from remediation.suggest import suggest
+from remediation.suggest import NO_NAMES
 from triage import store
 from triage.config import Settings
 from triage.errors import TriageError, why_failed
+from triage.fixes import OwnAccount, fix_of
 from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Place, insert_once, letter_bytes, letter_id
 from triage.model import Alert, Clock, Incident
+from triage.names import account_if_told, known_names
 from triage.rows import AlertRow, StoredVerdict
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ NEWS_DAYS = 14
 RESTLESS_DAYS = 7
 """So long after the last bounce reminders become weekly: nobody seems to use that way any more."""
 MOST_AT_ONCE = 5
-"""Openings told one by one in one run and channel; the last one says how many more there are."""
+"""Openings of other sides told one by one in one run and channel; the last one says how many more there are."""
+HELD_BACK = "held back: too many of other sides"
 MOST_OPENINGS = 3
 """Openings of one incident told in a day: a way that works every other minute is told of often enough."""
 
@@ -53,6 +56,14 @@ class Channel:
     address: str | None = None
 
 
+class Due(NamedTuple):
+    """What is to be told of an incident."""
+
+    incident: Incident
+    occasion: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Telling:
     """What came of it."""
@@ -60,13 +71,15 @@ class Telling:
     delivered: int = 0
     problems: tuple[str, ...] = ()
     """Why something could not be told; tried again next run."""
+    held: int = 0
+    """Openings of other sides' incidents that are told to nobody, because there were too many."""
 
 
 def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
     """Plan what is to be told now and tell it, also what an earlier run could not. Never raises."""
     try:
-        plan_due_alerts(db, settings, clock(), gmail)
-        return deliver_alerts(db, settings, gmail, clock)
+        held = plan_due_alerts(db, settings, clock(), gmail)
+        return replace(deliver_alerts(db, settings, gmail, clock), held=held)
     except Exception as error:
         return Telling(0, (f"alerts: {error.what if isinstance(error, TriageError) else why_failed(error)}",))
 
@@ -80,49 +93,67 @@ def channels_of(settings: Settings) -> list[Channel]:
     return found
 
 
-def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> None:
-    """Write down what is to be told now. `gmail` is asked for the relay of an alias, once, and only then."""
+def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> int:
+    """Write down what is to be told now; returns how many openings are held back, each counted by channel.
+
+    `gmail` is asked for the relay of an alias, once, and only then.
+    """
     channels = channels_of(settings)
     if not channels:
-        return
-    due: dict[Channel, list[tuple[Incident, str, int]]] = {channel: [] for channel in channels}
+        return 0
+    due: dict[Channel, list[Due]] = {channel: [] for channel in channels}
     for incident in store.read_incidents(db, closed_since=at - timedelta(days=NEWS_DAYS)):
         known = store.alerts_of(db, incident.id)
         for channel in channels:
             mine = [row for row in known if row["channel"] == channel.name]
             if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
-                due[channel].append((incident, *found))
-    account = cache(lambda: _account(gmail))
-    facts: dict[int, IncidentFacts] = {}
+                due[channel].append(Due(incident, *found))
+    account = cache(lambda: account_if_told(db, gmail))
+
+    @cache
+    def facts(incident: Incident) -> IncidentFacts:
+        return facts_of(db, settings, incident, account() if incident.kind == "alias" else None)
+
     alerts: list[Alert] = []
     for channel, found_due in due.items():
-        opened = sorted((one for one in found_due if one[1] == "opened"), key=lambda one: _weight(one[0]))
-        too_many = len(opened) - MOST_AT_ONCE
-        for place, (incident, occasion, number) in enumerate(
-            [*opened, *(one for one in found_due if one[1] != "opened")]
-        ):
-            if incident.id not in facts:
-                known_account = account() if incident.kind == "alias" else {}
-                facts[incident.id] = facts_of(db, settings, incident, known_account)
-            is_last = too_many > 0 and place == MOST_AT_ONCE - 1
-            is_left_out = occasion == "opened" and place >= MOST_AT_ONCE
-            alerts.append(
-                Alert(
-                    incident_id=incident.id,
-                    opening=incident.openings,
-                    occasion=occasion,
-                    number=number,
-                    channel=channel.name,
-                    title=alert_title(incident, occasion, at),
-                    body=alert_body(
-                        incident, occasion, replace(facts[incident.id], more=too_many if is_last else 0), at
-                    ),
-                    message_id=_message_id(incident, occasion, number),
-                    dropped_why="too many opened at once" if is_left_out else None,
-                )
-            )
+        left = settings.alerts_per_day - store.told_of_others(db, channel.name, at - timedelta(days=1))
+        told, held = _chosen(found_due, max(left, 0))
+        alerts += [_alert(one, channel, facts(one.incident), at) for one in told]
+        if told and held:
+            alerts[-1] = _alert(told[-1], channel, replace(facts(told[-1].incident), more=len(held)), at)
+        alerts += [_alert(one, channel, IncidentFacts(), at, HELD_BACK) for one in held]
     if alerts:
         store.plan_alerts(db, alerts, at)
+    return sum(alert.dropped_why is not None for alert in alerts)
+
+
+def _chosen(due: Sequence[Due], left: int) -> tuple[list[Due], list[Due]]:
+    """(what is told, which openings are held back): all of our own side, and first; of others what the limits let.
+
+    What else is due of others has its turn in a later run.
+    """
+    own = [one for one in due if one.incident.side == "own"]
+    others = [one for one in due if one.incident.side != "own"]
+    opened = sorted((one for one in others if one.occasion == "opened"), key=lambda one: _weight(one.incident))
+    own.sort(key=lambda one: (one.occasion != "opened", _weight(one.incident)))
+    room = min(left, max(MOST_AT_ONCE - sum(one.occasion == "opened" for one in own), 0))
+    later = [one for one in others if one.occasion != "opened"][: left - len(opened[:room])]
+    return [*own, *later, *opened[:room]], opened[room:]
+
+
+def _alert(due: Due, channel: Channel, facts: IncidentFacts, at: datetime, dropped_why: str | None = None) -> Alert:
+    incident, occasion, number = due
+    return Alert(
+        incident_id=incident.id,
+        opening=incident.openings,
+        occasion=occasion,
+        number=number,
+        channel=channel.name,
+        title=alert_title(incident, occasion, at),
+        body=alert_body(incident, occasion, facts, at),
+        message_id=_message_id(incident, occasion, number),
+        dropped_why=dropped_why,
+    )
 
 
 def plan_rotation(db: Database, settings: Settings, found: Watch, at: datetime) -> None:
@@ -171,44 +202,17 @@ def due_now(incident: Incident, known: Sequence[AlertRow], at: datetime, every: 
     return ("reminder", number) if at - last >= every else None
 
 
-def facts_of(
-    db: Database, settings: Settings, incident: Incident, account: Mapping[str, dict[str, Any]] | None = None
-) -> IncidentFacts:
-    """What an alert and `triage incidents show` tell beside the incident itself.
-
-    `account`: by address in lower case what Gmail has set up for it, with the names of `remediation.suggest`.
-    """
+def facts_of(db: Database, settings: Settings, incident: Incident, account: OwnAccount | None = None) -> IncidentFacts:
+    """What an alert and `triage incidents show` tell beside the incident itself; `account` None: as Gmail said last."""
     record = newest_record(db, incident)
-    of_alias = (account or {}).get(incident.sender or "", {})
-    known = {
-        "smtp_host": settings.smtp_host or (incident.place if incident.kind == "alias" else None),
-        "smtp_port": settings.smtp_port,
-        "iam_user": settings.smtp_user,
-        "region": settings.smtp_region,
-        "mailbox": settings.mailbox,
-    } | of_alias
+    names = known_names(db, settings, record, account) if record else NO_NAMES
     conclusion = next((e for e in store.evidence_for(db, incident) if e["kind"] == "own-side"), None)
     return IncidentFacts(
         missed=store.missed_in(db, incident, MOST_PEOPLE_TOLD),
-        steps=suggest(record, {name: value for name, value in known.items() if value}) if record else (),
-        own=tuple(filter(None, (settings.smtp_host, of_alias.get("smtp_host")))),
+        steps=fix_of(record, names) if record else (),
+        own=tuple(filter(None, (names.smtp_host, names.domain))),
         evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
     )
-
-
-def _account(gmail: Gmail | None) -> dict[str, dict[str, Any]]:
-    """What Gmail has set up for each alias with a relay (2 units); nothing where it does not tell."""
-    if gmail is None:
-        return {}
-    try:
-        mailbox = gmail.profile_address()
-        return {
-            one.address.lower(): {"mailbox": mailbox, "smtp_host": one.host, "smtp_port": one.port}
-            for one in gmail.send_as()
-            if one.host
-        }
-    except TriageError:
-        return {}
 
 
 def newest_record(db: Database, incident: Incident) -> StoredVerdict | None:

@@ -34,9 +34,9 @@ def _apart(text: str) -> str:
     return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text)
 
 
-def find_phrase(phrase: str, text: str) -> int:
-    """Where a phrase stands in a text, beginning where a word begins; -1 where it does not."""
-    at = text.find(phrase)
+def find_phrase(phrase: str, text: str, start: int = 0) -> int:
+    """Where a phrase stands in a text from `start` on, beginning where a word begins; -1 where it does not."""
+    at = text.find(phrase, start)
     while at > 0 and _is_inside_word(text, at):
         at = text.find(phrase, at + 1)
     return at

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-from parsers.facts import FailureKind
-from remediation import REASONS, CatalogueError, load_causes
+from parsers.facts import COMMANDS, FailureKind
+from remediation import REASONS, CatalogueError, Cause, is_finer, load_causes
 from triage.errors import ConfigError, of_catalogue
 from triage.judge.phrases import sure_beginnings
 
@@ -23,28 +23,13 @@ FOLDER = Path(__file__).parent / "rules"
 _KEYS = {
     **dict.fromkeys(("id", "cause", "reason", "source"), str),
     **dict.fromkeys(("permanent", "relay", "names_recipient"), bool),
-    **dict.fromkeys(
-        (
-            "text",
-            "regex",
-            "status",
-            "reply",
-            "platform",
-            "remote",
-            "notice",
-            "kind",
-            "command",
-            "reported_by",
-            "examples",
-        ),
-        list,
-    ),
+    **dict.fromkeys(("text", "regex", "status", "reply", "command", "platform", "remote", "notice", "kind"), list),
+    **dict.fromkeys(("reported_by", "examples"), list),
 }
 """The keys of a row and what they hold; one text stands for a list of one."""
 _LISTS = [key for key, kind in _KEYS.items() if kind is list]
 _STATUS = re.compile(r"[45x]\.\d{1,3}\.(?:\d{1,3}|\*)|[45]\.\d{1,3}\.\dxx|[45]\.\*\.\*")
 _REPLY = re.compile(r"[45](?:\d\d|xx)")
-_COMMANDS = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "LOCAL")
 _ABOUT_RECIPIENT = frozenset(
     {
         *("recipient-unknown", "recipient-address-malformed", "recipient-disabled", "recipient-moved"),
@@ -76,7 +61,7 @@ class Rule:
     source: str
     examples: tuple[str, ...]
     reason: str | None
-    """A word of remediation.REASONS, where the cause's own is not the nearest."""
+    """A word of remediation.REASONS, where there is a finer one than the cause's own, of the same family."""
     permanent: bool | None
     texts: tuple[str, ...]
     """Lower-case words, one of which must stand in the text."""
@@ -131,7 +116,7 @@ def read_rules(files: Mapping[str, str]) -> tuple[Rule, ...]:
     return rules
 
 
-def _read_file(name: str, toml: str, causes: Collection[str]) -> list[Rule]:
+def _read_file(name: str, toml: str, causes: Mapping[str, Cause]) -> list[Rule]:
     try:
         data = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
@@ -155,7 +140,7 @@ def _words(file: str, name: str, words: Any) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Collection[str]) -> Rule:
+def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Mapping[str, Cause]) -> Rule:
     where = f"{file}, rule {row.get('id', '?')}"
     _refuse_others(where, row, _KEYS)
     for key, value in row.items():
@@ -167,6 +152,7 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Collectio
     _refuse_word(where, "cause", row["cause"], causes)
     if "reason" in row:
         _refuse_word(where, "reason", row["reason"], REASONS)
+        _refuse_other_family(where, row["reason"], causes[row["cause"]].reason)
     values = {key: _values(where, key, row[key]) if key in row else () for key in _LISTS}
     texts = tuple(text for item in values["text"] for text in _spelt_out(where, item, lists))
     for text in texts:
@@ -179,7 +165,7 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Collectio
     for kind in values["kind"]:
         _refuse_word(where, "kind", kind, get_args(FailureKind))
     for command in values["command"]:
-        _refuse_word(where, "command", command, _COMMANDS)
+        _refuse_word(where, "command", command, COMMANDS)
     for code, shape in [(s, _STATUS) for s in values["status"]] + [(r, _REPLY) for r in values["reply"]]:
         if not shape.fullmatch(code):
             raise RuleError(f"{where}: {code!r} is no code a row can ask for")
@@ -234,6 +220,15 @@ def _named(where: str, name: str, lists: Lists) -> tuple[str, ...]:
 def _refuse_capitals(where: str, text: str) -> None:
     if text != text.lower() or not text.strip() or "’" in text:
         raise RuleError(f"{where}: text {text!r} must be lower-case words with straight apostrophes")
+
+
+def _refuse_other_family(where: str, reason: str, of_cause: str) -> None:
+    """A reason follows from the cause: a row may only say the same thing more exactly."""
+    if not is_finer(reason, of_cause):
+        raise RuleError(
+            f"{where}: reason {reason!r} is of another family than {of_cause!r}, the word of its cause",
+            "Give the row another cause, or no reason (remediation/reasons.py holds the families).",
+        )
 
 
 def _refuse_others(where: str, table: Mapping[str, Any], keys: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import TypeVar
 
 from parsers.facts import Failure
+from triage.judge.clauses import end_of_general, is_possibility, without_names, without_possibilities
 from triage.judge.phrases import beginnings, find_phrase, sure_beginnings
 from triage.judge.rules import Rule, RuleError, load_rules
 
@@ -22,6 +23,8 @@ MAX_TEXT = 4096
 
 NO_HOST = "nobody"
 """Among the hosts of a row: it fits, too, where the report names no host that spoke."""
+_GENERAL_FILES = "60"
+"""From here on the files hold words that any server may say."""
 
 _T = TypeVar("_T")
 
@@ -78,11 +81,18 @@ def by_words(
 
 
 def all_by_words(
-    table: Table, text: str, failure: Failure, notice: str | None, reporter: str | None
+    table: Table, text: str, failure: Failure, notice: str | None, reporter: str | None, *, whole: bool = True
 ) -> Iterator[tuple[Rule, str]]:
-    """Yield every rule whose words stand in a text, in their order; no more work than is asked for."""
+    """Yield every rule whose words stand in a text, in their order; no more work than is asked for.
+
+    Sentences that list possibilities do not count, but for rows that quote them and, with `whole`, for those of a known
+    vendor; without `whole` neither do the words of a general prefix alone: see `clauses`.
+    """
     original = " ".join(text[:MAX_TEXT].split())
-    lower = original.lower().replace("’", "'")
+    named = original.lower().replace("’", "'")
+    lower = without_names(named, failure.recipient)
+    certain = without_possibilities(lower)
+    begin = 0 if whole else end_of_general(lower)
     hits = [hit for word in table.words.keys() & beginnings(lower) for hit in table.words[word]]
     hits.sort()
     last = -1
@@ -90,20 +100,26 @@ def all_by_words(
         if place == last:
             continue  # by another of its phrases
         rule = table.rules[place]
-        at = find_phrase(rule.texts[nth], lower)
+        phrase = rule.texts[nth]
+        if certain is not lower and not (whole and rule.file < _GENERAL_FILES) and not is_possibility(phrase):
+            read = certain
+        else:
+            read = lower
+        # A phrase may begin in the prefix and go on behind it: such a row has read the clause.
+        at = find_phrase(phrase, read, max(0, begin - len(phrase) + 1))
         if at < 0 or not _applies(rule, failure, notice, reporter):
             continue
-        end = at + len(rule.texts[nth])
+        end = at + len(phrase)
         if rule.pattern is not None:
-            match = _compiled(rule.pattern).search(lower)
+            match = _compiled(rule.pattern).search(read, begin)
             if match is None:
                 continue
             at, end = match.span()
-        if rule.names_recipient and (failure.recipient is None or failure.recipient.lower() not in lower):
+        if rule.names_recipient and (failure.recipient is None or failure.recipient.lower() not in named):
             continue
         last = place
         # Some letters change their length in lower case; then the places differ, and the lower-case words must do.
-        yield rule, (original if len(original) == len(lower) else lower)[at:end]
+        yield rule, (original if len(original) == len(lower) else named)[at:end]
 
 
 @cache

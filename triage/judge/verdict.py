@@ -6,7 +6,6 @@ SES look-up, no database, and never asks anybody.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -15,8 +14,11 @@ from parsers.facts import Bounce, Failure, FailureKind, Genuine, NotABounce, Not
 from parsers.text import printable
 from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
+from triage.display import counted
+from triage.fixes import fix_of
+from triage.judge.clauses import is_general
 from triage.judge.rules import Rule
-from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, load_tables
+from triage.judge.table import Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
 
 MAX_DIAGNOSTIC = 1000
@@ -24,8 +26,6 @@ MAX_SUBJECT = 300
 MAX_FIELD = 1000
 """Characters of any other text of a record; RFC 5321 4.5.3 allows an address 254 and a header line 998."""
 
-_AT_RCPT = re.compile(r">>> RCPT|did not like our RCPT|does not like recipient")
-"""Signs that a recipient was refused at RCPT, of reports whose reader does not tell the command."""
 _WITHOUT_RULE: Mapping[str, tuple[str | None, str | None]] = {
     "delivered": (None, "delivered"),
     "feedback": ("complaint", None),
@@ -42,6 +42,12 @@ _TELLING = frozenset(
     {"1.1", "1.2", "1.3", "1.6", "1.7", "1.8", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"}
 )
 """Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
+_ATTEMPTS = frozenset({"delivery-expired", "delivery-delayed"})
+"""Causes that say how long was tried, and not what stood in the way."""
+_VAGUE = _ATTEMPTS | {"unknown", "remote-system-error", "policy-rejected"}
+"""Causes that the prose around a reply must not put in the place of an attempt: its general words say them often."""
+_IN_OTHER_WORDS = "70-in-other-words.toml"
+"""The rows that guess by subject and predicate; a telling code knows better."""
 _ALIAS_HELP = "https://support.google.com/mail/"
 """Pages about "Send mail as", which help nobody whose own mail server reports its relay."""
 _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
@@ -77,12 +83,14 @@ class Verdict(NamedTuple):
     evidence: str | None = None
     """The literal words the rule matched, or the code it asked for."""
     why: str | None = None
-    """For a mail that is no bounce: the observation that says so."""
+    """For a mail that is no bounce: the observation that says so. For the last recipient told of a mail that names too
+    many: how many more there are.
+    """
 
     @property
     def fix(self) -> list[str]:
-        """What to do, step by step, with the real names; built anew at each call."""
-        return self._fix(self._facts())
+        """What to do, step by step, as far as it can be said without names of ours; built anew at each call."""
+        return fix_of(self._facts())
 
     @property
     def links(self) -> list[str]:
@@ -95,8 +103,8 @@ class Verdict(NamedTuple):
     def record(self) -> VerdictRecord:
         """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
         record = self._facts()
-        record["fix"] = self._fix(record)
-        if self.kind in ("auto-reply", "not-a-bounce"):
+        record["fix"] = fix_of(record)
+        if self.kind in ("auto-reply", "not-a-bounce") or self.why is not None:
             record["why"] = _harmless(self.why)
         return record
 
@@ -126,13 +134,6 @@ class Verdict(NamedTuple):
             "links": self.links,
         }
 
-    def _fix(self, record: VerdictRecord) -> list[str]:
-        if self.cause is None:
-            return []
-        from remediation.suggest import suggest  # 13 KB of wording that a quiet run does not need
-
-        return suggest(record)
-
 
 def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
     """Judge a mail: one verdict for each recipient of a bounce, exactly one for a mail that is none.
@@ -143,7 +144,11 @@ def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
         reason = "vacation" if bounce.kind == "auto-reply" else None
         return [Verdict(source, bounce.kind, reason=reason, why=bounce.why)]
     remote, relay = load_tables()
-    return [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    verdicts = [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    if bounce.left_out:
+        why = f"left out: at least {counted(bounce.left_out, 'more recipient')} that the mail names"
+        verdicts[-1] = verdicts[-1]._replace(why=why)
+    return verdicts
 
 
 def also_matched(bounce: Bounce) -> Mapping[tuple[str | None, str | None], Sequence[tuple[str, str]]]:
@@ -200,40 +205,52 @@ def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdi
 def _all_that_fit(table: Table, bounce: Bounce, failure: Failure) -> Iterator[tuple[Rule, str | None]]:
     """The first rule that fits, which decides, and then those that fit the same words; no further than is asked for.
 
-    The most trusted words are read first: the inner reply, the diagnostic, the prose. What a reporter writes around a
-    reply counts for less than a reply's own status code, if that code says anything.
+    The most trusted words are read first: the inner reply, the diagnostic, the prose. A sentence about the cause counts
+    before one about the attempt ("tried for five days"), wherever each stands. What a reporter writes around a reply,
+    a general prefix and a list of possibilities count for less than a reply's own status code, if that says anything.
     """
     notice, reporter = bounce.notice, bounce.reported_by
-    for text in (failure.inner, failure.diagnostic):
-        if text:
-            found = all_by_words(table, text, failure, notice, reporter)
-            if first := next(found, None):
-                return chain((first,), found)
+
+    def fitting(text: str, *, whole: bool) -> Iterator[tuple[Rule, str]] | None:
+        found = all_by_words(table, text, failure, notice, reporter, whole=whole)
+        first = next(found, None)
+        return chain((first,), found) if first is not None else None
+
+    texts = [text for text in (failure.inner, failure.diagnostic) if text]
     coded = by_codes(table, failure, notice, reporter)
     telling = (failure.status or "")[2:] in _TELLING
-    if failure.prose and not (telling and failure.diagnostic is not None):
-        found = all_by_words(table, failure.prose, failure, notice, reporter)
-        first = next(found, None)
-        if first and (not telling or first[0].cause == coded[0].cause):
+    prose = failure.prose if not (telling and failure.diagnostic is not None) else None
+    attempt = None
+    for text in texts:
+        if found := fitting(text, whole=False):
+            first = next(found)
+            if telling and first[0].file == _IN_OTHER_WORDS and coded[0].cause != first[0].cause:
+                continue
+            if first[0].cause not in _ATTEMPTS:
+                return chain((first,), found)
+            attempt = attempt or chain((first,), found)
+    if attempt is None and coded[0].cause != "unknown" and (telling or any(is_general(text) for text in texts)):
+        return iter((coded,))
+    for text in texts if attempt is None else ():
+        if found := fitting(text, whole=True):
+            return found
+    if prose and (found := fitting(prose, whole=attempt is None)):
+        first = next(found)
+        if (not telling or first[0].cause == coded[0].cause) and not (attempt and first[0].cause in _VAGUE):
             return chain((first,), found)
-    return iter((coded,))
+    return attempt or iter((coded,))
 
 
 def _finer_reason(rule: Rule, failure: Failure) -> str | None:
     """Sisimai's word where it depends on more than the cause; None = the cause's own. https://libsisimai.org/en/reason/"""
-    if failure.command == "LOCAL" and rule.cause in ("unknown", "remote-system-error"):
-        return "mailererror"
-    if rule.cause == "unknown" and failure.command in ("CONNECT", "EHLO"):
-        return "blocked"  # refused before anything but our host was known
     if rule.cause == "unknown":
         return "onhold" if _said(failure) else None  # words that nobody understands are not the same as no words
-    if rule.cause == "recipient-unknown" and (failure.status or "")[2:4] not in ("1.", "3."):
-        # A server that took the address at RCPT and refuses the user later has filtered.
-        command, prose = failure.command, failure.prose
-        at_rcpt = command == "RCPT" or (command is None and prose is not None and _AT_RCPT.search(prose[:MAX_TEXT]))
-        # A report with neither reply nor host tells of no session at all: its writer does not know the user.
-        without_session = failure.status is not None and failure.reply_code is None and failure.remote_host is None
-        return None if at_rcpt or without_session else "filtered"
+    if rule.cause == "remote-system-error" and failure.command == "LOCAL":
+        return "mailererror"
+    if rule.cause == "recipient-unknown" and failure.command == "DATA":
+        # A server that took the address at RCPT and refuses the user later has filtered; unless its code is about the
+        # address itself (RFC 3463 X.1 and, of old sendmail, X.3).
+        return None if (failure.status or "")[2:4] in ("1.", "3.") else "filtered"
     return None
 
 

@@ -7,13 +7,14 @@ brings a line or a link into the note.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from remediation import load_causes
-from remediation.suggest import suggest
+from remediation.suggest import NO_NAMES, Names
 from triage.display import ACTOR_WORDS, listed, shown
+from triage.fixes import fix_of
 from triage.letters.letter import NOTE_DOMAIN, Place, letter_bytes
 from triage.no_links import own_domain, told, unlinked_step
 from triage.rows import StoredVerdict, VerdictRecord
@@ -50,19 +51,19 @@ def compose_note(
     place: Place,
     at: datetime,
     *,
-    facts: Mapping[str, Any] | None = None,
+    names: Names = NO_NAMES,
     conclusion: Conclusion | None = None,
 ) -> bytes:
     """The note as a whole mail about verdict records of one key, the newest last; at least one.
 
-    `facts` make the fix concrete (see `suggest`), `conclusion` is what was found out about the own side.
+    `names` make the fix concrete, `conclusion` is what was found out about the own side.
     """
     what, sender = f"note; cause={records[-1]['cause']}", f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'
-    return letter_bytes(what, sender, place, at, note_text(records, facts=facts, conclusion=conclusion))
+    return letter_bytes(what, sender, place, at, note_text(records, names=names, conclusion=conclusion))
 
 
 def note_text(
-    records: Sequence[StoredVerdict], *, facts: Mapping[str, Any] | None = None, conclusion: Conclusion | None = None
+    records: Sequence[StoredVerdict], *, names: Names = NO_NAMES, conclusion: Conclusion | None = None
 ) -> str:
     """What the note says. A paragraph is one line: Gmail wraps it as the screen needs."""
     record = records[-1]
@@ -76,7 +77,7 @@ def note_text(
         f"Why: {why} [{told(record['cause'])}]." + (f" {side}" if side and record["kind"] == "failed" else ""),
         uncertain and f"This is not certain; `triage explain {record.get('id', 'ID')}` says what would decide it.",
         f"Whose move: {ACTOR_WORDS.get(record['actor'] or '', 'not known')}.",
-        "\n".join(_steps(record, facts)),
+        "\n".join(_steps(record, names)),
         "\n".join(_evidence(record, conclusion)),
         "This note was written by bounce-triage. It was put here, not sent: only this mailbox has it.\n"
         "No more notes: `notes = false` in triage.toml. Take those there are away: triage undo notes",
@@ -97,13 +98,13 @@ def _what_happened(records: Sequence[StoredVerdict]) -> str:
             return f"Not delivered: the mail to {who}."
 
 
-def _steps(record: StoredVerdict, facts: Mapping[str, Any] | None) -> Iterable[str]:
+def _steps(record: StoredVerdict, names: Names) -> Iterable[str]:
     """The fix, numbered as in `triage explain`; of a long one its beginning, and what must never be left out."""
-    steps = suggest(record, facts) if facts else record["fix"]
+    steps = fix_of(record, names)
     if not steps:
         return
     sender = record["original"]["from"] if record["original"] else None
-    own = [own_domain(sender), *(str(value) for name, value in (facts or {}).items() if name in ("alias", "smtp_host"))]
+    own = [own_domain(sender), *filter(None, (names.domain, names.smtp_host))]
     yield "What to do:"
     told = [(number, step) for number, step in enumerate(steps, 1) if number < MAX_STEPS or ALIAS_END in step]
     if len(steps) == MAX_STEPS:

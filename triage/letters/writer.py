@@ -6,32 +6,44 @@ What a note says is decided when it is written. Inserts, never sends; marks noth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from triage import store
 from triage.config import Settings
-from triage.gmail import Gmail, Refused, SendAs
+from triage.fixes import OwnAccount
+from triage.gmail import Gmail, Refused
 from triage.judge import is_acted_on
 from triage.letters.letter import Place
 from triage.letters.note import Conclusion, compose_note, note_key
 from triage.letters.once import NotYet, insert_once
 from triage.model import Clock
+from triage.names import account_now, known_names
 from triage.rows import ActionRow, StoredVerdict
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-AskAccount = Callable[[], tuple[str, Sequence[SendAs]]]
-"""Gives the address of the account and those it sends from (2 units, once a run)."""
+AskAccount = Callable[[], OwnAccount]
+"""Gives what Gmail says of the account (2 units, once a run)."""
 
 
-def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> int:
-    """Write every planned note; returns how many are in the mailbox now that were not recorded before."""
-    account = cache(lambda: (gmail.profile_address(), gmail.send_as()))
+class Written(NamedTuple):
+    """What became of the planned notes."""
+
+    notes: int = 0
+    """In the mailbox now, and not recorded before."""
+    held: int = 0
+    """Held back, because so many were written in the last day. Those about our own side never are."""
+
+
+def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> Written:
+    """Write every planned note, as far as `notes_per_day` goes."""
+    account = cache(lambda: account_now(db, gmail))
     labels = [name for name, is_set in (("INBOX", settings.note_inbox), ("UNREAD", settings.note_unread)) if is_set]
-    written = 0
+    written = held = 0
+    left = settings.notes_per_day - store.notes_since(db, clock() - timedelta(days=1))
     for action in store.pending_actions(db):
         if action["kind"] != "note":
             continue
@@ -40,6 +52,11 @@ def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) ->
         if not settings.notes or not records:
             why = "it was delivered, or failed for good, meanwhile" if settings.notes else "notes are switched off"
             store.fail_actions(db, [action["id"]], why, for_good=True)
+            continue
+        if left <= 0 and records[-1]["side"] != "own":
+            why = f"held back: more than {settings.notes_per_day} a day"
+            store.fail_actions(db, [action["id"]], why, for_good=True)
+            held += 1
             continue
         place = _place(action["payload"])
         own_id, at = place.message_id, clock()
@@ -55,14 +72,19 @@ def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) ->
         remark = f"Gmail put it into another conversation, {done.elsewhere}" if done.elsewhere else None
         store.finish_note(db, action["id"], done.gmail_id, remark, clock())
         written += 1
-    return written
+        left -= 1
+    return Written(written, held)
 
 
 def _note(
     db: Database, settings: Settings, account: AskAccount, records: Sequence[StoredVerdict], place: Place, at: datetime
 ) -> bytes:
     conclusion = _conclusion(db, records[-1]["id"])
-    return compose_note(records, place, at, facts=_facts(account, settings, records[-1]), conclusion=conclusion)
+    record = records[-1]
+    # Where anything was ever asked, only the fix of an alias is worth asking again: its server may have changed.
+    known = None if record["category"] == "smtp-credentials" else store.read_account(db)
+    names = known_names(db, settings, record, known or account())
+    return compose_note(records, place, at, names=names, conclusion=conclusion)
 
 
 def _records(db: Database, action: ActionRow, about: str) -> list[StoredVerdict]:
@@ -89,18 +111,3 @@ def _conclusion(db: Database, verdict_id: int) -> Conclusion | None:
         if row["detail"] and (row["result"] == "proven" or row["result"] == "likely"):
             return Conclusion(row["detail"], row["result"])
     return None
-
-
-def _facts(account: AskAccount, settings: Settings, record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What makes the fix of an alias concrete: which account, which server. None for every other cause."""
-    if record["category"] != "smtp-credentials":
-        return None
-    address, send_as = account()
-    facts: dict[str, Any] = {"mailbox": address}
-    sender = ((record.get("original") or {}).get("from") or "").lower()
-    alias = next((one for one in send_as if one.address.lower() == sender and one.host), None)
-    if alias:
-        facts |= {"alias": alias.address, "smtp_host": alias.host, "smtp_port": alias.port}
-    if settings.smtp_user and (settings.smtp_alias is None or settings.smtp_alias.lower() == sender):
-        facts["iam_user"] = settings.smtp_user
-    return facts

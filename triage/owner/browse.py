@@ -1,7 +1,9 @@
 """Opens the database in Datasette, read-only: what it is told about tables, columns, questions, and how it is started.
 
 `metadata` is pure. Datasette is an optional extra and is never imported here: this process becomes it, on loopback
-only. It opens the database so that SQLite itself refuses to write.
+only. It opens the database so that SQLite itself refuses to write, shows it to nobody who does not hold the link that
+stands in the terminal (a page of a stranger in the same browser, or somebody else on this computer), and never shows
+the mails themselves.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ MILLISECONDS = 5000
 
 TABLE_TITLES: Mapping[str, str] = {
     "verdicts": "Each failed recipient, and what was judged of it",
-    "mails": "Each mail ever seen, and what became of it",
     "actions": "Labels and notes: planned, done, taken back",
     "runs": "Each run of the worker",
     "events": "What Amazon SES itself told",
@@ -43,7 +44,6 @@ TABLE_TITLES: Mapping[str, str] = {
 }
 FACETS: Mapping[str, Sequence[str]] = {
     "verdicts": ("category", "cause", "side", "actor", "platform", "genuine"),
-    "mails": ("state",),
     "events": ("kind", "ses_region"),
     "evidence": ("kind", "result"),
     "incidents": ("state", "kind", "cause"),
@@ -53,16 +53,18 @@ FACETS: Mapping[str, Sequence[str]] = {
 }
 NEWEST_FIRST: Mapping[str, str] = {
     "verdicts": "received_at",
-    "mails": "received_at",
     "runs": "started_at",
     "events": "at",
     "audits": "at",
     "incidents": "last_at",
     "resends": "started_at",
 }
+OWNER = {"id": "root"}  # whom Datasette's one-time link signs in
+CLOSED = ("mails",)
+"""Tables nobody is shown: they hold whole mails. What is asked about them, the views tell."""
 HIDDEN = ("state", "inserts", "retired_keys", "verdict_hours", "_sqlite_migrations")
 
-_COLUMN = re.compile(r'^\s+"?(\w+)"? [A-Z][^\n]*?-- (.+)$', re.MULTILINE)
+_COLUMN = re.compile(r'^[ \t]+"?(\w+)"? [A-Z][^\n]*?-- (.+)$', re.MULTILINE)
 
 
 def find_datasette() -> None:
@@ -86,6 +88,8 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
             about["facets"] = list(FACETS[table])
         if table in NEWEST_FIRST:
             about["sort_desc"] = NEWEST_FIRST[table]
+        if table in CLOSED:
+            about["allow"] = False
         if table in HIDDEN:
             about["hidden"] = True
         tables[table] = about
@@ -109,6 +113,7 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
     return {
         "title": "Bounce triage",
         "description": about_us,
+        "allow": OWNER,
         "databases": {name: {"description": about_us, "tables": tables, "queries": queries}},
     }
 
@@ -122,17 +127,19 @@ def read_schema(db: Database) -> dict[str, str]:
 def command(database: Path, *, port: int, opens: bool) -> list[str]:
     """How Datasette is started: on loopback, where nobody else can reach it, and without a way to write.
 
-    It reads the metadata from standard input.
+    It reads the metadata from standard input. `-P`: no module is taken from the working folder. `--root`: it prints a
+    link that works once and signs its browser in; without it every page is refused, under whatever name of the host.
     """
     settings = {
         "sql_time_limit_ms": MILLISECONDS,
         "facet_time_limit_ms": MILLISECONDS,
         "allow_download": "off",
+        "default_allow_sql": "off",  # a question of one's own could ask for the mails
         "default_page_size": 50,
         "truncate_cells_html": 300,
     }
     return [
-        *(sys.executable, "-m", "datasette", "serve", str(database)),
+        *(sys.executable, "-P", "-m", "datasette", "serve", str(database), "--root"),
         *("--metadata", "-", "--host", HOST, "--port", str(port)),
         *(word for name, value in settings.items() for word in ("--setting", name, str(value))),
         *(["--open"] if opens else []),

@@ -38,6 +38,7 @@ HANGING = timedelta(hours=1)
 SKEW_ODD, SKEW_WRONG = timedelta(seconds=60), timedelta(minutes=5)  # AWS refuses signatures five minutes off
 FREE_LITTLE, FREE_NOTHING = 500_000_000, 50_000_000  # bytes
 SOON = timedelta(days=8)
+BACKUP_LATE = timedelta(days=9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class HealthCheck:
     """The next click or command; None where there is nothing to do."""
     exit_code: int = 1
     """What the examination ends with where this failed: 77, nothing works before somebody signs in to Google again; 78,
-    no mail can be judged by these rules."""
+    the settings, the rules or the database cannot be used as they are."""
 
 
 def examine(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[HealthCheck]:
@@ -121,12 +122,12 @@ def _database(settings: Settings, now: datetime) -> Iterator[HealthCheck]:
     with closing(db):
         try:
             yield _intact(db, path)
+            yield from _backup(path, now)
             yield _last_run(db, settings, now)
             yield from _left_undone(db)
         except Exception as error:
-            yield HealthCheck(
-                "database", "fail", f"{path}: {shown(error)}", "Check the disk; restore the file from a backup."
-            )
+            told = store.blamed(error, path)
+            yield HealthCheck("database", "fail", told.what if told else f"{path}: {shown(error)}", store.WAY_BACK, 78)
 
 
 def _intact(db: Database, path: Path) -> HealthCheck:
@@ -136,7 +137,8 @@ def _intact(db: Database, path: Path) -> HealthCheck:
             "database",
             "fail",
             f"{path} is damaged: {shown(problem)}",
-            "Restore the file from a backup, or move it away.",
+            store.WAY_BACK,
+            ConfigError.exit_code,
         )
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077 and os.name == "posix":
@@ -144,6 +146,16 @@ def _intact(db: Database, path: Path) -> HealthCheck:
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
         return HealthCheck("database", "fail", f"{path} cannot be written", "Make the file and its folder yours.")
     return HealthCheck("database", "ok", f"{path}, {_size(path.stat().st_size)}, intact")
+
+
+def _backup(path: Path, now: datetime) -> Iterator[HealthCheck]:
+    """Whether the copy of each week is still made; silent before the first, a week after the first run."""
+    from triage.store import backups
+
+    made = backups.backups_of(path)
+    if made and now - made[0][0] > BACKUP_LATE:
+        words = f"the newest is {span_words(now - made[0][0])} old, though one is made each week"
+        yield HealthCheck("backup", "warn", words, "Make one now, and see what it says: triage backup")
 
 
 def _last_run(db: Database, settings: Settings, now: datetime) -> HealthCheck:
@@ -275,8 +287,10 @@ def _mailbox(gmail: Gmail, settings: Settings) -> HealthCheck:
 
 
 def _failed(name: str, error: TriageError) -> HealthCheck:
-    code = CredentialsDead.exit_code if isinstance(error, CredentialsDead) else 1
-    return HealthCheck(name, "fail", shown(error.what, 600), shown(error.todo, 600), code)
+    ends_it = CredentialsDead if name not in ("settings", "database") else CredentialsDead | ConfigError
+    code = error.exit_code if isinstance(error, ends_it) else 1
+    what = " ".join((error.what, *(f"{line};" for line in error.details))).rstrip(";")
+    return HealthCheck(name, "fail", shown(what, 600), shown(error.todo, 600), code)
 
 
 def health_json(checks: list[HealthCheck]) -> dict[str, Any]:

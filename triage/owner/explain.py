@@ -12,7 +12,7 @@ from typing import Any, cast
 from parsers.facts import Bounce, Failure, NotABounce, Original
 from parsers.trail import Hop
 from remediation import Cause
-from triage.display import ACTOR_WORDS, PATH_WORDS, SIDE_WORDS, shown, span_seconds, when_words, wrapped
+from triage.display import ACTOR_WORDS, PATH_WORDS, SIDE_WORDS, counted, shown, span_seconds, when_words, wrapped
 from triage.judge import PROOFS
 from triage.rows import EvidenceRow, MailRow, StoredVerdict, VerdictRecord
 from triage.ses import evidence_lines
@@ -61,6 +61,9 @@ def explain_mail(
                 lines += _section("What SES and AWS know", _evidence(rows, width))
     if isinstance(found, Bounce):
         lines += _section("The bounce", _bounce(found, width))
+        if found.left_out:
+            left_out = counted(found.left_out, "more recipient")
+            lines += wrapped(f"Left out: at least {left_out} that it names.", width, "  ")
         for failure in found.failures:
             lines += _section(
                 f"What it reports about {shown(failure.recipient or 'nobody by name')}",
@@ -90,7 +93,8 @@ def _headline(found: Bounce | NotABounce | None, records: Sequence[VerdictRecord
         return "no bounce"
     words = {"failed": "not delivered", "delayed": "delayed", "delivered": "delivered", "feedback": "reported as spam"}
     counts = [f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds]
-    return f"a report about {len(kinds)} recipient{'s' if len(kinds) > 1 else ''}: {', '.join(counts)}"
+    more = f", and at least {found.left_out:,} more left out" if isinstance(found, Bounce) and found.left_out else ""
+    return f"a report about {len(kinds)} recipient{'s' if len(kinds) > 1 else ''}: {', '.join(counts)}{more}"
 
 
 def _source(records: Sequence[VerdictRecord | StoredVerdict], stored: MailRow | None) -> str:

@@ -18,9 +18,12 @@ from parsers.second_opinion import differences, second_opinion
 from parsers.trail import Hop, received_trail
 from remediation import load_causes
 from triage import store
+from triage.config import Settings
 from triage.errors import UsageError
+from triage.fixes import fix_of, names_of
 from triage.judge import also_matched, classify
 from triage.mailbox import LocalMail, read_mails
+from triage.names import known_names
 from triage.owner.explain import explain_mail
 from triage.owner.for_admin import admin_message, why_no_message
 from triage.rows import EvidenceRow, MailRow, StoredVerdict, VerdictRecord
@@ -40,33 +43,39 @@ def names_a_file(name: str) -> bool:
     return name == "-" or Path(name).exists() or ("#" in name and Path(name.rpartition("#")[0]).exists())
 
 
-def explain_file(name: str, stdin: BinaryIO, width: int) -> list[str]:
+def explain_file(name: str, stdin: BinaryIO, settings: Settings, width: int) -> list[str]:
     """Lines about the one mail `name` stands for. Raises UsageError where it stands for none, or for several."""
     mail = _one_mail(name, stdin)
     found = parse(mail.data)
-    records = [verdict.record() for verdict in classify(found, mail.source)]
+    records = []
+    for verdict in classify(found, mail.source):
+        record = verdict.record()
+        record["fix"] = fix_of(record, names_of(record, settings))
+        records.append(record)
     return _lines(found, records, mail.data, width)
 
 
-def explain_stored(ident: str, database: Path, width: int) -> list[str]:
+def explain_stored(ident: str, settings: Settings, width: int) -> list[str]:
     """Lines about the mails of the database with this verdict number, Gmail id or Message-ID.
 
     Raises UsageError where there is none, also for want of a database.
     """
     lines: list[str] = []
-    db = store.open_readonly(database)
+    db = store.open_readonly(settings.database)
     if db is not None:
         with closing(db):
             for row in store.find_mails(db, ident)[:MOST_MAILS]:
                 raw = store.read_raw(db, row["id"])
                 found = None if raw is None else read_again(row["source"], raw)
                 records = store.verdicts_of(db, row["id"])
+                for record in records:
+                    record["fix"] = fix_of(record, known_names(db, settings, record))
                 evidence = store.evidence_of(db, [record["id"] for record in records])
                 lines += ["", ""] if lines else []
                 lines += _lines(found, records, raw, width, row, evidence)
     if not lines:
         raise UsageError(
-            f"There is no file {ident!r}, and no such mail in {database}.",
+            f"There is no file {ident!r}, and no such mail in {settings.database}.",
             "Give a file, or a number from `triage report`, a Gmail message id or a Message-ID.",
         )
     return lines

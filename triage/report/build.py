@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from parsers.times import utc_text
 from remediation import Cause, load_causes
 from triage import store
+from triage.fixes import fix_of
+from triage.names import known_names
 from triage.report.model import Bar, Missed, Report, Trend, Trouble, Untied
 from triage.report.outside import Outside, read_outside
 from triage.rows import DayCount, FailureRow, MailRow, ReportRow, RunRow
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+    from triage.config import Settings
 
 MAX_ROWS = 5000
 """Verdicts that are looked at one by one, the newest; the counts are exact however many there are."""
@@ -44,7 +48,7 @@ class Counts:
     recorded_since: str | None = None
 
 
-def read_report(db: Database, *, since: datetime, now: datetime) -> Report:
+def read_report(db: Database, settings: Settings, *, since: datetime, now: datetime) -> Report:
     """Build the report of a period from the database; reads only, and no table of verdicts from end to end."""
     rows = store.report_rows(db, since, MAX_ROWS)
     came = store.delivered_later(db, [row["id"] for row in rows if row["kind"] == "failed"])
@@ -57,7 +61,7 @@ def read_report(db: Database, *, since: datetime, now: datetime) -> Report:
             store.day_counts(db, since - (now - since), since),
             store.recorded_since(db),
         ),
-        steps_of=lambda ids: store.steps_of(db, ids),
+        steps_of=lambda ids: _steps_of(db, settings, ids),
         first_seen=store.first_seen(db, {row["cause"] for row in rows if row["side"] == "own" and row["cause"]}),
         delivered=came,
         resent=store.resent(db),
@@ -125,6 +129,7 @@ def build_report(
         suppression=outside.suppression,
         drift=outside.drift,
         audited_at=outside.audited_at,
+        held=outside.held,
         undecided=_by_weight(told[2]),
         untied=tuple(_untied(group, causes) for group in untied),
         unverified=totals["unverified"],
@@ -134,6 +139,13 @@ def build_report(
         rows_seen=len(seen),
         rows_all=totals.total(),
     )
+
+
+def _steps_of(db: Database, settings: Settings, verdict_ids: Collection[int]) -> Steps:
+    return {
+        number: (tuple(fix_of(record, known_names(db, settings, record))), tuple(record["links"]))
+        for number, record in store.verdicts_numbered(db, verdict_ids).items()
+    }
 
 
 def report_json(report: Report) -> str:

@@ -189,6 +189,8 @@ class Report:
     drift: tuple[Drift, ...]
     audited_at: str | None
     """The newest audit; None: there was none."""
+    held: Mapping[str, int]
+    """Notes, alerts and incidents (by these words) of other sides that the limits of a day held back."""
     undecided: tuple[Trouble, ...]
     untied: tuple[Untied, ...]
     unverified: int

@@ -6,7 +6,7 @@ Reads the tables other parts of the program fill; one that is empty leaves its p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ class Outside:
     suppression: tuple[SuppressionList, ...] = ()
     drift: tuple[Drift, ...] = ()
     audited_at: str | None = None
+    held: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_outside(db: Database, since: datetime, now: datetime) -> Outside:
@@ -48,6 +49,7 @@ def read_outside(db: Database, since: datetime, now: datetime) -> Outside:
         ),
         drift=tuple(Drift(**_drift(change.record())) for change in store.audit_changes(db, since, now)),
         audited_at=audits[0]["at"] if audits else None,
+        held=store.held_back(db, since),
     )
 
 

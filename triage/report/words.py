@@ -92,7 +92,15 @@ def summary(report: Report) -> str:
     text = f"{counted(report.rows_all, 'verdict')}: {words}."
     if report.rows_seen < report.rows_all:
         text += f" The details below come from the newest {report.rows_seen:,} of them."
+    if held := _held(report.held):
+        text += f" Held back, too many in a day: {held}; none of them is about your own side."
     return text
+
+
+def _held(held: Mapping[str, int]) -> str:
+    """What the limits of a day held back: `2 notes, 1 alert`; empty where that is nothing."""
+    words = {"notes": "note", "alerts": "alert", "incidents": "incident"}
+    return ", ".join(counted(held[name], word) for name, word in words.items() if held.get(name))
 
 
 def hit(trouble: Trouble, until: str) -> str:
@@ -356,6 +364,8 @@ def totals_words(one: Mapping[str, Any]) -> str:
             parts.append(f"{counted(one[name], 'incident')} {name}")
     if one.get("alerts"):
         parts.append(f"{counted(one['alerts'], 'alert')} delivered")
+    if held := _held({name: one.get(f"held_{name}") or 0 for name in ("notes", "alerts", "incidents")}):
+        parts.append(f"held back, too many in a day: {held}")
     if one["requests"]:
         older = f"{one['units_old']:,} by Google's older table"
         parts.append(f"{counted(one['units_new'], 'quota unit')} ({older}), {counted(one['requests'], 'request')}")

@@ -23,6 +23,8 @@ from triage.rows import HitRow, ResendRow
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+PEOPLE_AT_ONCE = 20
+"""Addresses of one search; the query stays far below what an address line may hold."""
 MOST_LATER = 5
 """Later mails to the same person that are looked at."""
 
@@ -66,12 +68,33 @@ class Mails:
 
     gmail: Gmail
     known: dict[str, RawMessage | None] = field(default_factory=dict)
+    found: dict[str, list[Ref]] = field(default_factory=dict)
+    silent: set[int] = field(default_factory=set)
+    """Verdicts about people to whom nothing was written since."""
 
     def get(self, message_id: str) -> RawMessage | None:
         if message_id not in self.known:
             (answer,) = self.gmail.get_raw([message_id])
             self.known[message_id] = answer if isinstance(answer, RawMessage) else None
         return self.known[message_id]
+
+    def in_sent(self, message_id: str) -> list[Ref]:
+        """As `in_sent`, asked once for each Message-ID: one mail may have failed for hundreds."""
+        if message_id not in self.found:
+            self.found[message_id] = in_sent(self.gmail, message_id)
+        return self.found[message_id]
+
+    def look_for_later(self, rows: Iterable[HitRow]) -> None:
+        """Find out, for many people to a search (5 units), who of those one mail did not reach got nothing since."""
+        left = [row for row in rows if _SEARCHABLE_ADDRESS.fullmatch(_written_to(row))]
+        if len(left) < 2:
+            return
+        after = int(min(datetime.fromisoformat(row["received_at"]).timestamp() for row in left))
+        for start in range(0, len(left), PEOPLE_AT_ONCE):
+            group = left[start : start + PEOPLE_AT_ONCE]
+            people = " ".join(dict.fromkeys(f"to:{_written_to(row)}" for row in group))
+            if not any(True for _ in self.gmail.list_refs(f"in:sent after:{after} {{{people}}}")):
+                self.silent.update(row["id"] for row in group)
 
 
 def plan_items(db: Database, gmail: Gmail, found: Iterable[HitRow], now: datetime, *, way: store.Way) -> list[Item]:
@@ -82,6 +105,11 @@ def plan_items(db: Database, gmail: Gmail, found: Iterable[HitRow], now: datetim
     newest = _once_each(found)
     reached = store.reached_since(db, [row["id"] for row in newest])
     mails = Mails(gmail)
+    by_mail: dict[str, list[HitRow]] = {}
+    for row in newest:
+        by_mail.setdefault(_mail_of(row), []).append(row)
+    for rows in by_mail.values():
+        mails.look_for_later(rows)
     items = [_item(db, mails, row, reached.get(row["id"]), now, way) for row in newest]
     return sorted(items, key=lambda item: item.sent_at or "", reverse=True)
 
@@ -90,9 +118,12 @@ def _once_each(found: Iterable[HitRow]) -> list[HitRow]:
     """The newest failure of each mail to each person."""
     newest: dict[tuple[str, str], HitRow] = {}
     for row in found:
-        mail = row["gmail_message_id"] or row["message_id"] or f"verdict {row['id']}"
-        newest.setdefault((_written_to(row).lower(), mail), row)
+        newest.setdefault((_written_to(row).lower(), _mail_of(row)), row)
     return list(newest.values())
+
+
+def _mail_of(row: HitRow) -> str:
+    return row["gmail_message_id"] or row["message_id"] or f"verdict {row['id']}"
 
 
 def _written_to(row: HitRow) -> str:
@@ -112,7 +143,7 @@ def _item(db: Database, mails: Mails, row: HitRow, reached_at: str | None, now: 
     )
     if reached_at:
         return replace(item, why_not=f"it got there after all ({when_words(reached_at)})")
-    sent, original_id = _original(db, mails.gmail, row)
+    sent, original_id = _original(db, mails, row)
     if sent is None or original_id is None:
         return replace(item, why_not="the mail is not in Sent: write it again")
     item = replace(item, sent=sent, original_id=original_id)
@@ -153,13 +184,13 @@ def _was_given(gmail: Gmail, kept: str, row: ResendRow, now: datetime, way: stor
     return None
 
 
-def _original(db: Database, gmail: Gmail, row: HitRow) -> tuple[Ref | None, str | None]:
+def _original(db: Database, mails: Mails, row: HitRow) -> tuple[Ref | None, str | None]:
     """The mail in Sent and the Message-ID it was found by: Gmail's own first, for behind SES the other is not ours."""
     ids = [row["gmail_message_id"], row["message_id"]]
     if row["ses_message_id"]:
         ids += store.client_ids(db, row["ses_message_id"])
     for message_id in dict.fromkeys(filter(None, ids)):
-        for ref in in_sent(gmail, message_id):
+        for ref in mails.in_sent(message_id):
             return ref, message_id
     return None, None
 
@@ -173,7 +204,7 @@ def in_sent(gmail: Gmail, message_id: str) -> list[Ref]:
 
 def _written_since(db: Database, mails: Mails, item: Item, row: HitRow) -> str | None:
     """Whether the owner wrote to this person again about the same, and that is not known to have failed."""
-    if not _SEARCHABLE_ADDRESS.fullmatch(item.recipient):
+    if row["id"] in mails.silent or not _SEARCHABLE_ADDRESS.fullmatch(item.recipient):
         return None
     after = int(datetime.fromisoformat(row["received_at"]).timestamp())
     for ref in list(mails.gmail.list_refs(f"in:sent to:{item.recipient} after:{after}"))[:MOST_LATER]:

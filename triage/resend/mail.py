@@ -149,7 +149,7 @@ def _address(pair: tuple[str, str]) -> str:
     name, address = pair
     if not name:
         return address
-    if re.fullmatch(r"(=\?[!-~]+\?=\s*)+", name):
+    if re.fullmatch(r"(?:=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=\s*)+", name):
         return f"{name} <{address}>"
     quoted = re.sub(r'(["\\])', r"\\\1", name)
     return f'"{quoted}" <{address}>'

@@ -94,7 +94,8 @@ def correlate(db: Database, settings: Settings, gmail: Gmail | None, at: datetim
         if verdict_id not in waiting and (row := store.verdict_row(db, verdict_id)):
             waiting[verdict_id] = row
     made = 0
-    for is_new, row in chain(((False, row) for row in waiting.values()), _verdicts_of_events(db, at)):
+    new_ones = _verdicts_of_events(db, at, settings.incidents_per_day)
+    for is_new, row in chain(((False, row) for row in waiting.values()), new_ones):
         try:
             _record(db, row, settings, gmail, asked, at, drained.away)
         except TriageError:
@@ -153,7 +154,7 @@ def _named_by_events(db: Database) -> set[int]:
     return found
 
 
-def _verdicts_of_events(db: Database, at: datetime) -> Iterator[tuple[bool, VerdictRow]]:
+def _verdicts_of_events(db: Database, at: datetime, most: int) -> Iterator[tuple[bool, VerdictRow]]:
     """Make a verdict of each event that waited long enough for a mail, and give its row, marked as new."""
     for event in store.untied_failures(db):
         if at - datetime.fromisoformat(event["at"]) < ALONE_AFTER:
@@ -170,7 +171,7 @@ def _verdicts_of_events(db: Database, at: datetime) -> Iterator[tuple[bool, Verd
             continue
         records = [verdict.record() for verdict in classify(found, source)]
         mail = StoredMail(source, received_at=datetime.fromisoformat(event["at"]), raw=raw)
-        mail_id = store.store_judged(db, mail, records, (), at, [BY_SES] * len(records))
+        mail_id = store.store_judged(db, mail, records, (), at, [BY_SES] * len(records), most_incidents=most)
         for verdict in store.verdicts_of(db, mail_id):
             row = store.verdict_row(db, verdict["id"])
             assert row is not None

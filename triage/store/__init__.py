@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from triage.store.actions import (
     actions_to_undo,
+    begin_insert,
+    finish_insert,
     finish_note,
-    integrity_problem,
+    forget_insert,
     mails_of_thread,
+    notes_since,
+    read_insert,
     record_undone,
     stuck_actions,
     trouble_began,
@@ -25,6 +29,7 @@ from triage.store.alerts import (
     plan_rotation_alerts,
     planned_alerts,
     start_alert,
+    told_of_others,
 )
 from triage.store.audits import (
     AuditChange,
@@ -36,7 +41,7 @@ from triage.store.audits import (
     last_delivery,
     last_figures,
 )
-from triage.store.database import open_readonly, open_store, schema_text
+from triage.store.database import WAY_BACK, blamed, integrity_problem, open_readonly, open_store, schema_text
 from triage.store.events import (
     alias_failures,
     count_events,
@@ -61,16 +66,17 @@ from triage.store.figures import (
     event_counts,
     figures_of,
     first_seen,
+    held_back,
     incidents_of,
     recorded_since,
     report_rows,
     resent,
-    steps_of,
 )
 from triage.store.incidents import (
     add_repair,
     close_by_hand,
     evidence_for,
+    held_incidents,
     login_accepted_at,
     missed_in,
     moved_at,
@@ -81,7 +87,6 @@ from triage.store.incidents import (
     settle_all,
     verdict_of,
 )
-from triage.store.inserts import begin_insert, finish_insert, forget_insert, read_insert
 from triage.store.mails import (
     ORIGINAL_KEYS,
     fail_actions,
@@ -96,13 +101,16 @@ from triage.store.mails import (
     pending_actions,
     read_cursor,
     read_raw,
+    received_times,
     record_failed,
     record_gone,
     start_run,
     store_judged,
     unreadable_mails,
+    verdicts_numbered,
     verdicts_of,
 )
+from triage.store.names import keep_account, read_account, told_by_events
 from triage.store.proofs import mails_without_proof, settle_proofs, told_by_ses
 from triage.store.rejudge import mail_again, mails_with_bytes, rewrite
 from triage.store.resends import (
@@ -139,6 +147,7 @@ from triage.store.rotations import (
 
 __all__ = [
     "ORIGINAL_KEYS",
+    "WAY_BACK",
     "AuditChange",
     "Way",
     "actions_to_undo",
@@ -147,8 +156,10 @@ __all__ = [
     "alias_failures",
     "audit_changes",
     "audits_since",
+    "backups",
     "begin_insert",
     "begin_resend",
+    "blamed",
     "bounces_of",
     "changes_of",
     "client_ids",
@@ -184,6 +195,8 @@ __all__ = [
     "forget_key",
     "has_failed_again",
     "has_judged_file",
+    "held_back",
+    "held_incidents",
     "hit_by_cause",
     "hit_by_incident",
     "hit_by_us",
@@ -191,6 +204,7 @@ __all__ = [
     "incidents_of",
     "integrity_problem",
     "is_delivered",
+    "keep_account",
     "keep_audit",
     "keep_rotation",
     "known_gmail_ids",
@@ -208,6 +222,7 @@ __all__ = [
     "move_cursor",
     "moved_at",
     "note_inactive",
+    "notes_since",
     "open_durable",
     "open_incidents",
     "open_readonly",
@@ -218,12 +233,14 @@ __all__ = [
     "plan_rotation_alerts",
     "planned_alerts",
     "reached_since",
+    "read_account",
     "read_cursor",
     "read_incident",
     "read_incidents",
     "read_insert",
     "read_raw",
     "read_resends",
+    "received_times",
     "record_evidence",
     "record_failed",
     "record_gone",
@@ -244,17 +261,19 @@ __all__ = [
     "settle_resends_by_events",
     "start_alert",
     "start_run",
-    "steps_of",
     "store_events",
     "store_judged",
     "stuck_actions",
+    "told_by_events",
     "told_by_ses",
+    "told_of_others",
     "trouble_began",
     "unreadable_mails",
     "untied_failures",
     "verdict_of",
     "verdict_row",
     "verdicts_for_event",
+    "verdicts_numbered",
     "verdicts_of",
     "verdicts_to_correlate",
     "views",

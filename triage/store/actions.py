@@ -1,6 +1,7 @@
-"""The part of the store about what was done in Gmail: the notes, and what `undo` takes back.
+"""The part of the store about what was done in Gmail: the notes, what `undo` takes back, and what was put in.
 
-Like `store.py` it says SQL and judges nothing. Planning and the state of an action are in `store.py`.
+Says SQL and judges nothing; planning and the state of an action are in `mails.py`. A message of ours has a row from
+before Gmail is asked, so that none goes in twice; `done_at` tells whether it is certainly there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from parsers.times import utc_text
 from triage.rows import DoneRow, StuckRow
-from triage.store.database import all_rows, transaction, with_json
+from triage.store.database import Row, all_rows, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -56,6 +57,13 @@ def finish_note(db: Database, action_id: int, gmail_id: str, remark: str | None,
         )
 
 
+def notes_since(db: Database, since: datetime) -> int:
+    """How many notes were written from then on."""
+    sql = "SELECT count(*) FROM actions WHERE kind = 'note' AND state = 'done' AND done_at >= ?"
+    (number,) = db.execute(sql, [utc_text(since)]).fetchone()
+    return int(number)
+
+
 def actions_to_undo(db: Database, kind: str) -> list[DoneRow]:
     """What was done in Gmail and not taken back, oldest first.
 
@@ -88,7 +96,33 @@ def stuck_actions(db: Database) -> list[StuckRow]:
     )
 
 
-def integrity_problem(db: Database) -> str | None:
-    """What SQLite finds wrong with the file; None: nothing. Reads all of it."""
-    (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    return None if answer == "ok" else str(answer)
+def read_insert(db: Database, key: str) -> Row | None:
+    """The row of a message: key, message_id, tried_at, gmail_id, thread_id, done_at; None: it was never tried."""
+    return next(db.query("SELECT * FROM inserts WHERE key = ?", [key]), None)
+
+
+def begin_insert(db: Database, key: str, message_id: str, earlier: Row | None, at: datetime) -> bool:
+    """Write down that Gmail is about to be asked; False: another process did so since `earlier` was read."""
+    with transaction(db):
+        if earlier is None:
+            sql = "INSERT OR IGNORE INTO inserts (tried_at, key, message_id) VALUES (?, ?, ?)"
+            return bool(db.execute(sql, [utc_text(at), key, message_id]).rowcount)
+        sql = "UPDATE inserts SET tried_at = ? WHERE key = ? AND tried_at = ? AND done_at IS NULL"
+        return bool(db.execute(sql, [utc_text(at), key, earlier["tried_at"]]).rowcount)
+
+
+def finish_insert(db: Database, key: str, message_id: str, gmail_id: str, thread_id: str, at: datetime) -> None:
+    """Record that the message is in the mailbox, also one that was found there without a try of ours on record."""
+    with transaction(db):
+        db.execute(
+            "INSERT INTO inserts (key, message_id, tried_at, gmail_id, thread_id, done_at) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET gmail_id = excluded.gmail_id, thread_id = excluded.thread_id,"
+            " done_at = excluded.done_at",
+            [key, message_id, utc_text(at), gmail_id, thread_id, utc_text(at)],
+        )
+
+
+def forget_insert(db: Database, key: str) -> None:
+    """Gmail has certainly not taken it: the next try need not look for it first."""
+    with transaction(db):
+        db.execute("DELETE FROM inserts WHERE key = ? AND done_at IS NULL", [key])

@@ -61,8 +61,22 @@ def plan_rotation_alerts(db: Database, alerts: Sequence[Alert], at: datetime) ->
 
 
 def planned_alerts(db: Database) -> list[AlertRow]:
-    """What is still to be told, the oldest first."""
-    return all_rows(db, "SELECT * FROM alerts WHERE state = 'planned' ORDER BY id")
+    """What is still to be told: of our own side first, then the oldest."""
+    return all_rows(
+        db,
+        "SELECT a.* FROM alerts a LEFT JOIN incidents i ON i.id = a.incident_id WHERE a.state = 'planned'"
+        " ORDER BY i.kind IS 'remote', a.id",
+    )
+
+
+def told_of_others(db: Database, channel: str, since: datetime) -> int:
+    """How many alerts about incidents of other sides were planned for a channel from then on, and not dropped."""
+    (number,) = db.execute(
+        "SELECT count(*) FROM alerts a JOIN incidents i ON i.id = a.incident_id WHERE a.channel = ?"
+        " AND a.planned_at > ? AND a.state != 'dropped' AND i.kind = 'remote'",
+        [channel, utc_text(since)],
+    ).fetchone()
+    return int(number)
 
 
 def start_alert(db: Database, alert_id: int, at: datetime) -> None:

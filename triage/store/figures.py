@@ -6,7 +6,7 @@ Like `store.py` it says SQL and judges nothing. Only reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +39,13 @@ def report_rows(db: Database, since: datetime, limit: int) -> list[ReportRow]:
     )
 
 
-def steps_of(db: Database, verdict_ids: Collection[int]) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """(fix, links) of each of these verdicts."""
-    rows = db.execute(
-        "SELECT id, fix, links FROM verdicts WHERE id IN (SELECT value FROM json_each(?))",
-        [json.dumps(list(verdict_ids))],
-    )
-    return {id_: (tuple(json.loads(fix)), tuple(json.loads(links))) for id_, fix, links in rows}
+def held_back(db: Database, since: datetime) -> dict[str, int]:
+    """How many notes, alerts and incidents the limits of a day held back in the runs from then on."""
+    row = db.execute(
+        "SELECT total(held_notes), total(held_alerts), total(held_incidents) FROM runs WHERE started_at >= ?",
+        [utc_text(since)],
+    ).fetchone()
+    return dict(zip(("notes", "alerts", "incidents"), map(int, row), strict=True))
 
 
 def day_counts(db: Database, since: datetime, until: datetime | None = None) -> list[DayCount]:

@@ -73,16 +73,32 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def attach(db: Database, verdict_id: int, record: VerdictRecord, proof: str | None, at: datetime) -> None:
-    """Put a verdict into its incident, which opens or grows; part of the transaction that writes the verdict.
+def attach(
+    db: Database,
+    verdict_id: int,
+    record: VerdictRecord,
+    proof: str | None,
+    *,
+    at: datetime,
+    most: int | None = None,
+) -> int | None:
+    """Put a verdict into its incident and return its id; part of the transaction that writes the verdict.
 
-    `proof`: what proves that it is about a mail of ours; a bounce that nothing proves belongs to none.
+    The incident opens or grows once it is settled (`settle_each`). `proof`: what proves that the verdict is about a
+    mail of ours; a bounce that nothing proves belongs to none. `most`: incidents of other sides that open in a day;
+    what would be one more is counted as held back. Our own side always gets its incident.
     """
     key = key_of(record)
     if key is None or proof not in PROOFS:
-        return
+        return None
     found = first_row(db, "SELECT id FROM incidents WHERE key = ?", [key.text])
     incident_id = found["id"] if found else None
+    if incident_id is None and key.kind == "remote" and most is not None and _opened_in_a_day(db, at) >= most:
+        db.execute(
+            "INSERT INTO state (key, value) VALUES ('held_incidents', '1')"
+            " ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+        )
+        return None
     if incident_id is None:
         incident_id = db.execute(
             "INSERT INTO incidents (key, kind, state, cause, openings, first_at, last_at, detected_at)"
@@ -90,7 +106,29 @@ def attach(db: Database, verdict_id: int, record: VerdictRecord, proof: str | No
             [key.text, key.kind, record["cause"]],
         ).lastrowid
     db.execute("UPDATE verdicts SET incident_id = ? WHERE id = ?", [incident_id, verdict_id])
-    _settle(db, int(incident_id or 0), at)
+    return incident_id
+
+
+def _opened_in_a_day(db: Database, at: datetime) -> int:
+    """How many incidents of other sides were first seen in the day before; one that is not settled yet is new."""
+    (number,) = db.execute(
+        "SELECT count(*) FROM incidents WHERE kind = 'remote' AND (detected_at = '' OR detected_at > ?)",
+        [utc_text(at - timedelta(days=1))],
+    ).fetchone()
+    return int(number)
+
+
+def held_incidents(db: Database) -> int:
+    """How many bounces ever opened no incident because too many opened that day."""
+    row = first_row(db, "SELECT value FROM state WHERE key = 'held_incidents'")
+    return int(row["value"]) if row else 0
+
+
+def settle_each(db: Database, incident_ids: Iterable[int | None], at: datetime) -> None:
+    """Bring each of these incidents up to date, once; part of the transaction that changed them."""
+    for incident_id in dict.fromkeys(incident_ids):
+        if incident_id is not None:
+            _settle(db, incident_id, at)
 
 
 def settle_all(db: Database, at: datetime, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:

@@ -60,11 +60,13 @@ def store_judged(
     actions: Sequence[Action],
     at: datetime,
     proofs: Sequence[Proof] = (),
+    *,
+    most_incidents: int | None = None,
 ) -> int:
     """Write mail, verdicts and planned actions in one transaction; returns the mail's row id.
 
-    `records` are verdict records (see RECORD_KEYS), `proofs` what proves each of them; empty: nothing does. A mail that
-    has been judged before is left exactly as it is.
+    `records` are verdict records (see RECORD_KEYS), `proofs` what proves each of them; empty: nothing does.
+    `most_incidents`: see `incidents.attach`. A mail that has been judged before is left exactly as it is.
     """
     with transaction(db):
         known = _row_of(db, mail)
@@ -72,6 +74,7 @@ def store_judged(
             return int(known["id"])
         mail_id = _write_mail(db, mail, known, "judged", None, at)
         received_at = utc_text(mail.received_at or at)
+        incidents = []
         for position, record in enumerate(records):
             flat = flat_record(record, proofs[position] if proofs else None)
             verdict_id = db.execute(
@@ -79,7 +82,9 @@ def store_judged(
                 [mail_id, position, received_at, *(flat[column] for column in VERDICT_COLUMNS)],
             ).lastrowid
             note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-            store_incidents.attach(db, int(verdict_id or 0), record, flat["proof"], at)
+            number = int(verdict_id or 0)
+            incidents.append(store_incidents.attach(db, number, record, flat["proof"], at=at, most=most_incidents))
+        store_incidents.settle_each(db, incidents, at)
         plan_actions(db, mail_id, actions, at)
         return mail_id
 
@@ -260,6 +265,13 @@ def move_cursor(db: Database, at: datetime) -> None:
         db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
 
 
+def received_times(db: Database) -> dict[int, datetime]:
+    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
+    return {
+        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
+    }
+
+
 def known_gmail_ids(db: Database, gmail_ids: Iterable[str]) -> set[str]:
     """Those of the given Gmail ids that have a row, whatever its state."""
     sql = "SELECT gmail_id FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?))"
@@ -324,6 +336,16 @@ def verdicts_of(db: Database, mail_id: int) -> list[StoredVerdict]:
         [mail_id],
     )
     return [_record(row) for row in rows]
+
+
+def verdicts_numbered(db: Database, verdict_ids: Iterable[int]) -> dict[int, StoredVerdict]:
+    """These verdicts by their numbers."""
+    rows = db.query(
+        "SELECT v.*, m.gmail_id, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id"
+        " WHERE v.id IN (SELECT value FROM json_each(?))",
+        [json.dumps(list(verdict_ids))],
+    )
+    return {row["id"]: _record(row) for row in rows}
 
 
 def last_runs(db: Database, limit: int = 1) -> list[RunRow]:

@@ -11,7 +11,21 @@ from sqlite_utils import Database
 from triage.store.first_steps import migrations
 from triage.store.views import VIEWS
 
-__all__ = ["migrations"]
+__all__ = ["migrations", "refresh_views"]
+
+
+def refresh_views(db: Database) -> None:
+    """Give the views the words of this version. They hold nothing, so no step has to be kept of what they were."""
+    from triage.store.database import transaction
+
+    wanted = {name: f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}" for name, view in VIEWS.items()}
+    found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall())
+    stale = {name: sql for name, sql in wanted.items() if found.get(name) != sql}
+    if stale:
+        with transaction(db):
+            for name, sql in stale.items():
+                db.execute(f"DROP VIEW IF EXISTS {name}")
+                db.execute(sql)
 
 
 @migrations()
@@ -153,3 +167,15 @@ def m060_proof(db: Database) -> None:
     for name, view in VIEWS.items():
         db.execute(f"DROP VIEW IF EXISTS {name}")
         db.execute(f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}")
+
+
+@migrations()
+def m070_held(db: Database) -> None:
+    """What the limits of a day held back in a run."""
+    for column, what in (
+        ("held_notes", "notes not written"),
+        ("held_alerts", "openings told to nobody by a channel"),
+        ("held_incidents", "bounces that opened no incident"),
+    ):
+        db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER /* {what}: too many in a day; NULL: not counted */")
+    db.execute("CREATE INDEX actions_by_done ON actions (done_at) WHERE kind = 'note' AND done_at IS NOT NULL")

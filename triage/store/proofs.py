@@ -63,13 +63,20 @@ def told_by_ses(db: Database, verdict_id: int) -> bool:
 
 
 def settle_proofs(
-    db: Database, mail_id: int, proofs: Mapping[int, Proof], actions: Sequence[Action], at: datetime
+    db: Database,
+    mail_id: int,
+    proofs: Mapping[int, Proof],
+    actions: Sequence[Action],
+    at: datetime,
+    *,
+    most_incidents: int | None = None,
 ) -> bool:
     """Write what now proves the verdicts of a mail (by their ids), and what follows; returns whether one is new.
 
     All or nothing. A verdict that is proven stays so.
     """
     is_new = False
+    incidents = []
     with transaction(db):
         for verdict in store_mails.verdicts_of(db, mail_id):
             proof = proofs.get(verdict["id"])
@@ -85,7 +92,10 @@ def settle_proofs(
                 flat = store_mails.flat_record(verdict, proof)
                 known = {"id": verdict["id"], "thread_id": verdict["thread_id"]}
                 store_mails.note_superseded(db, {**flat, **known})
-                store_incidents.attach(db, verdict["id"], verdict, proof.kind, at)
+                incidents.append(
+                    store_incidents.attach(db, verdict["id"], verdict, proof.kind, at=at, most=most_incidents)
+                )
+        store_incidents.settle_each(db, incidents, at)
         if is_new:
             store_mails.plan_actions(db, mail_id, actions, at)
     return is_new

@@ -54,15 +54,17 @@ def rewrite(
     with transaction(db):
         db.execute("UPDATE mails SET state = 'judged', error = NULL WHERE id = ? AND state = 'kept'", [mail.id])
         open_delays: list[int] = []
+        incidents: list[int | None] = []
         for position, ((old, new), proof) in enumerate(zip(pairs, proofs, strict=True)):
             if old is None and new is not None:
-                _insert(db, mail, position, new, proof, at)
+                incidents.append(_insert(db, mail, position, new, proof, at))
             elif old is not None:
                 open_delays += _let_go(db, old["id"])
                 if new is None:
                     _delete(db, old["id"])
                 else:
-                    _update(db, mail, old, new, proof, at)
+                    incidents.append(_update(db, mail, old, new, proof, at))
+        store_incidents.settle_each(db, incidents, at)
         for verdict_id in open_delays:
             _end_again(db, verdict_id)
         store.plan_actions(db, mail.id, actions, at)
@@ -70,7 +72,7 @@ def rewrite(
 
 def _insert(
     db: Database, mail: MailAgain, position: int, new: VerdictRecord, proof: Proof | None, at: datetime
-) -> None:
+) -> int | None:
     flat = store.flat_record(new, proof)
     names = ", ".join(f'"{name}"' for name in VERDICT_COLUMNS)
     verdict_id = db.execute(
@@ -79,12 +81,12 @@ def _insert(
         [mail.id, position, mail.received_at, *(flat[name] for name in VERDICT_COLUMNS)],
     ).lastrowid
     store.note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-    store_incidents.attach(db, int(verdict_id or 0), new, proof and proof.kind, at)
+    return store_incidents.attach(db, int(verdict_id or 0), new, proof and proof.kind, at=at)
 
 
 def _update(
     db: Database, mail: MailAgain, old: StoredVerdict, new: VerdictRecord, proof: Proof | None, at: datetime
-) -> None:
+) -> int | None:
     flat = store.flat_record(new, proof)
     assignments = ", ".join(f'"{name}" = :{name}' for name in VERDICT_COLUMNS)
     db.execute(
@@ -95,7 +97,7 @@ def _update(
         # It answers another question now; the next run looks up what belongs to this one.
         db.execute("DELETE FROM evidence WHERE verdict_id = ?", [old["id"]])
     store.note_superseded(db, {**flat, "id": old["id"], "thread_id": mail.thread_id})
-    store_incidents.attach(db, old["id"], new, proof and proof.kind, at)
+    return store_incidents.attach(db, old["id"], new, proof and proof.kind, at=at)
 
 
 def _let_go(db: Database, verdict_id: int) -> list[int]:

@@ -3,6 +3,9 @@
 Each pattern is fed what it almost fits: its own literal parts, repeated, alone and in pairs, up to the most that its
 caller ever gives it, and where that takes long enough to be measured, half of it too. And what a pattern begins with
 stands before a long row of blanks or letters: there it may try each length of the row for each place in it.
+
+All patterns of the product are found by walking its modules: those that stand in a module under a name, and those that
+are written where they are used. One put together while the program runs is named in PUT_TOGETHER, with its reason.
 """
 
 from __future__ import annotations
@@ -17,15 +20,22 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 import parsers
+import remediation
+import triage
 from parsers.mime import MAX_TEXT_BYTES
 from triage.judge.table import MAX_TEXT, load_tables
 
 FIRST_SIZE = 16 * 1024
+FEW_TIMES = (12, 16, 20, 24)
+"""Repetitions for which a pattern of exponential time takes seconds already; with more it would never come back."""
+HOW_USED = {"remediation.suggest.VALUES": "fullmatch", "remediation.suggest._HOST": "fullmatch"}
+"""Patterns that a module takes out of a table under another name."""
 MEASURABLE = 0.04
 """Seconds below which a ratio is noise."""
 WORST_RATIO = 3.5
@@ -50,9 +60,12 @@ def worst_ratio(work: Work, piece: Text, most: int, beginning: Text | None = Non
     """
 
     def text(size: int) -> Text:
-        return _filled(piece, size) if beginning is None else beginning + _filled(piece, size)
+        """The end fits nothing: a pattern that must reach the end has to try all the ways there are to get there."""
+        filled = _filled(piece, size)
+        end = "\x00" if isinstance(filled, str) else b"\x00"
+        return (filled if beginning is None else beginning + filled) + end
 
-    for size in (FIRST_SIZE // 16, FIRST_SIZE, most):
+    for size in (*(len(piece) * times for times in FEW_TIMES), FIRST_SIZE // 16, FIRST_SIZE, most):
         taken = _seconds(work, text(size))
         if taken > MEASURABLE:
             best = math.inf
@@ -72,7 +85,9 @@ def pieces(pattern: re.Pattern[Any]) -> list[Text]:
     runs = list(dict.fromkeys(_literals(_parsed(pattern))))
     joined = "".join(runs)
     pairs = [a + b for a, b in pairwise(runs)]
-    texts = dict.fromkeys([*runs, *pairs, joined, *(f"{run} " for run in runs), *(f"{run}\n" for run in runs[:4])])
+    texts = dict.fromkeys(
+        [*runs, *pairs, joined, joined.strip(), *(f"{run} " for run in runs), *(f"{run}\n" for run in runs[:4])]
+    )
     kept = [text for text in texts if text][:MOST_PIECES]
     return kept if isinstance(pattern.pattern, str) else [text.encode("latin-1", "replace") for text in kept]
 
@@ -177,18 +192,58 @@ def _method(source: str, name: str) -> str:
     return "match" if "match" in used else "fullmatch" if "fullmatch" in used else "finditer"
 
 
-def _patterns_of_parsers() -> dict[str, tuple[re.Pattern[Any], str]]:
+def _modules() -> Iterator[tuple[ModuleType, str]]:
+    """Each module of the product, with its source."""
+    for package in (parsers, remediation, triage):
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not info.name.endswith("__main__"):  # which is a program that starts
+                module = importlib.import_module(info.name)
+                yield module, Path(str(module.__file__)).read_text(encoding="utf-8")
+
+
+def _patterns_of_product() -> dict[str, tuple[re.Pattern[Any], str]]:
     found: dict[str, tuple[re.Pattern[Any], str]] = {}
-    for info in pkgutil.walk_packages(parsers.__path__, "parsers."):
-        module = importlib.import_module(info.name)
-        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    for module, source in _modules():
         for name, value in vars(module).items():
             if f"\n{name}" not in source:
                 continue  # imported; the module it comes from has it
             for number, pattern in enumerate(_patterns_in(value)):
-                method = _method(source, name) if isinstance(value, re.Pattern) else "search"
-                found[f"{info.name.removeprefix('parsers.')}.{name}.{number}"] = (pattern, method)
+                named = HOW_USED.get(f"{module.__name__}.{name}")
+                method = named or (_method(source, name) if isinstance(value, re.Pattern) else "search")
+                found[f"{module.__name__}.{name}.{number}"] = (pattern, method)
+        for call in _calls_of_re(source):
+            name = f"{module.__name__}:{call.lineno}"
+            pattern = _written_there(module, call)
+            if pattern is not None:
+                found[name] = (pattern, str(getattr(call.func, "attr", "")).replace("compile", "finditer"))
     return found
+
+
+def _calls_of_re(source: str) -> list[ast.Call]:
+    """Calls such as `re.sub(...)` within functions; what stands at the top of a module has a name there."""
+    tree = ast.parse(source)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    calls = {id(node): node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)}
+    return [
+        call
+        for call in calls.values()
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "re"
+        and call.func.attr in ("compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
+    ]
+
+
+def _written_there(module: ModuleType, call: ast.Call) -> re.Pattern[Any] | None:
+    """The pattern of a call, where it is written there or is a constant of the module; None: put together later."""
+    flags = [*call.args[1:], *(word.value for word in call.keywords)]
+    names = [node.attr for flag in flags for node in ast.walk(flag) if isinstance(node, ast.Attribute)]
+    value = sum(int(getattr(re, name)) for name in set(names) if isinstance(getattr(re, name, None), re.RegexFlag))
+    first = call.args[0]
+    if isinstance(first, ast.Constant):
+        return re.compile(first.value, value)
+    text = getattr(module, first.id, None) if isinstance(first, ast.Name) else None
+    return re.compile(text, value) if isinstance(text, str | bytes) else None
 
 
 def _patterns_in(value: object) -> Iterator[re.Pattern[Any]]:
@@ -202,8 +257,25 @@ def _patterns_in(value: object) -> Iterator[re.Pattern[Any]]:
             yield from _patterns_in(part)
 
 
-PATTERNS = _patterns_of_parsers()
+PATTERNS = _patterns_of_product()
 RULES = {rule.id: rule.pattern for table in load_tables() for rule in table.rules if rule.pattern}
+
+
+PUT_TOGETHER = {
+    "parsers.signs": "its table of subjects, found among the constants",
+    "parsers.readers.delivery_status": "holds one word of the mail, escaped",
+    "triage.judge.table": "the patterns of the rules, tested below",
+}
+
+
+def test_no_other_pattern_is_put_together_later() -> None:
+    later = {
+        module.__name__
+        for module, source in _modules()
+        for call in _calls_of_re(source)
+        if _written_there(module, call) is None
+    }
+    assert later == set(PUT_TOGETHER)
 
 
 def test_there_are_patterns() -> None:
@@ -215,11 +287,12 @@ def test_a_quadratic_pattern_is_found_out() -> None:
     """The measuring itself: what is known to be quadratic fails, what is known to be linear passes."""
     assert _worst(re.compile(r"\s+#"), "finditer", MAX_TEXT_BYTES)
     assert _worst(re.compile(r"\*\*\s*([^*\n]{3,120}?)\s*\*\*"), "search", MAX_TEXT_BYTES), "blanks behind a beginning"
+    assert _worst(re.compile(r"(=\?[!-~]+\?=\s*)+"), "fullmatch", MAX_TEXT_BYTES), "the number of ways is exponential"
     assert _worst(re.compile(r"a#"), "finditer", MAX_TEXT_BYTES) == []
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_a_pattern_of_the_readers_is_linear(name: str) -> None:
+def test_a_pattern_of_the_product_is_linear(name: str) -> None:
     pattern, method = PATTERNS[name]
     assert _worst(pattern, method, MAX_TEXT_BYTES) == []
 

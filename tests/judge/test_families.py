@@ -1,0 +1,45 @@
+"""Families of refusals (families.txt): the same cause in the words of many servers, services and languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from parsers.facts import Authenticity, Bounce, Failure, Original
+from parsers.readers.delivery_status import with_words
+from triage.judge import classify
+
+LINES = (Path(__file__).parent / "families.txt").read_text(encoding="utf-8").splitlines()
+FAMILIES = [line.split(" | ", 1) for line in LINES if " | " in line]
+
+
+def _cause_of(reply: str) -> str:
+    failure = with_words(Failure("failed", "pat@client.example"), reply, None)
+    bounce = Bounce("delivery-status", "postfix", (failure,), Original(), Authenticity("unknown", "made"))
+    return classify(bounce, "made")[0].cause
+
+
+@pytest.mark.parametrize(("cause", "reply"), FAMILIES, ids=[reply for _, reply in FAMILIES])
+def test_a_family_has_one_cause_in_every_language(cause: str, reply: str) -> None:
+    assert _cause_of(reply) == cause
+
+
+def test_there_are_many() -> None:
+    assert len(FAMILIES) > 500
+
+
+@pytest.mark.parametrize(
+    ("cause", "reply"),
+    [
+        # What stands beside a family and is none of it.
+        ("recipient-moved", "551 5.1.6 User not local; please try <sam@client.example>"),
+        ("relay-denied", "550 5.7.1 Relaying denied, access denied to relay"),
+        ("sender-domain-unresolvable", "450 4.1.7 <x@y.example>: Sender address rejected: unverified address"),
+        ("domain-not-found", "550 5.1.2 Domain does not exist"),
+        ("recipient-unknown", "550 5.1.1 Mailbox does not exist, contact support"),
+        ("dmarc-rejected", "550 5.7.1 Header From: failed DMARC policy"),
+    ],
+)
+def test_neighbours_stay_what_they_are(cause: str, reply: str) -> None:
+    assert _cause_of(reply) == cause

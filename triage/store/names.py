@@ -1,0 +1,79 @@
+"""The part of the store that knows names of ours for a fix: what Gmail last said of the account, what SES events tell.
+
+Says SQL, judges nothing. Nothing in here comes out of a mail; a mail only says which row is meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from triage.fixes import OwnAccount, OwnAddress, ToldBySes
+from triage.store.database import Row, first_row, transaction
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+_COLUMNS = "sender, ses_region, caller, ses_message_id"
+
+
+def keep_account(db: Database, account: OwnAccount) -> None:
+    """Remember what Gmail says of the account, for commands that do not sign in."""
+    value = json.dumps({"mailbox": account.mailbox, "send_as": account.send_as})
+    with transaction(db):
+        db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('account', ?)", [value])
+
+
+def read_account(db: Database) -> OwnAccount | None:
+    """What Gmail last said of the account; None: it was never asked."""
+    row = first_row(db, "SELECT value FROM state WHERE key = 'account'")
+    if row is None:
+        return None
+    known = json.loads(row["value"])
+    return OwnAccount(known["mailbox"], tuple(OwnAddress(*one) for one in known["send_as"]))
+
+
+def told_by_events(db: Database, record: Mapping[str, Any]) -> ToldBySes:
+    """What events of our own SES, and confirmed renewals of the login, tell about a stored verdict."""
+    said = (record["original"] or {}).get("from")
+    sender = said.strip().lower() if said else None
+    about: Row = _of_the_mail(db, record["id"]) or {}
+    newest: Row = about or _of_the_sender(db, sender) or {}
+    return ToldBySes(
+        sender=newest.get("sender"),
+        region=newest.get("ses_region"),
+        iam_user=newest.get("caller"),
+        ses_message_id=about.get("ses_message_id"),
+        access_key_id=_key_in_use(db, sender),
+    )
+
+
+def _of_the_mail(db: Database, verdict_id: int) -> Row | None:
+    """The events name the message and the recipient (see `proofs`), whatever the bounce says beside that."""
+    sql = (
+        f"SELECT {', '.join(f'e.{column}' for column in _COLUMNS.split(', '))} FROM verdicts v"  # noqa: S608
+        " JOIN events e ON e.recipient IN (lower(v.recipient), lower(v.original_recipient))"
+        " AND (e.ses_message_id = v.ses_message_id OR e.client_id IN (v.gmail_message_id, v.message_id))"
+        " WHERE v.id = ? ORDER BY e.caller IS NULL, e.id LIMIT 1"
+    )
+    return first_row(db, sql, [verdict_id])
+
+
+def _of_the_sender(db: Database, sender: str | None) -> Row | None:
+    sql = (
+        f"SELECT {_COLUMNS} FROM events WHERE kind IN ('Send', 'Delivery') AND sender = ?"  # noqa: S608
+        " ORDER BY at DESC LIMIT 1"
+    )
+    return first_row(db, sql, [sender]) if sender else None
+
+
+def _key_in_use(db: Database, alias: str | None) -> str | None:
+    """The access key the last confirmed renewal left in use."""
+    row = first_row(
+        db,
+        "SELECT iif(reason IS NULL, new_key_id, old_key_id) AS id FROM rotations"
+        " WHERE lower(alias) = ? AND confirmed_at IS NOT NULL ORDER BY confirmed_at DESC LIMIT 1",
+        [alias],
+    )
+    return row["id"] if row else None
