@@ -99,14 +99,9 @@ def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...],
     refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
     only = len(blocks) == 1
     forwarded = _forwarded(prose)
-    found = [(block, _failure(block, prose, refuser, only, forwarded, mail)) for block in blocks]
-    return tuple(
-        refused_by_reporter(f, reporter, refuser)._replace(
-            at_relay=told_speaker(f, reporter, block.raw("remote-mta"), prose, only)
-        )
-        for block, f in found
-        if f is not None
-    ), reporter
+    found = [(block.raw("remote-mta"), _failure(block, prose, refuser, only, forwarded, mail)) for block in blocks]
+    failures = [f._replace(at_relay=told_speaker(f, reporter, mta, prose, only)) for mta, f in found if f is not None]
+    return tuple(refused_by_reporter(f, reporter, refuser) for f in failures), reporter
 
 
 def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: str | None) -> Failure:
