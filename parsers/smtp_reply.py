@@ -14,8 +14,9 @@ MAX_REPLY_TEXT = 8192
 
 # What must not stand before a code is asked behind its first digit, `(?<![\w.].)`: a pattern that begins with a set of
 # characters is searched three times as fast as one that begins with a look back.
-# RFC 3463 2: class.subject.detail, 1-3 digits, no leading zero. Not inside an IP address, a version or a host name.
-_SUBJECT_AND_DETAIL = r"\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})"
+# RFC 3463 2: class.subject.detail, no leading zero; there are the subjects 0 to 7 (IANA), so `4.16.50` is none. Not
+# inside an IP address, a version or a host name.
+_SUBJECT_AND_DETAIL = r"\.[0-7]\.(?:0|[1-9]\d{0,2})"
 _STATUS = rf"[245]{_SUBJECT_AND_DETAIL}"
 _ONLY_STATUS = re.compile(_STATUS)
 _ENHANCED = re.compile(rf"([245](?<![\w.@-].){_SUBJECT_AND_DETAIL})(?![\d@-]|\.\d)")
@@ -26,6 +27,7 @@ _CODE = re.compile(
 # A reply begins a text, or follows what introduces it; a bare number inside a sentence is no reply code.
 _PORTS = ("465", "587", "588")
 _OPENERS = ";:<>('\"[#=,|：（「『【“„«"
+_QUOTED = (" '", "-'", ' "', '-"')  # QUIRK(ironport): "5.1.0 - Unknown address error 550-'no such user'"
 _INTRODUCTIONS = ("->", "returned", "said", "code", "error", "with", "reply", "response")
 # The command that was refused, written as such (chasquid: `MAIL+RCPT 550 ...`, `DATA closing 554 ...`).
 _COMMAND_BEFORE = ("RCPT", "RCPT TO", "MAIL", "MAIL FROM", "DATA", "DATA closing", "EHLO", "HELO", "BDAT")
@@ -70,10 +72,14 @@ def _introduced(text: str, at: int) -> bool:
         return True
     if text[at - 1] == ":" and (text[at - 2 : at - 1] == "]" or text[at : at + 3] in _PORTS):
         return False  # the port of a host: `connect to smtp.example.org[192.0.2.1]:587: Connection refused`
+    if text[at - 1] == "[" and text[at + 3 : at + 4] == "]":
+        return False  # QUIRK(orange): "... OFR_416 [416]" is a number of the provider's own
     if text[at - 1] in _OPENERS:
         return True
     if text[at - 1] != " ":
         return False
+    if text[at + 3 : at + 5] in _QUOTED:
+        return True
     before = text[max(0, at - 14) : at].rstrip()
     if not before or before[-1] in _OPENERS or before.endswith(_COMMAND_BEFORE):
         return True
@@ -102,6 +108,8 @@ def read_reply(text: str) -> Reply | None:
         status = found[2]
         if status is None:
             later = _ENHANCED.search(text, found.end())
+            if later is None:
+                later = _ENHANCED.match(text, 0, found.start())  # QUIRK(ironport): its own code before the quoted reply
             status = later[1] if later is not None and later[1][0] == found[1][0] else None
         return Reply(found[1], status, text[found.start(1) :])
     alone = _ENHANCED.search(text)

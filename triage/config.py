@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from triage.errors import ConfigError
-from triage.own_files import is_open_to_others, read_plain, refuse_strangers
+from triage.own_files import is_open_to_others, read_plain, refuse_strangers, user_folder, working_folder
 from triage.setting import Invalid, WrongSetting, checked, from_text, nearest, toml_values
 
 CONFIG_NAME = "triage.toml"
@@ -299,7 +299,7 @@ class _Beside:
         if Path(relative).is_absolute():
             return Path(relative)
         if self._file is None:
-            return (_working_folder() if self._what else _user_folder()) / relative
+            return (working_folder() if self._what else user_folder()) / relative
         real = Path(os.path.realpath(self._file)).parent / relative
         linked = self._file.parent / relative
         return linked if not os.path.lexists(real) and os.path.lexists(linked) else real
@@ -337,31 +337,13 @@ def _default_text(default: object) -> str:
     return f'"{default}"' if isinstance(default, str) else str(default)
 
 
-def _user_folder() -> Path:
-    import platformdirs
-
-    folder = platformdirs.user_config_path("bounce-triage", appauthor=False)
-    if not folder.is_absolute():  # nobody with this user id, and no HOME
-        raise ConfigError("This user has no home folder to look for triage.toml in.", "Set HOME, or name it: --config")
-    return folder
-
-
-def _working_folder() -> Path:
-    try:
-        return Path.cwd()
-    except OSError:
-        raise ConfigError(
-            "The folder this command was started in is gone.", "Change to another folder, and run it again there."
-        ) from None
-
-
 def find_config(config_path: Path | None, env: Mapping[str, str]) -> Path | None:
     """The triage.toml that counts, None without one. Raises ConfigError for one that is named and not there."""
     named = config_path or (Path(env[CONFIG_VARIABLE]) if env.get(CONFIG_VARIABLE) else None)
     if named:
         try:
             named = named.expanduser()
-            named = named if named.is_absolute() else _working_folder() / named
+            named = named if named.is_absolute() else working_folder() / named
             named.stat()
         except (OSError, ValueError, RuntimeError) as error:  # not there, not readable, a NUL, ~nobody
             why = "no such configuration file" if isinstance(error, FileNotFoundError) else _why_unusable(error)
@@ -371,7 +353,7 @@ def find_config(config_path: Path | None, env: Mapping[str, str]) -> Path | None
         candidates = [Path.cwd() / CONFIG_NAME]
     except OSError:  # the working folder is gone, and nothing lies in it
         candidates = []
-    for candidate in (*candidates, _user_folder() / CONFIG_NAME):
+    for candidate in (*candidates, user_folder() / CONFIG_NAME):
         if os.path.lexists(candidate):  # a pipe, or a link that leads nowhere, is no reason to look further
             return candidate
     return None

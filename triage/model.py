@@ -35,7 +35,11 @@ class StoredMail:
     raw: bytes | None = None
     """The bytes as they came; None when they could not be had."""
     keep_raw: bool = True
-    """False: the database keeps only the hash of the bytes, because the user's file still holds them."""
+    """False: the database keeps only the hash of the bytes: it is no bounce, and Gmail or the file still holds it."""
+    put_off: int = 0
+    """How often Gmail did not give it for a reason of its own."""
+    remark: str | None = None
+    """Why the bytes are not the whole mail; None: they are, or are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A mail that could not be fetched or judged, and why. `gone`: Gmail no longer has it."""
+    """A mail that could not be fetched or judged, and why."""
 
     mail: StoredMail
     why: str
-    gone: bool = False
+    fate: Literal["again", "put-off", "missing", "kept"] = "again"
+    """What follows: asked for again, a few times; again, however often, because Gmail itself is in trouble; looked for
+    once more, because Gmail does not find it; or not again."""
 
 
 Outcome = Judged | Failed
@@ -293,6 +299,8 @@ class RunSummary:
     """Notes not written, alerts not told and bounces that opened no incident, because of the limits of a day."""
     held_alerts: int = 0
     held_incidents: int = 0
+    dropped: int = 0
+    """Labels, notes and mails given up; `triage retry` takes them up again."""
     failures: tuple[tuple[str, str], ...] = ()
     """(source, why) of each mail counted in `failed`."""
     not_looked_up: tuple[str, ...] = ()
@@ -314,6 +322,16 @@ class DryRun:
     outcomes: tuple[Outcome, ...]
     """The bounces and the failures, without their bytes. Mails that are no bounce are only counted."""
     summary: RunSummary
+
+
+class GivenUp(NamedTuple):
+    """What is not tried any more, by kind."""
+
+    kind: str
+    """label, note, mail."""
+    number: int
+    error: str | None
+    """Why the newest of them failed."""
 
 
 class MailAgain(NamedTuple):

@@ -70,3 +70,23 @@ def refuse_strangers(path: Path, found: os.stat_result) -> None:
     folder = path.parent.stat()
     if folder.st_uid not in (os.geteuid(), 0) or folder.st_mode & 0o022:
         raise ConfigError(f"Others can write into the folder of {path}, so it is not followed.", f"To use it, {named}")
+
+
+def user_folder() -> Path:
+    """Where this user's settings lie. Raises ConfigError for a user without a home."""
+    import platformdirs
+
+    folder = platformdirs.user_config_path("bounce-triage", appauthor=False)
+    if not folder.is_absolute():  # nobody with this user id, and no HOME
+        raise ConfigError("This user has no home folder to look for triage.toml in.", "Set HOME, or name it: --config")
+    return folder
+
+
+def working_folder() -> Path:
+    """The folder this command was started in. Raises ConfigError where it is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise ConfigError(
+            "The folder this command was started in is gone.", "Change to another folder, and run it again there."
+        ) from None

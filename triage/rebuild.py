@@ -94,10 +94,10 @@ def _read_again(
             judged = judge(mail)
             outcome = judged if isinstance(judged, Failed) else planned(judged, settings, sent)
         else:
-            outcome = Failed(mail, answer.why, answer.gone)
+            outcome = Failed(mail, answer.why)
         if isinstance(outcome, Failed):
-            (store.record_gone if outcome.gone else store.record_failed)(db, outcome.mail, outcome.why, at)
-            failed += not outcome.gone
+            store.record_failed(db, outcome.mail, outcome.why, at)  # the next run asks again, and finds out the rest
+            failed += 1
         else:
             store.store_judged(db, outcome.mail, outcome.records, outcome.actions, at, outcome.proofs)
             verdicts += len(outcome.records) if outcome.bounce else 0
@@ -112,7 +112,7 @@ def _settle_actions(
     gmail: Gmail, db: Database, settings: Settings, carried: Mapping[str, tuple[str, ...]], at: datetime
 ) -> tuple[int, int, int]:
     """Record what is there as done, and what is older than the newest of that as dropped: (labels, notes, left)."""
-    actions = store.pending_actions(db)
+    actions = store.pending_actions(db, at)
     times = store.received_times(db)
     done: set[int] = set()
     labels = notes = 0
@@ -127,7 +127,7 @@ def _settle_actions(
     marks = [times[action["mail_id"]] for action in actions if action["id"] in done]
     newest = max(marks, default=at - timedelta(days=settings.since_days))
     stale = [a["id"] for a in actions if a["id"] not in done and times[a["mail_id"]] <= newest]
-    store.fail_actions(db, stale, NOT_DONE, for_good=True)
+    store.fail_actions(db, stale, NOT_DONE, at, for_good=True)
     _settle_alerts(gmail, db, settings, newest, at)
     return labels, notes, len(actions) - len(done) - len(stale)
 

@@ -231,6 +231,7 @@ class ActionRow(TypedDict):
     target: str
     payload: dict[str, Any]
     tries: int
+    put_off: int
 
 
 class DoneRow(TypedDict):
@@ -278,6 +279,7 @@ class RunRow(TypedDict):
     held_notes: int | None
     held_alerts: int | None
     held_incidents: int | None
+    dropped: int | None
 
 
 class EventRow(TypedDict):

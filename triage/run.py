@@ -9,31 +9,32 @@ Prints nothing: what happened comes back as a value.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import chain, groupby
-from operator import itemgetter
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from triage import store
 from triage.config import Settings
-from triage.errors import TriageError, why_failed
-from triage.gmail import Gmail, RawMessage, Refused, Sent, bounce_query, connect
+from triage.errors import CredentialsDead, TriageError, TryLater, why_failed
+from triage.gmail import Gmail, Refused, Sent, Streak, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
-from triage.judge import judge
-from triage.letters import NOTE_DOMAIN, Written, write_notes
+from triage.letters import not_done, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
 from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
-from triage.plan import planned, prove_again
+from triage.plan import prove_again
+from triage.reading import judge_mailbox, looked_at
 from triage.rotation import under_way as rotation_watch
-from triage.ses import correlate, take_events
+from triage.rows import ActionRow
+from triage.ses import Correlated, correlate, take_events
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+_T = TypeVar("_T")
 
 
 def run(
@@ -41,32 +42,43 @@ def run(
 ) -> RunSummary:
     """Read the mailbox and the queue of SES events, judge what is new, tie it to SES, label its threads, tell of it.
 
-    `since` looks further back than the last run did. Raises TryLater (another run is at work, Gmail is away),
-    CredentialsDead, ConfigError; what was stored by then stays, and the cursor has not moved.
+    `since` looks further back than the last run did, and is remembered until that is done. What goes wrong with one
+    mail or one action stops nothing else. Raises TryLater (another run is at work, Gmail is away), CredentialsDead,
+    ConfigError, the first two after what can be done without Gmail; what was stored stays, and the cursor has moved
+    only where all that was listed is stored.
     """
     with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
         started_at = clock()
-        before, held = store.moved_at(db, started_at), store.held_incidents(db)
+        before, held, lost = store.moved_at(db, started_at), store.held_incidents(db), _number_given_up(db)
+        if since:
+            store.want_since(db, since)
+        parts = _GmailParts()
         drained = take_events(db, settings, started_at)
         sent = Sent(gmail)
-        outcomes = _judge_mailbox(gmail, sent, db, settings, started_at, since, progress)
-        totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
-        known = correlate(db, settings, gmail, started_at, drained)
-        prove_again(db, settings, sent, started_at)
-        look_for_sends(db, gmail, started_at)
+        outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True)
+        totals = _store_all(db, parts.up_to_trouble(outcomes), started_at, settings.incidents_per_day)
+        has_all = parts.trouble is None
+        known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
+        parts.do(lambda: prove_again(db, settings, sent, started_at), None)
+        parts.do(lambda: look_for_sends(db, gmail, started_at), None)
         opened, closed = store.settle_all(db, started_at, before)
-        labels, written = carry_out(gmail, db, settings, clock)
+        labels = sum(parts.up_to_trouble(_set_labels(gmail, db, clock)))
+        notes = Counter(parts.up_to_trouble(write_notes(gmail, db, settings, clock)))
         rotation, not_watched = _watch_rotation(db, settings, clock)
-        told = alerts.tell(db, settings, gmail, clock)
-        store.move_cursor(db, started_at)
-        totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=written.notes)
-        held = store.held_incidents(db) - held
-        totals = replace(totals, held_notes=written.held, held_incidents=held)
+        told = alerts.tell(db, settings, None if parts.is_away else gmail, clock)
+        if has_all:
+            store.move_cursor(db, started_at)
+        totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes["written"])
+        totals = replace(totals, held_notes=notes["held"], held_incidents=store.held_incidents(db) - held)
         totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, held_alerts=told.held)
         totals = replace(totals, rotation=rotation, not_told=(*not_watched, *told.problems))
+        totals = replace(totals, dropped=max(_number_given_up(db) - lost, 0))
         summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
-        away, untold = summary.not_looked_up, summary.not_told
-        store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=away, not_told=untold)
+        away, untold, error = summary.not_looked_up, summary.not_told, parts.trouble
+        what = error.what if error else None
+        store.finish_run(db, run_id, clock(), summary.counts(), error=what, not_looked_up=away, not_told=untold)
+        if error:
+            raise error
         return summary
 
 
@@ -98,7 +110,8 @@ def dry_run(
 ) -> DryRun:
     """List, fetch and judge like `run`, and give back what that would store and do. Writes nothing anywhere."""
     with _for_reading(settings) as db, _signed_in(settings) as gmail:
-        plan = _planned(_judge_mailbox(gmail, Sent(gmail), db, settings, clock(), since, progress))
+        sent = Sent(gmail)
+        plan = _planned(judge_mailbox(gmail, sent, db, settings, clock(), since, progress, is_working=False))
         return replace(plan, summary=_with_quota(plan.summary, gmail))
 
 
@@ -115,9 +128,41 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
-def carry_out(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> tuple[int, Written]:
-    """Do what is planned, each thing recorded as done once Gmail has said so: (labels set, notes written and held)."""
-    return _set_labels(gmail, db, clock), write_notes(gmail, db, settings, clock)
+class _GmailParts:
+    """The parts of a run that need Gmail: where one meets trouble the next are done all the same, if they can be."""
+
+    def __init__(self) -> None:
+        self.trouble: TryLater | CredentialsDead | None = None
+        """What ended the first part that did not come to its end."""
+        self.is_away = False
+        """Nothing more is asked: no answer came in time, Gmail wants less, or the sign-in is dead."""
+
+    def do(self, part: Callable[[], _T], nothing: _T) -> _T:
+        """Do a part, and give `nothing` where it could not be done."""
+        if self.is_away:
+            return nothing
+        try:
+            return part()
+        except (TryLater, CredentialsDead) as error:
+            self._met(error)
+            return nothing
+
+    def up_to_trouble(self, part: Iterable[_T]) -> Iterator[_T]:
+        """What a part gives, up to where trouble ends it."""
+        if self.is_away:
+            return
+        try:
+            yield from part
+        except (TryLater, CredentialsDead) as error:
+            self._met(error)
+
+    def _met(self, error: TryLater | CredentialsDead) -> None:
+        self.trouble = self.trouble or error
+        self.is_away = isinstance(error, CredentialsDead) or is_everywhere(error)
+
+
+def _number_given_up(db: Database) -> int:
+    return sum(one.number for one in store.given_up(db))
 
 
 def _watch_rotation(db: Database, settings: Settings, clock: Clock) -> tuple[str | None, tuple[str, ...]]:
@@ -130,77 +175,35 @@ def _watch_rotation(db: Database, settings: Settings, clock: Clock) -> tuple[str
         return None, (f"rotation: {error.what if isinstance(error, TriageError) else why_failed(error)}",)
 
 
-def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> int:
-    """Set the planned labels on the bounces themselves, one call for each.
+def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> Iterator[int]:
+    """Set the planned labels on the bounces themselves, one call for each, and give how many that were.
 
-    Setting a label twice changes nothing, so a run that was killed in between simply repeats it.
+    Setting a label twice changes nothing, so a run that was killed in between simply repeats it. What goes wrong with
+    one bounce stops no other.
     """
-    done = 0
-    labels = [action for action in store.pending_actions(db) if action["kind"] == "label"]
-    labels.sort(key=itemgetter("target", "gmail_id"))
-    for gmail_id, group in groupby(labels, itemgetter("gmail_id")):
-        actions = list(group)
+    trouble = Streak()
+    by_mail: dict[str, list[ActionRow]] = {}
+    for action in store.pending_actions(db, clock()):
+        if action["kind"] == "label":
+            by_mail.setdefault(action["gmail_id"], []).append(action)
+    for gmail_id, actions in by_mail.items():
         action_ids = [action["id"] for action in actions]
         try:
             label_ids = dict.fromkeys(gmail.label_id(action["payload"]["label"]) for action in actions)
             problem = gmail.add_labels(gmail_id, label_ids)
-        except Refused as refusal:
-            store.fail_actions(db, action_ids, refusal.what, for_good=False)
+        except (Refused, TryLater) as error:
+            not_done(db, action_ids, error, trouble, clock())
             continue
-        if problem:
-            store.fail_actions(db, action_ids, problem.why, for_good=problem.gone)
-        else:
+        trouble.over()
+        if problem is None:
             store.finish_actions(db, action_ids, clock())
-            done += len(actions)
-    return done
-
-
-def _judge_mailbox(
-    gmail: Gmail,
-    sent: Sent,
-    db: Database | None,
-    settings: Settings,
-    started_at: datetime,
-    since: datetime | None,
-    progress: Progress | None,
-) -> Iterator[Outcome]:
-    """The reading half for Gmail: every mail not judged yet, the oldest first. `db` None: nothing is known yet."""
-    again = store.failed_mails(db) if db else []
-    after = _look_back(store.read_cursor(db) if db else None, settings, started_at, since)
-    refs = list(gmail.list_refs(bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)))
-    known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
-    # Gmail lists the newest first, more or less.
-    new = [StoredMail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
-    at_hand = [mail for mail in again if mail.raw is not None]  # only our own code failed: no need to fetch it again
-    to_fetch = {mail.gmail_id: mail for mail in (*again, *new) if mail.raw is None and mail.gmail_id}
-    total = len(at_hand) + len(to_fetch)
-    for count, mail in enumerate(chain(at_hand, _fetch(gmail, to_fetch)), start=1):
-        yield mail if isinstance(mail, Failed) else _looked_at(mail, settings, sent if mail.gmail_id else None)
-        if progress:
-            progress(count, total)
-
-
-def _looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outcome:
-    judged = judge(mail)
-    return judged if isinstance(judged, Failed) else planned(judged, settings, sent)
-
-
-def _look_back(cursor: datetime | None, settings: Settings, started_at: datetime, since: datetime | None) -> datetime:
-    """From when on to list. The overlap is free, because ids that are known are not fetched again."""
-    if cursor is None:
-        return since or started_at - timedelta(days=settings.since_days)
-    # A clock that was ahead for a while must not hide the mails of that while.
-    after = min(cursor, started_at) - timedelta(hours=settings.overlap_hours)
-    return min(after, since) if since else after
-
-
-def _fetch(gmail: Gmail, wanted: Mapping[str, StoredMail]) -> Iterator[StoredMail | Failed]:
-    for answer in gmail.get_raw(wanted):
-        mail = wanted[answer.id]
-        if isinstance(answer, RawMessage):
-            yield replace(mail, thread_id=answer.thread_id, received_at=answer.internal_at, raw=answer.raw)
+            yield len(actions)
+        elif problem.is_passing:
+            store.put_off_actions(db, action_ids, problem.why, clock())
+        elif problem.gone:
+            store.miss_actions(db, action_ids, problem.why, clock())
         else:
-            yield Failed(mail, answer.why, answer.gone)
+            store.fail_actions(db, action_ids, problem.why, clock())
 
 
 def _judge_files(
@@ -211,7 +214,7 @@ def _judge_files(
         if isinstance(mail, UnreadableFile):
             yield Failed(StoredMail(mail.source), mail.why)
         elif not (db and store.has_judged_file(db, mail.data)):
-            yield _looked_at(StoredMail(mail.source, raw=mail.data), settings, None)
+            yield looked_at(StoredMail(mail.source, raw=mail.data), settings, None)
         if progress:
             progress(count, None)
 
@@ -232,10 +235,12 @@ def _stored(db: Database, outcome: Outcome, at: datetime, most: int) -> Outcome:
             raise
         except Exception as error:
             outcome = Failed(outcome.mail, why_failed(error))
-    if outcome.gone:
-        store.record_gone(db, outcome.mail, outcome.why, at)
+    if outcome.fate == "missing":
+        store.record_missing(db, outcome.mail, outcome.why, at)
+    elif outcome.fate == "put-off":
+        store.record_put_off(db, outcome.mail, outcome.why, at)
     elif outcome.mail.gmail_id or outcome.mail.raw is not None:  # a file that cannot be opened leaves nothing to keep
-        store.record_failed(db, outcome.mail, outcome.why, at)
+        store.record_failed(db, outcome.mail, outcome.why, at, for_good=outcome.fate == "kept")
     return outcome
 
 
@@ -246,7 +251,7 @@ def _summed_up(outcomes: Iterable[Outcome]) -> RunSummary:
     for outcome in outcomes:
         totals["new"] += 1
         if isinstance(outcome, Failed):
-            if not outcome.gone:
+            if outcome.fate != "missing":
                 totals["failed"] += 1
                 failures.append((outcome.mail.source, outcome.why))
         elif outcome.bounce:
@@ -321,10 +326,12 @@ def _for_reading(settings: Settings) -> Iterator[Database | None]:
 def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Database, int]]:
     """Hold the lock and the open database, and record that a run began and what stopped it, if something did."""
     with locked(settings.database), closing(store.open_store(settings.database)) as db:
-        run_id = store.start_run(db, source, clock())
+        began_at = clock()
+        run_id = store.start_run(db, source, began_at)
         try:
             yield db, run_id
         except (Exception, KeyboardInterrupt) as error:
+            store.end_fetches(db, began_at)
             store.finish_run(db, run_id, clock(), {}, error=_stopped_by(error))
             raise
         from triage.store import backups

@@ -50,6 +50,7 @@ _CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
 _STATUS_WITH_REPLY = re.compile(r"\([45]\d\d (?=[^()A-Za-z]{0,40}[A-Za-z])([^()]{1,2000})\)")
 _DELETED = re.compile(r"^disposition:[^\n]{0,40}automatic-action/[^\n]{0,80};[ \t]*(?:deleted|denied)", re.I | re.M)
 _REJECTED = re.compile(r"automatically rejected|(?:was|is) (?:refused|rejected) by the recipient", re.I)
+_ONLY_CODE = re.compile(r"[45][0-5]\d")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNITEXT = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 
@@ -224,6 +225,7 @@ def _failure(
         recipient,
         original_recipient=original if original and original.lower() != recipient.lower() else None,
         status=status,
+        reply_code=_code_as_status(block.raw("status"), diagnostic or reason),
         command=command or (None if only or kind == "delivered" else _command_in_words(prose, recipient)),
         remote_host=_remote_host(block.raw("remote-mta")) or host,
     )
@@ -328,6 +330,13 @@ def _status(value: str | None) -> str | None:
         if is_status(word):
             return word
     return None
+
+
+def _code_as_status(value: str | None, words: str | None) -> str | None:
+    """QUIRK(many): `Status: 550`, a reply code where RFC 3464 wants a status; a code in the words counts more."""
+    found = _ONLY_CODE.fullmatch(value.strip()) if value else None
+    reply = read_reply(words) if found is not None and words else None
+    return found[0] if found is not None and (reply is None or reply.code is None) else None
 
 
 def _diagnostic(block: Headers) -> str | None:

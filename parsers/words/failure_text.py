@@ -16,6 +16,7 @@ from typing import NamedTuple
 from parsers.smtp_reply import join_lines, read_reply
 from parsers.words.addresses import _HELP_ADDRESS, _alone_in_line, _bare, _labelled, _only_one, find_addresses
 from parsers.words.failure_words import ADVICE, FAILURE_WORDS, HELP_BEFORE, REASON_LABELS, YOUR_MAIL_TO
+from parsers.words.general_words import completed, is_beginning
 from parsers.words.speaker import host_in
 from parsers.words.transcript import ADDRESS, FOR_ALL, MAX_WORDS, Told, is_transcript, read_transcript
 
@@ -125,13 +126,13 @@ def _words_about(shape: _Shape, recipient: str) -> tuple[str | None, Told | None
         if words is not None:
             break
     spoken = shape.transcript.get(key)
-    if spoken is not None and (words is None or read_reply(words) is None):
+    if spoken is not None and (words is None or read_reply(words) is None or is_beginning(words, spoken.words)):
         words = spoken.words
     if words is None and not entries:
         words = _words_around(shape.lines, recipient)
     if words is None:
         words = _words_for_all(shape.text) or _words_above(shape.lines, entries)
-    return words, spoken
+    return completed(words, shape.lines, shape.transcript), spoken
 
 
 def _reply_for_anybody(lines: list[str], recipient: str) -> str | None:

@@ -40,7 +40,7 @@ TRANSACTIONS = 3 * NOTES  # the try, the insert, the note that is done
 # The requests a run makes for its notes, by method and which one of that method: the first listings are of the
 # bounces and of the mails they return, the first two sendAs.list belong to proof and evidence.
 REQUESTS = [
-    *[("messages.list", nth) for nth in (4, 5)],
+    *[("messages.list", nth) for nth in (5, 6)],
     ("getProfile", 1),
     ("sendAs.list", 3),
     *[("messages.insert", nth) for nth in (1, 2)],

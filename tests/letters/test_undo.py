@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.doubles.gmail import GmailDouble
 from tests.worlds import forked, run_world
 from tests.worlds.made_mails import NOW, alias_notice, minutes_ago, refusal, sent
+from tests.worlds.run_world import at
 from triage import run as worker
 from triage import store
 from triage.config import Settings
@@ -144,8 +146,8 @@ def test_a_note_given_up_without_knowing_whether_it_arrived_is_looked_for(
     worker.run(settings, lambda: NOW)
     gmail.account.search_lag = 3600  # so that no later run can tell
     gmail.fail("threads.get", times=None, status=400)
-    for _ in range(MAX_TRIES):
-        worker.run(settings, lambda: NOW)
+    for day in range(MAX_TRIES):
+        worker.run(settings, partial(at, days=day))
     assert notes(gmail) == [False]
     gmail.account.search_lag = 0
     (undone,) = undo.take_back(settings, "notes", lambda: NOW)

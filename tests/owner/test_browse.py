@@ -22,7 +22,7 @@ import pytest
 from tests.store.test_store_report import add, event, text
 from triage.errors import ConfigError
 from triage.owner import browse
-from triage.store.views import VIEWS
+from triage.store.steps import VIEWS
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)  # the views count from the clock of SQLite

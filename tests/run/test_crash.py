@@ -29,20 +29,20 @@ from pathlib import Path
 from tests.worlds.killed import die_at_transaction
 from triage import run
 from triage.config import load_settings
-from triage.store import events, mails
+from triage.store import events, later, mails
 
 config, url, now, fatal = sys.argv[1:]
-transactions = die_at_transaction(fatal, mails, events)
+transactions = die_at_transaction(fatal, mails, events, later)
 run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
 print(transactions())
 """
 
-# The run begins (1), five mails (2-6), evidence for the three open verdicts (7-9), labels of four bounces (10-13), the
-# cursor (14), the run ends (15).
-TRANSACTIONS = 15
+# The run begins (1), the fetch (2), five mails (3-7), evidence for the three open verdicts (8-10), labels of four
+# bounces (11-14), the cursor (15), the run ends (16).
+TRANSACTIONS = 16
 # Every request of the run below, by its method and which one of that method it is.
 REQUESTS = [
-    *[("messages.list", nth) for nth in (1, 2, 3)],  # the bounces; the two mails they return
+    *[("messages.list", nth) for nth in (1, 2, 3, 4)],  # the bounces; the large ones; the two mails they return
     ("batch", 1),
     *[("messages.get", nth) for nth in range(1, 6)],
     *[("sendAs.list", nth) for nth in (1, 2)],  # is it an alias; what is its server

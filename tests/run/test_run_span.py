@@ -89,7 +89,7 @@ def test_a_dry_run_tells_what_a_run_would_do_and_writes_nothing(
     before = sorted(tmp_path.iterdir())
     plan = worker.dry_run(settings, clock)
     assert sorted(tmp_path.iterdir()) == before
-    assert set(gmail.quota.calls) == {"messages.list", "batch", "messages.get"}
+    assert set(gmail.quota.calls) == {"messages.list", "messages.get"}
     assert user_labels(gmail, message_id) == set()
     (outcome,) = plan.outcomes
     assert isinstance(outcome, Judged)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.doubles.gmail import GmailDouble
 from tests.worlds.made_mails import NOW, refusal
-from tests.worlds.run_world import QUIET, Query, Work, clock, seed, trip_over, user_labels
+from tests.worlds.run_world import Query, Work, at, clock, seed, trip_over, user_labels
 from triage import run as worker
 from triage.config import Settings
 from triage.errors import CredentialsDead, TryLater
@@ -60,13 +61,25 @@ def test_a_mail_gmail_does_not_give_is_asked_for_again_by_its_id(gmail: GmailDou
     assert user_labels(gmail, message_id) == {"Bounce/Remote rejection"}
 
 
-def test_a_mail_deleted_meanwhile_is_forgotten(gmail: GmailDouble, work: Work, query: Query) -> None:
+def test_a_mail_is_forgotten_when_a_second_look_finds_it_gone(
+    gmail: GmailDouble, settings: Settings, query: Query
+) -> None:
     seed(gmail, refusal(1))
-    gmail.fail("messages.get", status=404)
-    summary = work()
-    assert (summary.failed, summary.new) == (0, 1)
+    gmail.fail("messages.get", times=None, status=404)
+    for minutes, state, new in ((0, "failed", 1), (30, "failed", 0), (61, "gone", 1)):
+        summary = worker.run(settings, partial(at, minutes=minutes))
+        assert (summary.failed, summary.new) == (0, new)
+        assert query("SELECT state FROM mails") == [{"state": state}]
+
+
+def test_a_mail_that_comes_back_is_taken_up_again(gmail: GmailDouble, settings: Settings, query: Query) -> None:
+    """Out of Spam or Trash, or Gmail had only said 404 for an hour."""
+    seed(gmail, refusal(1))
+    gmail.fail("messages.get", times=2, status=404)
+    for minutes in (0, 61):
+        worker.run(settings, partial(at, minutes=minutes))
     assert query("SELECT state FROM mails") == [{"state": "gone"}]
-    assert work() == QUIET
+    assert worker.run(settings, partial(at, minutes=75)).judged == 1
 
 
 def test_a_verdict_the_database_does_not_take_is_a_failure_of_its_mail_only(
@@ -92,13 +105,15 @@ def test_a_verdict_the_database_does_not_take_is_a_failure_of_its_mail_only(
 def test_gmail_away_in_the_middle_loses_nothing(gmail: GmailDouble, work: Work, query: Query) -> None:
     seed(gmail, *(refusal(number) for number in range(15)))
     gmail.fail("batch", nth=2, times=None, status=503)
+    gmail.fail("messages.get", nth=11, times=None, status=503)
+    gmail.fail("messages.modify", times=None, status=503)
     with pytest.raises(TryLater):
         work()
     assert query("SELECT count(*) AS n FROM verdicts") == [{"n": 10}]
     assert query("SELECT * FROM state") == []
     (run,) = query("SELECT * FROM runs")
     assert run["error"]
-    assert run["new"] is None
+    assert (run["new"], run["judged"]) == (12, 10), "two were put off before it was clear that Gmail is away"
     gmail.clear_faults()
     summary = work()
     assert (summary.new, summary.actions) == (5, 15)
@@ -127,10 +142,13 @@ def test_a_label_gmail_refuses_stays_planned_and_the_others_are_set(
     assert user_labels(gmail, first) == user_labels(gmail, second) == {"Bounce/Remote rejection"}
 
 
-def test_a_thread_deleted_meanwhile_drops_its_action(gmail: GmailDouble, work: Work, query: Query) -> None:
+def test_a_mail_deleted_meanwhile_drops_its_action_at_the_second_look(
+    gmail: GmailDouble, settings: Settings, query: Query
+) -> None:
     seed(gmail, refusal(1))
     gmail.fail("messages.modify", times=None, status=404)
-    assert work().actions == 0
-    (action,) = query("SELECT state, error FROM actions")
-    assert action["state"] == "dropped"
-    assert action["error"]
+    for minutes, state in ((0, "planned"), (30, "planned"), (61, "dropped")):
+        assert worker.run(settings, partial(at, minutes=minutes)).actions == 0
+        (action,) = query("SELECT state, error FROM actions")
+        assert action["state"] == state
+        assert action["error"]

@@ -237,7 +237,7 @@ def test_poison_is_kept_for_study_once_and_deleted(db: Database, monkeypatch: py
     kept = store.unreadable_mails(db)
     assert [row["state"] for row in kept] == ["kept", "kept"]
     assert "not JSON" in kept[-1]["error"] or "not JSON" in kept[0]["error"]
-    assert store.failed_mails(db) == [], "it must not be asked for again"
+    assert store.failed_mails(db, NOW) == [], "it must not be asked for again"
     assert {store.read_raw(db, row["id"]) for row in kept} == {b"rubbish", POISON["unknown kind"].encode()}
 
 

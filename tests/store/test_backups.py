@@ -15,7 +15,7 @@ from tests.worlds.made_verdicts import LABEL, NOW, gmail_mail, record, rows
 from triage import store
 from triage.errors import ConfigError, UsageError
 from triage.store import backups
-from triage.store.migrations import migrations
+from triage.store.steps import migrations
 
 DAY = timedelta(days=1)
 

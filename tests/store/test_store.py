@@ -95,9 +95,9 @@ def test_a_failed_mail_is_asked_for_again_and_then_kept(db: Database) -> None:
     unread = gmail_mail(raw=None)
     for _ in range(MAX_TRIES - 1):
         assert store.record_failed(db, unread, "HTTP 500", NOW) == "failed"
-        assert [mail.gmail_id for mail in store.failed_mails(db)] == [unread.gmail_id]
+        assert [mail.gmail_id for mail in store.failed_mails(db, NOW)] == [unread.gmail_id]
     assert store.record_failed(db, unread, "HTTP 500", NOW) == "kept"
-    assert store.failed_mails(db) == []
+    assert store.failed_mails(db, NOW) == []
     (row,) = store.unreadable_mails(db)
     assert (row["tries"], row["error"], row["state"]) == (MAX_TRIES, "HTTP 500", "kept")
     assert store.known_gmail_ids(db, [unread.gmail_id or "", "f"]) == {unread.gmail_id}
@@ -115,20 +115,25 @@ def test_a_failed_mail_that_is_judged_later_forgets_its_error(db: Database) -> N
 def test_a_failure_keeps_the_bytes_it_has_and_those_it_had(db: Database) -> None:
     store.record_failed(db, gmail_mail(), "our bug", NOW)
     store.record_failed(db, gmail_mail(raw=None), "again", NOW)
-    assert [mail.raw for mail in store.failed_mails(db)] == [RAW]
+    assert [mail.raw for mail in store.failed_mails(db, NOW)] == [RAW]
 
 
-def test_a_mail_that_is_gone_is_not_asked_for_again(db: Database) -> None:
-    store.record_gone(db, gmail_mail(raw=None), "deleted", NOW)
-    assert store.failed_mails(db) == []
-    assert store.unreadable_mails(db) == []
+def test_a_mail_is_gone_when_a_second_look_says_so(db: Database) -> None:
+    store.record_missing(db, gmail_mail(raw=None), "HTTP 404", NOW)
+    assert store.failed_mails(db, NOW + timedelta(minutes=59)) == []
+    later = NOW + timedelta(hours=1)
+    assert len(store.failed_mails(db, later)) == 1
     assert store.known_gmail_ids(db, [gmail_mail().gmail_id or ""])
+    store.record_missing(db, gmail_mail(raw=None), "HTTP 404", later)
+    assert rows(db, "mails")[0]["state"] == "gone"
+    assert store.failed_mails(db, later + timedelta(days=9)) == store.unreadable_mails(db) == []
+    assert not store.known_gmail_ids(db, [gmail_mail().gmail_id or ""]), "where it is listed again it is back"
 
 
 def test_failing_or_going_later_does_not_undo_a_verdict(db: Database) -> None:
     store.store_judged(db, gmail_mail(), [record()], [], NOW)
     assert store.record_failed(db, gmail_mail(raw=None), "HTTP 500", NOW) == "judged"
-    store.record_gone(db, gmail_mail(raw=None), "deleted", NOW)
+    store.record_missing(db, gmail_mail(raw=None), "deleted", NOW)
     assert rows(db, "mails")[0]["state"] == "judged"
 
 
@@ -182,26 +187,28 @@ def test_which_failure_belongs_to_which_delay(
 def test_an_action_is_planned_then_done(db: Database) -> None:
     store.store_judged(db, gmail_mail(1), [record()], [LABEL], NOW)
     store.store_judged(db, gmail_mail(2), [record()], [LABEL], NOW)
-    first, second = store.pending_actions(db)
+    first, second = store.pending_actions(db, NOW)
     assert (first["kind"], first["target"], first["payload"]) == ("label", "thread-1", {"label": "Bounce/Unknown"})
     store.finish_actions(db, [first["id"]], NOW)
-    assert [action["id"] for action in store.pending_actions(db)] == [second["id"]]
+    assert [action["id"] for action in store.pending_actions(db, NOW)] == [second["id"]]
     assert rows(db, "actions")[0]["done_at"] == "2026-11-24T09:00:00Z"
 
 
 def test_an_action_that_fails_is_tried_a_few_times(db: Database) -> None:
     store.store_judged(db, gmail_mail(), [record()], [LABEL], NOW)
-    (action,) = store.pending_actions(db)
+    (action,) = store.pending_actions(db, NOW)
+    at = NOW
     for _ in range(MAX_TRIES):
-        assert store.pending_actions(db)
-        store.fail_actions(db, [action["id"]], "HTTP 400", for_good=False)
-    assert store.pending_actions(db) == []
+        assert store.pending_actions(db, at)
+        store.fail_actions(db, [action["id"]], "HTTP 400", at)
+        at += timedelta(days=1)
+    assert store.pending_actions(db, NOW) == []
     assert (rows(db, "actions")[0]["state"], rows(db, "actions")[0]["error"]) == ("dropped", "HTTP 400")
 
 
-def test_an_action_on_what_is_gone_is_dropped_at_once(db: Database) -> None:
+def test_an_action_that_is_no_longer_wanted_is_dropped_at_once(db: Database) -> None:
     store.store_judged(db, gmail_mail(), [record()], [LABEL], NOW)
-    store.fail_actions(db, [1], "thread deleted", for_good=True)
+    store.fail_actions(db, [1], "notes are switched off", NOW, for_good=True)
     assert rows(db, "actions")[0]["state"] == "dropped"
 
 
@@ -269,6 +276,8 @@ def test_questions_are_answered_from_an_index(db: Database, question: str, index
         "find_mails": ["x"],
         "known_gmail_ids": [["x"]],
         "has_judged_file": [b"x"],
+        "pending_actions": [NOW],
+        "failed_mails": [NOW],
     }
     asked: list[tuple[str, Any]] = []
     with db.tracer(lambda sql, values: asked.append((sql, values))):

@@ -17,7 +17,7 @@ from triage import store
 from triage.errors import ConfigError, TryLater
 from triage.store import database
 from triage.store.mails import PROOF_COLUMNS, RECORD_KEYS
-from triage.store.migrations import migrations
+from triage.store.steps import migrations
 
 
 def test_the_database_is_made_for_the_owner_alone(db: Database, path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_schema_says_what_null_means() -> None:
         f"CREATE TABLE {table} ("
         for table in (
             *(*TABLES, "rotations", "retired_keys", "events", "evidence", "audits", "findings"),
-            *("incidents", "repairs", "alerts", "verdict_hours", "inserts", "resends"),
+            *("incidents", "repairs", "alerts", "verdict_hours", "inserts", "resends", "fetches"),
         )
     ]
     assert "-- NULL: the mail came from a file" in text

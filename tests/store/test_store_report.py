@@ -101,7 +101,7 @@ def test_counts_take_over_what_a_database_of_an_older_version_holds(tmp_path: Pa
     """The step that makes the table counts what is there."""
     from sqlite_utils import Database
 
-    from triage.store.migrations import migrations
+    from triage.store.steps import migrations
 
     db = Database(tmp_path / "old.db")
     migrations.apply(db, stop_before="m020_report")

@@ -31,7 +31,8 @@ LAW: dict[str, str] = {
     "triage": "",
     "triage.judge": "",
     "triage.gmail": "",
-    "triage.store": "remediation.audit remediation.rotation triage.judge",
+    "triage.store.steps": "",
+    "triage.store": "remediation.audit remediation.rotation triage.judge triage.store.steps",
     "triage.names": "triage.gmail triage.store",
     "triage.letters": "triage.judge triage.gmail triage.store triage.names",
     "triage.plan": "triage.judge triage.gmail triage.store triage.letters",
@@ -40,11 +41,12 @@ LAW: dict[str, str] = {
     "triage.incidents": "triage.judge triage.gmail triage.store triage.names triage.letters triage.rotation",
     "triage.report": "triage.judge triage.gmail triage.store triage.names triage.letters",
     "triage.resend": "remediation.aws triage.judge triage.gmail triage.store triage.letters",
+    "triage.reading": "triage.judge triage.gmail triage.store triage.letters triage.plan",
     "triage.run": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
-    " triage.incidents",
+    " triage.incidents triage.reading",
     "triage.rebuild": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.incidents",
-    "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.names triage.plan"
-    " triage.ses",
+    "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.store.steps"
+    " triage.names triage.plan triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judge triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend triage.run"
     " triage.rebuild triage.owner",
@@ -83,7 +85,8 @@ def _room(module: str) -> str:
     """The line of the law a module lives under: its room, itself, or its package."""
     if module in SINGLE:
         return module
-    return next((room for room in ROOMS if module == room or module.startswith(f"{room}.")), module.partition(".")[0])
+    rooms = [room for room in ROOMS if module == room or module.startswith(f"{room}.")]
+    return max(rooms, key=len, default=module.partition(".")[0])
 
 
 @cache
@@ -243,7 +246,7 @@ def test_each_outside_thing_has_its_own_place(path: Path) -> None:
 
 
 STEPS = tuple(  # imported only by `database` and the door of the store, inside a function
-    f"triage.store.{name}" for name in ("migrations", "first_steps", "soundness", "backups")
+    f"triage.store.{name}" for name in ("steps", "steps.migrations", "steps.first_steps", "soundness", "backups")
 )
 
 

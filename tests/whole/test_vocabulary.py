@@ -19,7 +19,7 @@ MODULES = sorted(
 
 # What is said once -> the module that says it.
 ONCE = {
-    r"%Y-%m-%dT%H:%M:%SZ": {"parsers/times.py", "triage/store/views.py"},  # SQLite's own function, in a view
+    r"%Y-%m-%dT%H:%M:%SZ": {"parsers/times.py", "triage/store/steps/views.py"},  # SQLite's own function, in a view
     r"%Y-%m-%d %H:%M\} UTC": {"parsers/times.py"},
     r'"Jan", "Feb"': {"parsers/times.py"},
     r"Jan\|Feb": set(),

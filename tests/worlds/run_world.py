@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,11 @@ QUIET = RunSummary(units_new=5, units_old=5, requests=1)
 
 def clock() -> datetime:
     return NOW
+
+
+def at(**later: float) -> datetime:
+    """The moment these tests know, or one so much later: `at(minutes=5)`."""
+    return NOW + timedelta(**later)
 
 
 def settings_over(

@@ -116,11 +116,38 @@ def rejudge(asked: Any, apply_: bool, as_json: bool) -> int:
     reworded = f", {counted(result.reworded, 'verdict')} in other words only" if result.reworded else ""
     moved = f"{counted(len(result.moves), 'verdict')} {'moved' if apply_ else 'would move'}{reworded}"
     say([f"{counted(result.mails, 'mail')} judged again: {moved}."])
-    if result.moves or result.reworded:
+    if result.without_bytes:
+        will = "will be fetched again by the next run" if apply_ else "would be fetched again"
+        say([f"{counted(result.without_bytes, 'mail')} given up before its bytes were had {will}."])
+    if result.moves or result.reworded or result.without_bytes:
         say(
             ["Next: triage run (it sets the labels)" if apply_ else "Nothing was written. Next: triage rejudge --apply"]
         )
     return 1 if result.failed else 0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show what was given up; change nothing.")
+@options
+@click.pass_obj
+def retry(asked: Any, dry_run: bool) -> int:
+    """Let the next run try again what was given up: labels, notes, and mails that could not be had or judged.
+
+    What only waits for its turn is tried by the next run, too.
+    """
+    from triage.display import counted, shown
+    from triage.owner import retry as again
+
+    found = again.take_up(read_settings(asked), apply=not dry_run)
+    for one in found:
+        say([f"{counted(one.number, one.kind)}, the last because: {shown(one.error or 'not known', 200)}"])
+    if not found:
+        say(["Nothing was given up."])
+    elif dry_run:
+        say(["Nothing was changed. Next: triage retry"])
+    else:
+        say(["Taken up again. Next: triage run"])
+    return 0
 
 
 @click.command()

@@ -25,7 +25,7 @@ from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import incidents
-from triage.cli.owner import auth, rejudge, schedule, undo
+from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
 from triage.cli.shared import now, options, progress_bar, read_settings, width_of_screen, write_json
@@ -199,6 +199,7 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
         or summary.judged
         or summary.closed
         or summary.alerts
+        or summary.dropped
     )
     if not was_quiet or asked.verbose or sys.stdout.isatty():
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
@@ -218,6 +219,7 @@ cli.add_command(incidents)
 cli.add_command(rebuild)
 cli.add_command(rejudge)
 cli.add_command(restore)
+cli.add_command(retry)
 cli.add_command(schedule)
 cli.add_command(undo)
 cli.add_command(report)

@@ -14,6 +14,7 @@ from triage.gmail.query import bounce_query
 from triage.gmail.renewal import RenewedSignIn
 from triage.gmail.sent import Claim, Sent
 from triage.gmail.sign_in import ENOUGH_SCOPES, PUBLISH, addresses_here, authorize, read_client
+from triage.gmail.streak import Streak, is_everywhere, is_put_off
 
 __all__ = [
     "ENOUGH_SCOPES",
@@ -26,11 +27,14 @@ __all__ = [
     "Refused",
     "RenewedSignIn",
     "Sent",
+    "Streak",
     "Unavailable",
     "addresses_here",
     "authorize",
     "bounce_query",
     "connect",
+    "is_everywhere",
+    "is_put_off",
     "read_client",
     "update_alias",
 ]

@@ -39,6 +39,8 @@ QUOTA_UNITS: Mapping[str, tuple[int, int]] = {
 
 ATTEMPTS_AWAY = 4
 """Tries where Gmail gives no usable answer: some seconds of patience, then the next cron run is the better retry."""
+ATTEMPTS_TIMED_OUT = 2
+"""Tries where no answer came in time: a connection kept open may have been dead, a second one is not."""
 ATTEMPTS_LIMITED = 9
 """Tries where Gmail says "slower": even the shortest waits add up to the minute its quota counts over."""
 LONGEST_WAIT_SECONDS = 64.0
@@ -84,13 +86,27 @@ class Passing(TryLater):
     """Gmail did not do it this time, and asking again is right. Ends a run only when all tries are used up.
 
     `limited`: Gmail answered "slower" and has done nothing; else it is not known what it has done.
-    `wait_seconds`: how long Gmail asked to wait, None where it did not say.
+    `timed_out`: no answer came in time. `wait_seconds`: how long Gmail asked to wait, None where it did not say.
     """
 
-    def __init__(self, what: str, todo: str, *, limited: bool = False, wait_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        todo: str,
+        *,
+        limited: bool = False,
+        timed_out: bool = False,
+        wait_seconds: float | None = None,
+    ) -> None:
         super().__init__(what, todo)
         self.limited = limited
+        self.timed_out = timed_out
         self.wait_seconds = wait_seconds
+
+    @property
+    def attempts(self) -> int:
+        """How often a request may be sent that ends like this."""
+        return ATTEMPTS_LIMITED if self.limited else ATTEMPTS_TIMED_OUT if self.timed_out else ATTEMPTS_AWAY
 
 
 class Refused(TriageError):  # noqa: N818 - the family is named by what happened, as in errors.py
@@ -105,6 +121,16 @@ class Refused(TriageError):  # noqa: N818 - the family is named by what happened
         self.reasons = reasons
         self.text = text
 
+    @property
+    def is_missing(self) -> bool:
+        """What was asked for is not there, as far as one answer can tell: Gmail says 404 of what is new, too."""
+        return self.status in (404, 410)
+
+    @property
+    def is_passing(self) -> bool:
+        """It says nothing about the one thing that was asked for: a policy, a front end, a right that is being set."""
+        return self.status == 403
+
 
 class OutcomeUnknown(TryLater):
     """A message was handed to Gmail for insertion and no answer came back: it may be there or not.
@@ -112,11 +138,12 @@ class OutcomeUnknown(TryLater):
     Never insert again before `Gmail.find_message_id` has been asked for its Message-ID.
     """
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, timed_out: bool = False) -> None:
         super().__init__(
             f"Gmail did not confirm that a message was inserted: {why}",
             "Nothing: the next run looks whether it arrived before it tries again.",
         )
+        self.timed_out = timed_out
 
 
 def try_again(attempt: Callable[[], _T], pace: Pace) -> _T:
@@ -134,7 +161,7 @@ def try_again(attempt: Callable[[], _T], pace: Pace) -> _T:
                 wait = min(32.0, 2.0 ** (tries - 1)) * (1 + pace.rand()) / 2
             else:
                 wait = refusal.wait_seconds + pace.rand()
-            if tries >= (ATTEMPTS_LIMITED if refusal.limited else ATTEMPTS_AWAY) or wait > LONGEST_WAIT_SECONDS + 1:
+            if tries >= refusal.attempts or wait > LONGEST_WAIT_SECONDS + 1:
                 raise
             pace.sleep(wait)
     raise AssertionError("itertools.count does not end")
@@ -175,11 +202,10 @@ def read_refusal(status: int, headers: Mapping[str, str], content: bytes, now: d
     return Refused(status, reasons, said)
 
 
-def no_answer(why: str) -> Passing:
+def no_answer(why: str, *, timed_out: bool = False) -> Passing:
     """The `Passing` for a request that got no answer, or none that can be read; `why` in words."""
-    return Passing(
-        f"Gmail cannot be reached: {why}", "Check the network if it lasts; the next run goes on where this one stopped."
-    )
+    todo = "Check the network if it lasts; the next run goes on where this one stopped."
+    return Passing(f"Gmail cannot be reached: {why}", todo, timed_out=timed_out)
 
 
 def read_token_refusal(answer: Mapping[str, Any]) -> TriageError:

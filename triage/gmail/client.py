@@ -7,23 +7,21 @@ Never deletes for good, never sends, never marks read, and judges no mail. The `
 from __future__ import annotations
 
 import base64
-import itertools
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from triage.errors import ConfigError, TriageError
-from triage.gmail.answers import Pace, Passing, Refused, is_invalid_label_name
-from triage.gmail.messages import RawMessage, Ref, SendAs, SentCopy, Unavailable, raw_message, sent_copy
+from triage.errors import ConfigError
+from triage.gmail.answers import Pace, Refused, is_invalid_label_name
+from triage.gmail.fetching import fetch
+from triage.gmail.messages import Outline, RawMessage, Ref, SendAs, SentCopy, Unavailable, outline, sent_copy
 from triage.gmail.renewal import RenewedSignIn
-from triage.gmail.wire import Wire, half_answer
+from triage.gmail.wire import LARGEST_ANSWER, Wire
 
-BATCH_SIZE = 10
-"""Ten at once take away most of the waiting; 25 already draw 429 "Too many concurrent requests for user"."""
 PAGE_SIZE = 500
 TIMEOUT_SECONDS = 30.0
 
@@ -98,14 +96,30 @@ class Gmail:
             if not page:
                 return
 
-    def get_raw(self, ids: Iterable[str]) -> Iterator[RawMessage | Unavailable]:
+    def get_raw(
+        self,
+        ids: Iterable[str],
+        *,
+        singly: Collection[str] = (),
+        starting: Callable[[list[str]], None] | None = None,
+        most_bytes: int = LARGEST_ANSWER,
+    ) -> Iterator[RawMessage | Unavailable]:
         """Fetch messages, ten by one HTTP request (20 units each), in the order asked for, one answer for each.
 
-        What Gmail puts off is asked for again; what it still does not give then is `Unavailable`.
+        `singly`: those that get a request of their own, because they are large; `most_bytes`: of one answer. `starting`
+        is told before each request whom it is about. What Gmail does not give after several tries is `Unavailable`;
+        raises TryLater where it gives nothing to several messages in a row.
         """
-        waiting = iter(dict.fromkeys(ids))
-        while chunk := list(itertools.islice(waiting, BATCH_SIZE)):
-            yield from self._get_batch(chunk)
+        return fetch(self._wire, self._messages, ids, singly, starting, most_bytes)
+
+    def outline(self, gmail_id: str) -> Outline | Unavailable:
+        """The headers of a message, how it begins and how large it is (20 units), for one whose bytes are too many."""
+        fields = "id,threadId,internalDate,sizeEstimate,snippet,payload/headers"
+        request = self._messages.get(userId="me", id=gmail_id, format="metadata", fields=fields)
+        try:
+            return outline(gmail_id, self._wire.call(request))
+        except Refused as refusal:
+            return _refused(gmail_id, refusal)
 
     def find_message_id(self, rfc822_message_id: str) -> list[Ref]:
         """The messages with this Message-ID, given with or without angle brackets, in Trash and Spam too (5 units).
@@ -119,7 +133,7 @@ class Gmail:
         return list(self.list_refs(f"rfc822msgid:{wanted}"))
 
     def sent_copy(self, gmail_id: str) -> SentCopy | None:
-        """Whom a mail in Sent went to, from whom and when (20 units); None: it is gone, or cannot be read."""
+        """Whom a mail in Sent went to, from whom and when (20 units); None: that cannot be read."""
         request = self._messages.get(
             userId="me",
             id=gmail_id,
@@ -127,12 +141,7 @@ class Gmail:
             metadataHeaders=["Message-ID", "From", "To", "Cc", "Bcc", "Subject"],
             fields="id,internalDate,payload/headers",
         )
-        try:
-            return sent_copy(self._wire.call(request))
-        except Refused as refusal:
-            if refusal.status == 404:
-                return None
-            raise
+        return sent_copy(self._wire.call(request))
 
     def label_names(self) -> dict[str, str]:
         """The name of each label by its id, Gmail's own included (1 unit)."""
@@ -220,7 +229,7 @@ class Gmail:
         try:
             self._wire.call(self._messages.trash(userId="me", id=message_id, fields="id"))
         except Refused as refusal:
-            return Unavailable(message_id, refusal.what, gone=refusal.status == 404)
+            return _refused(message_id, refusal)
         return None
 
     def create_draft(self, raw: bytes, thread_id: str | None) -> Ref:
@@ -249,47 +258,6 @@ class Gmail:
             )
             for entry in answer.get("sendAs", ())
         ]
-
-    def _get_batch(self, ids: list[str]) -> list[RawMessage | Unavailable]:
-        answers: dict[str, RawMessage | Unavailable] = {}
-        put_off: dict[str, Passing] = {}
-
-        def send() -> None:
-            put_off.clear()
-            fatal: list[TriageError] = []
-
-            def answered(message_id: str, answer: Any, error: Any) -> None:
-                failure = self._wire.understood(error) if error is not None else half_answer(answer)
-                if failure is None:
-                    answers[message_id] = raw_message(message_id, answer)
-                elif isinstance(failure, Passing):
-                    put_off[message_id] = failure
-                elif isinstance(failure, Refused):
-                    answers[message_id] = Unavailable(message_id, failure.what, gone=failure.status == 404)
-                else:
-                    fatal.append(failure)
-
-            batch = self._wire.service.new_batch_http_request(callback=answered)
-            for message_id in ids:
-                if message_id not in answers:
-                    request = self._messages.get(
-                        userId="me", id=message_id, format="raw", fields="id,threadId,labelIds,internalDate,raw"
-                    )
-                    self.quota.charge(request.methodId)
-                    batch.add(request, request_id=message_id)
-            batch.execute()
-            if fatal:
-                raise fatal[0]
-            if put_off:
-                raise max(put_off.values(), key=lambda failure: failure.wait_seconds or 0.0)
-
-        try:
-            self._wire.repeat(send)
-        except Passing:
-            # Gmail away, or nothing but "slower": not a matter of single mails.
-            if not put_off or (not answers and all(failure.limited for failure in put_off.values())):
-                raise
-        return [answers.get(i) or Unavailable(i, put_off[i].what, gone=False) for i in ids]
 
     def _read_labels(self) -> list[dict[str, Any]]:
         labels: list[dict[str, Any]] = self._wire.call(self._labels.list(userId="me")).get("labels", [])
@@ -363,7 +331,7 @@ class Gmail:
 
 
 def _refused(item_id: str, refusal: Refused) -> Unavailable:
-    return Unavailable(item_id, refusal.what, gone=refusal.status == 404)
+    return Unavailable(item_id, refusal.what, gone=refusal.is_missing, is_passing=refusal.is_passing)
 
 
 def _spellings(parent: _Label | None, part: str) -> list[str]:

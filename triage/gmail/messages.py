@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_HEADER = 100_000
 """Characters of one header that are read: a mail of ours may name a thousand people."""
+MAX_HEADERS = 1000
 
 
 class Ref(NamedTuple):
@@ -32,11 +33,28 @@ class RawMessage:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """A message or thread that could not be had. `gone`: it is no longer there; else asking another time may help."""
+    """A message or thread that could not be had. `gone`: it is not there; else asking another time may help."""
 
     id: str
     why: str
     gone: bool
+    is_passing: bool = False
+    """Gmail's own trouble (it answers 5xx, "slower", nothing whole): says nothing about the message."""
+    is_too_much: bool = False
+    """Its bytes cannot be taken in here (too many, packed too well); `Gmail.outline` may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A message without its body: its headers, how it begins, how large it is."""
+
+    id: str
+    thread_id: str
+    size: int
+    """Bytes, as Gmail estimates."""
+    raw: bytes = field(repr=False)
+    """A mail made of its headers and of the one line of text that Gmail shows in a list."""
+    internal_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,25 @@ def raw_message(message_id: str, answer: dict[str, Any]) -> RawMessage | Unavail
         internal_at=internal_at,
         label_ids=tuple(answer.get("labelIds", ())),
     )
+
+
+_OF_THE_BODY = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "mime-version"})
+
+
+def outline(message_id: str, answer: dict[str, Any]) -> Outline | Unavailable:
+    """A message out of Gmail's answer in format metadata; `Unavailable` where that cannot be read."""
+    from html import unescape
+
+    try:
+        headers = [(str(h["name"]), str(h["value"])[:MAX_HEADER]) for h in answer["payload"]["headers"][:MAX_HEADERS]]
+        internal_at = EPOCH + timedelta(milliseconds=int(answer["internalDate"]))
+        size = int(answer.get("sizeEstimate", 0))
+    except (KeyError, ValueError, OverflowError, TypeError) as error:
+        return Unavailable(message_id, f"Gmail's answer cannot be read ({type(error).__name__})", gone=False)
+    lines = [f"{name}: {' '.join(value.split())}" for name, value in headers if name.lower() not in _OF_THE_BODY]
+    lines += ["MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "", unescape(answer.get("snippet", ""))]
+    raw = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
+    return Outline(message_id, answer.get("threadId", message_id), size, raw, internal_at)
 
 
 def sent_copy(answer: dict[str, Any]) -> SentCopy | None:

@@ -1,8 +1,8 @@
 """What Sent says about the mail a bounce returns: whether it is there, from whom it says, to whom it says.
 
-One object serves one run, asks each question once, and after two answers that did not come leaves Gmail alone until the
-next run. An id, an address or a subject out of a bounce is a stranger's word: it never widens a search, and what is
-found is compared with what the bounce claims.
+One object serves one run, asks each question once, and after three in a row that were not answered leaves Gmail alone
+until the next run. An id, an address or a subject out of a bounce is a stranger's word: it never widens a search, and
+what is found is compared with what the bounce claims.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from triage.gmail.answers import Refused
 from triage.gmail.client import Gmail
 from triage.gmail.messages import Ref, SentCopy
 from triage.gmail.query import SENT_WITHIN, id_query, sent_query
+from triage.gmail.streak import is_everywhere
 
 MOST_IDS = 3
 """Message-IDs of one bounce that are looked for; 5 units each."""
 MOST_COPIES = 2
 """Mails with one Message-ID that are compared; 20 units each."""
-MOST_FAILURES = 2
+MOST_FAILURES = 3
 
 
 class Claim(NamedTuple):
@@ -46,6 +47,7 @@ class Sent:
         """The Message-IDs one search was spent on; the next recipient is looked up in the copies."""
         self._aliases: frozenset[str] | None = None
         self._failures = 0
+        """In a row, of different questions: one term that Gmail trips over must not end the search for all others."""
 
     def holds(self, claim: Claim, recipients: Collection[str]) -> dict[str, bool | None]:
         """For each recipient (lower case) whether a mail in Sent is the one claimed and went to it; None: not known.
@@ -60,13 +62,13 @@ class Sent:
             try:
                 if self._is_found(claim, recipient):
                     return {recipient: True}
-            except (Refused, TryLater):
-                self._failures += 1
+            except (Refused, TryLater) as error:
+                self._failed(error)
                 return {recipient: None}
         try:
             copies = [copy for copy in self._copies_of(claim.message_ids[:MOST_IDS]) if _is_claimed(copy, claim)]
-        except (Refused, TryLater):
-            self._failures += 1
+        except (Refused, TryLater) as error:
+            self._failed(error)
             return dict.fromkeys(recipients)
         return {recipient: any(recipient in copy.recipients for copy in copies) for recipient in recipients}
 
@@ -76,8 +78,8 @@ class Sent:
             try:
                 self._may_ask()
                 self._aliases = frozenset(one.address.lower() for one in self._gmail.send_as() if one.host)
-            except (Refused, TryLater):
-                self._failures += 1
+            except (Refused, TryLater) as error:
+                self._failed(error)
                 return None
         return sender is not None and sender.lower() in self._aliases
 
@@ -102,7 +104,13 @@ class Sent:
 
     def _refs(self, query: str) -> Iterator[Ref]:
         self._may_ask()
-        return self._gmail.list_refs(query)
+        yield from self._gmail.list_refs(query)
+        self._failures = 0
+
+    def _failed(self, error: Refused | TryLater) -> None:
+        self._failures += 1
+        if isinstance(error, TryLater) and is_everywhere(error):
+            self._failures = MOST_FAILURES
 
     def _may_ask(self) -> None:
         if self._failures >= MOST_FAILURES:

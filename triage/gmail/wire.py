@@ -22,6 +22,14 @@ from triage.gmail.renewal import RenewedSignIn, is_refusal, is_token, read_renew
 
 _T = TypeVar("_T")
 
+LARGEST_ANSWER = 64_000_000
+"""Of one answer, where nobody asks for less: the largest mail Gmail sends (25 MB), in base64 twice over."""
+_PART = 1 << 16
+
+
+class AnswerTooLarge(Exception):  # noqa: N818 - named for what is the matter
+    """An answer is larger than what may be held; what was asked for is at fault, not Gmail."""
+
 
 class Wire:
     """A signed-in connection; not thread-safe, as httplib2 is not. `service` is Google's client, `quota` the meter."""
@@ -44,7 +52,9 @@ class Wire:
         document.pop("mtlsRootUrl", None)
         self._is_secure = document["rootUrl"].startswith("https:")
         self._http = open_http(timeout_seconds)
-        self._http.request = partial(_counted, self.quota, self._http.request)
+        self.most_bytes = LARGEST_ANSWER
+        self._connection = _connection(self._is_secure, self)
+        self._http.request = partial(_counted, self.quota, self._http.request, self._connection)
         renew, request = self._signed_in.refresh, Request(self._http)
         self._renewal: RenewedSignIn | None = None
 
@@ -111,7 +121,9 @@ class Wire:
                 "Check this computer's clock, and whether a proxy or virus scanner opens encrypted connections.",
             )
         if isinstance(error, TimeoutError):
-            return no_answer(f"it took too long to answer{_by_proxy()}")
+            return no_answer(f"it took too long to answer{_by_proxy()}", timed_out=True)
+        if isinstance(error, TransportError) and isinstance(error.__context__, TimeoutError):
+            return no_answer("it took too long to answer", timed_out=True)
         if isinstance(error, OSError | TransportError | httplib2.ServerNotFoundError):
             return no_answer(f"{str(error) or type(error).__name__}{_by_proxy()}")
         # Half an answer: a body that ends early, broken JSON, a batch in which a part is missing (a bare KeyError).
@@ -130,11 +142,11 @@ class Wire:
         except TriageError:
             raise
         except Exception as error:
+            # A connection that broke, or was left in the middle of an answer, would cost the next try.
+            self._http.close()
             failure = self.understood(error)
             if failure is None:
                 raise
-            # A connection that broke is still in the pool and would cost the next try.
-            self._http.close()
             # `from None`: a RefreshError may hold the answer of the token endpoint.
             raise failure from None
         finally:
@@ -144,7 +156,7 @@ class Wire:
                 gmail_auth.save_token(self._token, self._signed_in, ends=ends_at or sign_in_ends_at(self._token))
 
     def _send_once(self, request: Any) -> Any:
-        connection = _one_send_connection(self._is_secure)
+        connection = _one_send_connection(self._connection)
         http = SimpleNamespace(request=partial(self._authorized.request, connection_type=connection))
 
         def send() -> Any:
@@ -158,7 +170,7 @@ class Wire:
         except Passing as failure:
             if failure.limited or not connection.was_sent:
                 raise
-            raise OutcomeUnknown(failure.what) from None
+            raise OutcomeUnknown(failure.what, timed_out=failure.timed_out) from None
         finally:
             self._http.close()
 
@@ -179,21 +191,50 @@ def _whole(answer: Any) -> Any:
     return answer
 
 
-def _counted(quota: Quota, request: Callable[..., Any], *args: Any, **named: Any) -> Any:
+def _counted(quota: Quota, request: Callable[..., Any], connection: Any, *args: Any, **named: Any) -> Any:
     """Below sign-in and batches, the one place that sees every HTTP request."""
     quota.requests += 1
+    named["connection_type"] = named.get("connection_type") or connection
     return request(*args, **named)
 
 
-def _one_send_connection(secure: bool) -> Any:
+def _connection(secure: bool, wire: Wire) -> Any:
+    """A connection class whose answers have a size that can be held, at most `wire.most_bytes`."""
+    import httplib2
+
+    base: Any = httplib2.HTTPSConnectionWithTimeout if secure else httplib2.HTTPConnectionWithTimeout
+
+    class BoundedConnection(base):  # type: ignore[misc]
+        def getresponse(self) -> Any:
+            answer = super().getresponse()
+            answer.read = partial(_read, answer, answer.read, wire.most_bytes)
+            return answer
+
+    return BoundedConnection
+
+
+def _read(answer: Any, rest: Callable[[], bytes], most: int) -> bytes:
+    """All of an answer's body, but not more than `most` bytes; `rest` reads what is left and ends the answer."""
+    if (answer.length or 0) > most:
+        raise AnswerTooLarge(f"an answer of {answer.length:,} bytes")
+    found = bytearray()
+    while part := answer.read1(_PART):
+        found += part
+        if len(found) > most:
+            raise AnswerTooLarge(f"an answer of more than {most:,} bytes")
+    if answer.length:
+        from http.client import IncompleteRead
+
+        raise IncompleteRead(b"", answer.length)
+    return bytes(found + rest())
+
+
+def _one_send_connection(base: Any) -> Any:
     """A connection class, new at each call, that sends nothing more while an answer is outstanding.
 
     httplib2 sends a request again by itself, even a POST on a new connection, when the server closes without an
     answer; https://github.com/httplib2/httplib2/blob/master/httplib2/__init__.py, `_conn_request`.
     """
-    import httplib2
-
-    base: Any = httplib2.HTTPSConnectionWithTimeout if secure else httplib2.HTTPConnectionWithTimeout
 
     class OneSendConnection(base):  # type: ignore[misc]
         was_sent = False

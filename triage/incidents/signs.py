@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from triage import store
 from triage.display import when_words
-from triage.gmail import Gmail, RawMessage, Refused
+from triage.errors import TryLater
+from triage.gmail import Gmail, Refused, Streak
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -26,7 +27,8 @@ _SEARCHABLE = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 def look_for_sends(db: Database, gmail: Gmail, at: datetime) -> None:
-    """Record the sign for every alias that has it. Raises what Gmail raises."""
+    """Record the sign for every alias that has it. Raises what concerns all of Gmail."""
+    trouble = Streak()
     for incident in store.open_incidents(db, "alias"):
         accepted_at = store.login_accepted_at(db, incident)
         sender = incident.sender or ""
@@ -38,9 +40,13 @@ def look_for_sends(db: Database, gmail: Gmail, at: datetime) -> None:
         query = f"from:{sender} in:sent after:{int(accepted_at.timestamp())} before:{int(until.timestamp())}"
         try:
             refs = [ref.id for ref in islice(gmail.list_refs(query), MOST_SENDS)]
+            sent = [copy.sent_at for copy in map(gmail.sent_copy, refs) if copy]
         except Refused:  # Gmail does not like the address: nothing is known, nothing is lost
             continue
-        sent = [mail.internal_at for mail in gmail.get_raw(refs) if isinstance(mail, RawMessage)]
+        except TryLater as error:
+            trouble.met(error)
+            continue
+        trouble.over()
         sent = [moment for moment in sent if accepted_at < moment <= until]
         if sent:
             moment = min(sent).astimezone(UTC)

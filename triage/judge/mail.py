@@ -30,6 +30,6 @@ def judge(mail: StoredMail) -> Judged | Failed:
         mail,
         message_id=found.message_id,
         received_at=mail.received_at or (bounce.reported_at if bounce else None),
-        keep_raw=bounce is not None or mail.gmail_id is not None,
+        keep_raw=bounce is not None,
     )
     return Judged(mail, bounce, records)

@@ -10,7 +10,7 @@ from triage.letters.letter import IN_INBOX, NOTE_DOMAIN, NOTE_HEADER, Place, let
 from triage.letters.note import NOTE_SENDER, note_key
 from triage.letters.once import SEARCH_LAG, Inserted, NotYet, insert_once
 from triage.letters.undo import Undoing, What
-from triage.letters.writer import Written, write_notes
+from triage.letters.writer import not_done, write_notes
 
 __all__ = [
     "IN_INBOX",
@@ -23,10 +23,10 @@ __all__ = [
     "Place",
     "Undoing",
     "What",
-    "Written",
     "insert_once",
     "letter_bytes",
     "letter_id",
+    "not_done",
     "note_key",
     "note_place",
     "undo",

@@ -42,6 +42,8 @@ class NotYet:
     """Whether the message is in the mailbox cannot be told at the moment; `why`, in words."""
 
     why: str
+    trouble: OutcomeUnknown | None = None
+    """What Gmail did: no clear answer came; None: it was not asked."""
 
 
 def insert_once(
@@ -76,7 +78,7 @@ def insert_once(
         try:
             found = gmail.insert(raw, thread_id, label_ids)
         except OutcomeUnknown as unknown:
-            return NotYet(unknown.what)
+            return NotYet(unknown.what, unknown)
         except TriageError:
             store.forget_insert(db, key)
             raise

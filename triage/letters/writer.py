@@ -5,15 +5,16 @@ What a note says is decided when it is written. Inserts, never sends; marks noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from triage import store
 from triage.config import Settings
+from triage.errors import TryLater
 from triage.fixes import OwnAccount
-from triage.gmail import Gmail, Refused
+from triage.gmail import Gmail, Refused, Streak, is_put_off
 from triage.judge import is_acted_on
 from triage.letters.letter import Place
 from triage.letters.note import Conclusion, compose_note, note_key
@@ -29,51 +30,63 @@ AskAccount = Callable[[], OwnAccount]
 """Gives what Gmail says of the account (2 units, once a run)."""
 
 
-class Written(NamedTuple):
-    """What became of the planned notes."""
+def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> Iterator[Literal["written", "held"]]:
+    """Write every planned note, as far as `notes_per_day` goes, and give what became of each while doing it.
 
-    notes: int = 0
-    """In the mailbox now, and not recorded before."""
-    held: int = 0
-    """Held back, because so many were written in the last day. Those about our own side never are."""
-
-
-def write_notes(gmail: Gmail, db: Database, settings: Settings, clock: Clock) -> Written:
-    """Write every planned note, as far as `notes_per_day` goes."""
+    `written`: it is in the mailbox now, and was not recorded before. `held`: held back, because so many were written in
+    the last day; those about our own side never are. What goes wrong with one stops no other. Raises TryLater where
+    Gmail did none of several in a row, or did not answer in time; CredentialsDead, ConfigError.
+    """
+    trouble = Streak()
     account = cache(lambda: account_now(db, gmail))
     labels = [name for name, is_set in (("INBOX", settings.note_inbox), ("UNREAD", settings.note_unread)) if is_set]
-    written = held = 0
     left = settings.notes_per_day - store.notes_since(db, clock() - timedelta(days=1))
-    for action in store.pending_actions(db):
+    for action in store.pending_actions(db, clock()):
         if action["kind"] != "note":
             continue
         about, thread_id = action["payload"]["about"], action["target"]
         records = _records(db, action, about)
         if not settings.notes or not records:
             why = "it was delivered, or failed for good, meanwhile" if settings.notes else "notes are switched off"
-            store.fail_actions(db, [action["id"]], why, for_good=True)
+            store.fail_actions(db, [action["id"]], why, clock(), for_good=True)
             continue
         if left <= 0 and records[-1]["side"] != "own":
             why = f"held back: more than {settings.notes_per_day} a day"
-            store.fail_actions(db, [action["id"]], why, for_good=True)
-            held += 1
+            store.fail_actions(db, [action["id"]], why, clock(), for_good=True)
+            yield "held"
             continue
         place = _place(action["payload"])
         own_id, at = place.message_id, clock()
         note = partial(_note, db, settings, account, records, place, at)
         try:
             done = insert_once(gmail, db, f"note {own_id}", own_id, note, thread_id=thread_id, label_ids=labels, now=at)
-        except Refused as refusal:
-            store.fail_actions(db, [action["id"]], refusal.what, for_good=refusal.status == 404)
+        except (Refused, TryLater) as error:
+            not_done(db, [action["id"]], error, trouble, at)
             continue
         if isinstance(done, NotYet):
-            store.fail_actions(db, [action["id"]], done.why, for_good=False)
+            store.put_off_actions(db, [action["id"]], done.why, at)
+            if done.trouble:
+                trouble.met(done.trouble)
             continue
+        trouble.over()
         remark = f"Gmail put it into another conversation, {done.elsewhere}" if done.elsewhere else None
         store.finish_note(db, action["id"], done.gmail_id, remark, clock())
-        written += 1
         left -= 1
-    return Written(written, held)
+        yield "written"
+
+
+def not_done(db: Database, action_ids: Sequence[int], error: Refused | TryLater, trouble: Streak, at: datetime) -> None:
+    """Record why actions could not be carried out. Raises the error where it is no matter of single items."""
+    if is_put_off(error):
+        store.put_off_actions(db, action_ids, error.what, at)
+    elif isinstance(error, Refused) and error.is_missing:
+        store.miss_actions(db, action_ids, error.what, at)
+    else:
+        store.fail_actions(db, action_ids, error.what, at)
+    if isinstance(error, TryLater):
+        trouble.met(error)
+    else:
+        trouble.over()
 
 
 def _note(

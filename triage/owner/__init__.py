@@ -13,5 +13,6 @@ __all__ = [
     "doctor_aws",
     "explain_lookup",
     "rejudge",
+    "retry",
     "schedule",
 ]

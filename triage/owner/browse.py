@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from triage.errors import ConfigError
-from triage.store.views import VIEWS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -79,6 +78,8 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
     https://docs.datasette.io/en/stable/metadata.html. The meaning of a column is the comment that stands beside it in
     the schema.
     """
+    from triage.store.steps import VIEWS
+
     tables: dict[str, Any] = {}
     for table, sql in schema.items():
         about: dict[str, Any] = {"columns": {column: _sentence(text) for column, text in _COLUMN.findall(sql)}}

@@ -200,6 +200,9 @@ def _left_undone(db: Database) -> Iterator[HealthCheck]:
         yield HealthCheck(
             "labels and notes", "warn", words, "The next run tries again; if it lasts, run it with --verbose."
         )
+    if lost := store.given_up(db):
+        words = f"{listed(counted(one.number, one.kind) for one in lost)} given up: {shown(lost[0].error, 100)}"
+        yield HealthCheck("given up", "warn", words, "Take them up again: triage retry")
 
 
 def _disk(settings: Settings) -> HealthCheck:

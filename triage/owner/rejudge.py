@@ -65,6 +65,8 @@ class Rejudged:
     failed: tuple[tuple[str, str], ...]
     """(source, why) of mails that could not be judged again; their verdicts stay as they are."""
     written: bool
+    without_bytes: int = 0
+    """Mails that were given up before their bytes were had; with `written` the next run fetches them."""
 
 
 def judge_again(settings: Settings, at: datetime, *, apply: bool = False, progress: Progress | None = None) -> Rejudged:
@@ -81,6 +83,7 @@ def judge_again(settings: Settings, at: datetime, *, apply: bool = False, progre
     with locked(settings.database), closing(store.open_store(settings.database)) as db:
         result = _rejudged(db, settings, at, progress, apply=True)
         store.settle_all(db, at)
+        store.take_up_without_bytes(db)
         return result
 
 
@@ -111,7 +114,8 @@ def _rejudged(db: Database, settings: Settings, at: datetime, progress: Progress
             reworded += others
         if progress:
             progress(count, len(ids))
-    return Rejudged(count, tuple(moves), reworded, tuple(failed), written=apply)
+    lost = store.number_without_bytes(db)
+    return Rejudged(count, tuple(moves), reworded, tuple(failed), written=apply, without_bytes=lost)
 
 
 def _paired(old: Sequence[StoredVerdict], new: Sequence[VerdictRecord]) -> list[Pair]:
@@ -219,6 +223,7 @@ def rejudged_json(rejudged: Rejudged) -> dict[str, Any]:
         "mails": rejudged.mails,
         "written": rejudged.written,
         "reworded": rejudged.reworded,
+        "without_bytes": rejudged.without_bytes,
         "failed": [{"source": source, "why": why} for source, why in rejudged.failed],
         "moves": [
             {

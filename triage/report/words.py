@@ -362,6 +362,8 @@ def totals_words(one: Mapping[str, Any]) -> str:
     for name in ("opened", "closed"):
         if one.get(name):
             parts.append(f"{counted(one[name], 'incident')} {name}")
+    if one.get("dropped"):
+        parts.append(f"{counted(one['dropped'], 'thing')} given up (`triage retry` takes that up again)")
     if one.get("alerts"):
         parts.append(f"{counted(one['alerts'], 'alert')} delivered")
     if held := _held({name: one.get(f"held_{name}") or 0 for name in ("notes", "alerts", "incidents")}):

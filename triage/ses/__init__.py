@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from triage.ses.events import read_again
 from triage.ses.evidence import evidence_lines
-from triage.ses.tie import correlate, take_events
+from triage.ses.tie import Correlated, correlate, take_events
 
 __all__ = [
+    "Correlated",
     "correlate",
     "evidence_lines",
     "read_again",

@@ -17,6 +17,7 @@ from remediation.aws import iam as aws_iam
 from remediation.aws import secrets as aws_secrets
 from triage import store
 from triage.config import Settings
+from triage.errors import TryLater
 from triage.gmail import Gmail, Refused
 from triage.model import Evidence, not_looked_up
 from triage.rows import EventRow, EvidenceKind, VerdictRow
@@ -102,6 +103,8 @@ def _alias(address: str | None, gmail: Gmail | None, asked: Asked) -> AliasSetup
             return [AliasSetup(a.address, a.host, a.port, a.security) for a in gmail.send_as()]
         except Refused as refusal:
             return NotLookedUp("the aliases in Gmail", refusal.what, "refused")
+        except TryLater as error:  # one question of many: it must not end the look-ups of other bounces
+            return NotLookedUp("the aliases in Gmail", error.what, "failed")
 
     found = asked.ask(("gmail", "settings"), "aliases", None, question)
     if isinstance(found, NotLookedUp):

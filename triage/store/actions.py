@@ -72,7 +72,7 @@ def actions_to_undo(db: Database, kind: str) -> list[DoneRow]:
     rows = all_rows(
         db,
         "SELECT id, mail_id, target, payload, gmail_id, done_at FROM actions WHERE kind = ? AND undone_at IS NULL"
-        " AND (state = 'done' OR (state = 'dropped' AND kind = 'note' AND tries > 0)) ORDER BY id",
+        " AND (state = 'done' OR (state = 'dropped' AND kind = 'note' AND tries + put_off > 0)) ORDER BY id",
         [kind],
     )
     return with_json(rows, "payload")
@@ -88,11 +88,11 @@ def record_undone(db: Database, action_ids: Sequence[int], at: datetime) -> None
 
 
 def stuck_actions(db: Database) -> list[StuckRow]:
-    """What is planned and failed at least once, by kind, each with the error of the newest."""
+    """What is planned and failed at least once, whoever's fault it was, by kind, each with the error of the newest."""
     return all_rows(
         db,
         "SELECT kind, count(*) AS number, error, max(id) FROM actions"
-        " WHERE state = 'planned' AND tries > 0 GROUP BY kind ORDER BY kind",
+        " WHERE state = 'planned' AND error IS NOT NULL GROUP BY kind ORDER BY kind",
     )
 
 

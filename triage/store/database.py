@@ -178,14 +178,14 @@ def _switch_to_wal(db: Database) -> None:
 
 
 def _migrate(db: Database, path: Path) -> None:
-    from triage.store.migrations import migrations, refresh_views
+    from triage.store.steps import migrations
 
     if has_pending(db, path):
         if migrations.applied(db):
             _back_up_first(path)
         with transaction(db):  # two first runs at once: the second waits here, then finds nothing to do
             migrations.apply(db)
-    refresh_views(db)
+    _refresh_views(db)
 
 
 def _back_up_first(path: Path) -> None:
@@ -202,7 +202,7 @@ def _back_up_first(path: Path) -> None:
 
 def has_pending(db: Database, path: Path) -> bool:
     """Whether steps are missing; a database that is ahead of this program is refused."""
-    from triage.store.migrations import migrations
+    from triage.store.steps import migrations
 
     known = {step.name for step in migrations._migrations}
     if newer := [step.name for step in migrations.applied(db) if step.name not in known]:
@@ -297,3 +297,17 @@ def transaction(db: Database) -> Iterator[None]:
             db.rollback()
             raise
         db.commit()
+
+
+def _refresh_views(db: Database) -> None:
+    """Give the views the words of this version. They hold nothing, so no step has to be kept of what they were."""
+    from triage.store.steps import VIEWS
+
+    wanted = {name: f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}" for name, view in VIEWS.items()}
+    found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall())
+    stale = {name: sql for name, sql in wanted.items() if found.get(name) != sql}
+    if stale:
+        with transaction(db):
+            for name, sql in stale.items():
+                db.execute(f"DROP VIEW IF EXISTS {name}")
+                db.execute(sql)

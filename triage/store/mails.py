@@ -20,12 +20,10 @@ from triage.rows import ActionRow, MailRow, RunRow, StoredVerdict, VerdictRecord
 from triage.store import actions as store_actions
 from triage.store import incidents as store_incidents
 from triage.store.database import Row, all_rows, first_row, storable, transaction, with_json
+from triage.store.later import IS_DUE, MAX_TRIES, SECOND_LOOK, due, is_gone, next_try
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-MAX_TRIES = 5
-"""A mail or an action that failed so often is not asked for again: it is kept for study, or dropped."""
 
 RECORD_KEYS = (
     *("source", "kind", "recipient", "original_recipient", "category", "cause", "side", "actor", "permanent"),
@@ -72,7 +70,7 @@ def store_judged(
         known = _row_of(db, mail)
         if known and known["state"] == "judged":
             return int(known["id"])
-        mail_id = _write_mail(db, mail, known, "judged", None, at)
+        mail_id = _write_mail(db, mail, known, "judged", mail.remark, at)
         received_at = utc_text(mail.received_at or at)
         incidents = []
         for position, record in enumerate(records):
@@ -117,35 +115,72 @@ def plan_actions(db: Database, mail_id: int, actions: Iterable[Action], at: date
         )
 
 
-def record_failed(db: Database, mail: StoredMail, error: str, at: datetime) -> str:
+def record_failed(db: Database, mail: StoredMail, error: str, at: datetime, *, for_good: bool = False) -> str:
     """Keep a mail that could not be fetched or judged; returns `failed`, or `kept` once it is not asked for again."""
     with transaction(db):
         known = _row_of(db, mail)
-        if known and known["state"] != "failed":
+        if known and known["state"] not in ("failed", "gone"):
             return str(known["state"])
-        state = "kept" if known and known["tries"] + 1 >= MAX_TRIES else "failed"
+        state = "kept" if for_good or (known and known["tries"] + 1 >= MAX_TRIES) else "failed"
         _write_mail(db, mail, known, state, error, at)
         return state
 
 
-def record_gone(db: Database, mail: StoredMail, error: str, at: datetime) -> None:
-    """Remember that Gmail no longer has this mail, so that it is not asked for again."""
+def record_put_off(db: Database, mail: StoredMail, error: str, at: datetime) -> None:
+    """Remember a mail that Gmail did not give for a reason of its own, which does not count against it."""
     with transaction(db):
         known = _row_of(db, mail)
-        if not known or known["state"] == "failed":
+        if known and known["state"] not in ("failed", "gone"):
+            return
+        mail_id = _write_mail(db, mail, known, "failed", error, at, counts=False)
+        put_off = 1 + (known["put_off"] if known else 0)
+        db.execute(
+            "UPDATE mails SET put_off = ?, try_after = ? WHERE id = ?", [put_off, next_try(at, put_off), mail_id]
+        )
+
+
+def record_missing(db: Database, mail: StoredMail, error: str, at: datetime) -> None:
+    """Gmail says it has no such mail: it is asked again later, and only the second such answer counts."""
+    with transaction(db):
+        known = _row_of(db, mail)
+        if known and known["state"] not in ("failed", "gone"):
+            return
+        if known and known["state"] == "failed" and is_gone(known["missing_at"], at):
             _write_mail(db, mail, known, "gone", error, at)
+            return
+        before = known["missing_at"] if known and known["state"] == "failed" else None
+        mail_id = _write_mail(db, mail, known, "failed", error, at, counts=False)
+        db.execute(
+            "UPDATE mails SET missing_at = ?, try_after = ? WHERE id = ?",
+            [before or utc_text(at), utc_text(at + SECOND_LOOK), mail_id],
+        )
 
 
 def _row_of(db: Database, mail: StoredMail) -> Row | None:
     """The row that is this mail: the same Gmail id, or for files the same bytes."""
+    columns = "id, state, tries, put_off, missing_at"
     if mail.gmail_id is not None:
-        return first_row(db, "SELECT id, state, tries FROM mails WHERE gmail_id = ?", [mail.gmail_id])
+        return first_row(db, f"SELECT {columns} FROM mails WHERE gmail_id = ?", [mail.gmail_id])  # noqa: S608
     return first_row(
-        db, "SELECT id, state, tries FROM mails WHERE gmail_id IS NULL AND raw_sha256 = ?", [_hash(mail.raw)]
+        db,
+        f"SELECT {columns} FROM mails WHERE gmail_id IS NULL AND raw_sha256 = ?",  # noqa: S608
+        [_hash(mail.raw)],
     )
 
 
-def _write_mail(db: Database, mail: StoredMail, known: Row | None, state: str, error: str | None, at: datetime) -> int:
+def _write_mail(
+    db: Database,
+    mail: StoredMail,
+    known: Row | None,
+    state: str,
+    error: str | None,
+    at: datetime,
+    *,
+    counts: bool = True,
+) -> int:
+    """`counts`: it was a try of the mail, and not of a Gmail that is away."""
+    if mail.gmail_id is not None:
+        db.execute("DELETE FROM fetches WHERE gmail_id = ?", [mail.gmail_id])
     values: Row = {
         "gmail_id": mail.gmail_id,
         "thread_id": mail.thread_id,
@@ -161,9 +196,11 @@ def _write_mail(db: Database, mail: StoredMail, known: Row | None, state: str, e
     if known:  # what an earlier try found stays where this one found nothing
         assignments = ", ".join(f"{column} = :{column}" for column in values if values[column] is not None)
         assignments += "" if error else ", error = NULL"
-        db.execute(f"UPDATE mails SET {assignments}, tries = tries + 1 WHERE id = :id", {**values, "id": known["id"]})  # noqa: S608
+        assignments += ", tries = tries + 1" if counts else ""
+        assignments += ", try_after = NULL, missing_at = NULL"
+        db.execute(f"UPDATE mails SET {assignments} WHERE id = :id", {**values, "id": known["id"]})  # noqa: S608
         return int(known["id"])
-    values |= {"seen_at": utc_text(at), "tries": 1}
+    values |= {"seen_at": utc_text(at), "tries": int(counts)}
     columns, marks = ", ".join(values), ", ".join(f":{column}" for column in values)
     return int(db.execute(f"INSERT INTO mails ({columns}) VALUES ({marks})", values).lastrowid or 0)  # noqa: S608
 
@@ -191,13 +228,15 @@ def note_superseded(db: Database, verdict: Row) -> None:
         )
 
 
-def pending_actions(db: Database) -> list[ActionRow]:
-    """Actions planned and not yet done, oldest first."""
+def pending_actions(db: Database, at: datetime) -> list[ActionRow]:
+    """Actions planned and not yet done that may be tried now: those that never failed first, then the oldest."""
     sql = (
-        "SELECT a.id, a.mail_id, m.gmail_id, a.kind, a.target, a.payload, a.tries FROM actions a"
-        " JOIN mails m ON m.id = a.mail_id WHERE a.state = 'planned' ORDER BY a.id"
+        "SELECT a.id, a.mail_id, m.gmail_id, a.kind, a.target, a.payload, a.tries, a.put_off"  # noqa: S608
+        " FROM (SELECT * FROM actions"
+        f" WHERE state = 'planned' AND {IS_DUE}) a JOIN mails m ON m.id = a.mail_id ORDER BY a.id"
     )
-    return with_json(all_rows(db, sql), "payload")
+    rows = with_json(all_rows(db, sql, due(at)), "payload")
+    return sorted(rows, key=lambda row: int(row["put_off"] + row["tries"]))
 
 
 def finish_actions(db: Database, action_ids: Sequence[int], at: datetime) -> None:
@@ -207,16 +246,6 @@ def finish_actions(db: Database, action_ids: Sequence[int], at: datetime) -> Non
             "UPDATE actions SET state = 'done', tries = tries + 1, error = NULL, done_at = ?"
             " WHERE id IN (SELECT value FROM json_each(?))",
             [utc_text(at), json.dumps(action_ids)],
-        )
-
-
-def fail_actions(db: Database, action_ids: Sequence[int], error: str, *, for_good: bool) -> None:
-    """Record why these actions could not be carried out; they stay planned up to MAX_TRIES, unless `for_good`."""
-    with transaction(db):
-        db.execute(
-            "UPDATE actions SET tries = tries + 1, error = ?, state = iif(? OR tries + 1 >= ?, 'dropped', 'planned')"
-            " WHERE id IN (SELECT value FROM json_each(?))",
-            [storable(error), for_good, MAX_TRIES, json.dumps(action_ids)],
         )
 
 
@@ -238,14 +267,10 @@ def finish_run(
     not_told: Iterable[str] = (),
 ) -> None:
     """Record how a run ended; the keys of `totals` are the count columns of `runs`."""
-    away, untold = (storable("; ".join(reasons)) or None for reasons in (not_looked_up, not_told))
-    values = {
-        "finished_at": utc_text(at),
-        "error": storable(error),
-        "not_looked_up": away,
-        "not_told": untold,
-        **totals,
-    }
+    values = {"finished_at": utc_text(at), "error": storable(error), **totals}
+    for column, reasons in (("not_looked_up", not_looked_up), ("not_told", not_told)):
+        if told := storable("; ".join(reasons)):
+            values[column] = told
     with transaction(db):
         db.execute(
             f"UPDATE runs SET {', '.join(f'{column} = :{column}' for column in values)} WHERE id = :id",  # noqa: S608
@@ -253,28 +278,9 @@ def finish_run(
         )
 
 
-def read_cursor(db: Database) -> datetime | None:
-    """Start of the last run that stored all it had listed; None before the first."""
-    row = first_row(db, "SELECT value FROM state WHERE key = 'cursor'")
-    return datetime.fromisoformat(row["value"]) if row else None
-
-
-def move_cursor(db: Database, at: datetime) -> None:
-    """Let the next run look for mails from here on."""
-    with transaction(db):
-        db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
-
-
-def received_times(db: Database) -> dict[int, datetime]:
-    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
-    return {
-        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
-    }
-
-
 def known_gmail_ids(db: Database, gmail_ids: Iterable[str]) -> set[str]:
-    """Those of the given Gmail ids that have a row, whatever its state."""
-    sql = "SELECT gmail_id FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?))"
+    """Those of the given Gmail ids that have a row; what seemed gone and is found again is not known."""
+    sql = "SELECT gmail_id FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?)) AND state != 'gone'"
     return {gmail_id for (gmail_id,) in db.execute(sql, [json.dumps(list(gmail_ids))])}
 
 
@@ -284,10 +290,13 @@ def has_judged_file(db: Database, raw: bytes) -> bool:
     return row is not None and row["state"] == "judged"
 
 
-def failed_mails(db: Database) -> list[StoredMail]:
-    """The mails to ask for again; `raw` is there when only our own code failed."""
+def failed_mails(db: Database, at: datetime) -> list[StoredMail]:
+    """The mails to ask for again now; `raw` is there when only our own code failed."""
     # The term that looks needless is the condition of the index, word for word; SQLite does not conclude it.
-    rows = db.query("SELECT * FROM mails WHERE state != 'judged' AND state = 'failed' ORDER BY id")
+    rows = db.query(
+        f"SELECT * FROM mails WHERE state != 'judged' AND state = 'failed' AND {IS_DUE} ORDER BY id",  # noqa: S608
+        due(at),
+    )
     return [
         StoredMail(
             row["source"],
@@ -296,6 +305,7 @@ def failed_mails(db: Database) -> list[StoredMail]:
             row["message_id"],
             moment_from(row["received_at"]),
             _unpacked(row["raw"]),
+            put_off=row["put_off"],
         )
         for row in rows
     ]

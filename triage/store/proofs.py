@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 MOST_OPEN = 50
-"""Verdicts whose proof is asked for again in one run, the newest first, our own side before all others."""
+"""Verdicts whose proof is asked for again in one run: those that were asked for least, our own side, the newest."""
 OFTEN = 4
 """Tries in the runs right after; later ones are made every SELDOM_HOURS."""
 SELDOM_HOURS = 6
@@ -37,13 +37,13 @@ _TOLD = (
 def mails_without_proof(db: Database, since: datetime, at: datetime) -> list[int]:
     """The mails from Gmail that may be proven now: SES has told of them, or Gmail could not be asked and may be now."""
     rows = db.execute(
-        "SELECT DISTINCT mail_id FROM (SELECT v.mail_id, v.side, v.received_at FROM verdicts v"  # noqa: S608
+        "SELECT DISTINCT mail_id FROM (SELECT v.mail_id FROM verdicts v"  # noqa: S608
         " JOIN mails m ON m.id = v.mail_id"
         " WHERE v.proof IS NULL AND m.raw IS NOT NULL AND m.gmail_id IS NOT NULL AND v.received_at >= :since"
         " AND (v.proof_open = 1 AND (v.proof_tries < :often"
         " OR (strftime('%s', :at) - strftime('%s', v.received_at)) % :seldom < 900)"
         f" OR EXISTS (SELECT 1 FROM events e WHERE {_TOLD}))"
-        " ORDER BY v.side IS NOT 'own', v.received_at DESC) LIMIT :most",
+        " ORDER BY v.proof_tries, v.side IS NOT 'own', v.received_at DESC) LIMIT :most",
         {
             "since": utc_text(since),
             "at": utc_text(at),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from parsers.times import moment_from
 from triage.model import Action, MailAgain, Proof
 from triage.rows import Pair, StoredVerdict, VerdictRecord
 from triage.store import incidents as store_incidents
@@ -119,3 +120,10 @@ def _delete(db: Database, verdict_id: int) -> None:
     db.execute("UPDATE events SET verdict_id = NULL WHERE verdict_id = ?", [verdict_id])
     db.execute("DELETE FROM evidence WHERE verdict_id = ?", [verdict_id])
     db.execute("DELETE FROM verdicts WHERE id = ?", [verdict_id])
+
+
+def received_times(db: Database) -> dict[int, datetime]:
+    """When each mail was received, by its row's id; where that is not known, when it was first seen."""
+    return {
+        mail_id: moment_from(at) for mail_id, at in db.execute("SELECT id, ifnull(received_at, seen_at) FROM mails")
+    }

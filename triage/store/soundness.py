@@ -23,7 +23,7 @@ from parsers.facts import FailureKind, NotKind
 from remediation import Actor, Side
 from triage.rows import Category
 from triage.store.database import connect_plain, file_of
-from triage.store.migrations import migrations
+from triage.store.steps import migrations
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

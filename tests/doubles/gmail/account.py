@@ -9,10 +9,12 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesHeaderParser
 from functools import cached_property
+from html import escape
 from typing import Any
 
 from tests.doubles.gmail.errors import invalid, not_found
@@ -60,6 +62,14 @@ class StoredMessage:
         return re.findall(r"<([^<>\s]+)>", text) or text.split()
 
     @cached_property
+    def snippet(self) -> str:
+        """How the text begins, as HTML, which is what a list of mails shows of it."""
+        mail = message_from_bytes(self.raw[:100_000])
+        texts = [part for part in mail.walk() if part.get_content_type() == "text/plain"]
+        found = texts[0].get_payload(decode=True) if texts else b""
+        return escape(" ".join(found.decode("utf-8", "replace").split())[:200]) if isinstance(found, bytes) else ""
+
+    @cached_property
     def message_id(self) -> str | None:
         return next(iter(self.ids_in("Message-ID")), None)
 
@@ -94,6 +104,8 @@ class Account:
 
     Parts put off never reach their method: they are in no counter.
     """
+    compresses: bool = False
+    """Whether answers are packed (gzip) for a client that takes that, as Google's are."""
     delegation: bool = False
     """Whether aliases may be changed (service accounts with domain-wide delegation only)."""
     _serial: int = 0

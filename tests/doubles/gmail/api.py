@@ -255,5 +255,5 @@ def _shown(message: StoredMessage, params: JSON) -> JSON:
                 for name, value in message.headers.items()
                 if not wanted or name.lower() in wanted
             ]
-            return shown | {"payload": {"headers": headers}}
+            return shown | {"payload": {"headers": headers}, "snippet": message.snippet}
     raise DoubleError(f"the Gmail double was not taught format={params.get('format')}")

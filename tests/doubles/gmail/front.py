@@ -6,6 +6,7 @@ cannot disagree about them. Knows nothing of sockets (loopback) and holds no mai
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from dataclasses import dataclass, field
@@ -75,8 +76,14 @@ class Front:
             return Reply(302, headers={"Location": self.oauth.authorize(dict(parse_qsl(target.query)))})
         self.quota.http_requests += 1
         if target.path == "/batch":
-            return self.faults.answer("batch", lambda: self._batch(request))
-        return self._call(request)
+            return self._packed(request, self.faults.answer("batch", lambda: self._batch(request)))
+        return self._packed(request, self._call(request))
+
+    def _packed(self, request: Request, reply: Reply) -> Reply:
+        if self.account.compresses and "gzip" in (request.headers.get("Accept-Encoding") or ""):
+            reply.body = gzip.compress(reply.body, 6)
+            reply.headers = reply.headers | {"Content-Encoding": "gzip"}
+        return reply
 
     def _token(self, request: Request) -> Reply:
         form = dict(parse_qsl(request.body.decode()))

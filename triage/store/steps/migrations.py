@@ -8,24 +8,10 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from triage.store.first_steps import migrations
-from triage.store.views import VIEWS
+from triage.store.steps.first_steps import migrations
+from triage.store.steps.views import VIEWS
 
-__all__ = ["migrations", "refresh_views"]
-
-
-def refresh_views(db: Database) -> None:
-    """Give the views the words of this version. They hold nothing, so no step has to be kept of what they were."""
-    from triage.store.database import transaction
-
-    wanted = {name: f"CREATE VIEW {name} AS -- {view.description}\n{view.sql}" for name, view in VIEWS.items()}
-    found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall())
-    stale = {name: sql for name, sql in wanted.items() if found.get(name) != sql}
-    if stale:
-        with transaction(db):
-            for name, sql in stale.items():
-                db.execute(f"DROP VIEW IF EXISTS {name}")
-                db.execute(sql)
+__all__ = ["migrations"]
 
 
 @migrations()
@@ -179,3 +165,23 @@ def m070_held(db: Database) -> None:
     ):
         db.execute(f"ALTER TABLE runs ADD COLUMN {column} INTEGER /* {what}: too many in a day; NULL: not counted */")
     db.execute("CREATE INDEX actions_by_done ON actions (done_at) WHERE kind = 'note' AND done_at IS NOT NULL")
+
+
+@migrations()
+def m070_later(db: Database) -> None:
+    """What failed for a reason that passes waits for its turn; what was about to be fetched is known after a kill."""
+    db.execute(
+        """CREATE TABLE fetches (
+    gmail_id TEXT PRIMARY KEY,       -- a mail that was about to be fetched and is not stored yet
+    tries INTEGER NOT NULL,          -- how many runs ended in the middle of it
+    began_at TEXT NOT NULL           -- UTC, start of the last of them
+)"""
+    )
+    for table in ("mails", "actions"):
+        for column in (
+            "put_off INTEGER NOT NULL DEFAULT 0 /* how often Gmail's own trouble was in the way */",
+            "try_after TEXT /* UTC: not tried before; NULL: at once */",
+            "missing_at TEXT /* UTC: when Gmail first said that it is not there; NULL: it did not */",
+        ):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    db.execute("ALTER TABLE runs ADD COLUMN dropped INTEGER /* labels, notes and mails given up: `triage retry` */")

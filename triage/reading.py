@@ -1,0 +1,190 @@
+"""The reading half of a run over Gmail: what is new, its bytes, what it is, and what should be done about it.
+
+Shared with the dry run, so it writes nothing but which mails are about to be fetched (`is_working`), by which a mail
+that ends the program is known afterwards. Sizes are asked for before anything is fetched: what is large comes alone,
+what is too large is judged by its headers and the line of text that Gmail shows of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from triage import store
+from triage.config import Settings
+from triage.errors import TriageError, TryLater
+from triage.gmail import Gmail, RawMessage, Sent, Streak, Unavailable, bounce_query
+from triage.judge import judge
+from triage.letters import NOTE_DOMAIN
+from triage.model import Failed, Judged, Outcome, Progress, StoredMail
+from triage.plan import planned
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+LARGE_BYTES = 256 * 1024
+"""What is larger is fetched alone: ten of these are little, ten times 25 MB are too much for a small server."""
+MOST_FETCHED = 8 * 1024 * 1024
+"""What is larger is never fetched. A bounce says why in its first kilobytes; what follows is the returned mail."""
+MOST_OF_AN_ANSWER = MOST_FETCHED * 3 // 2
+"""Of one answer of Gmail, which is base64 and a little more."""
+ENDED_TWICE = 2
+"""So many runs that ended in the middle of a mail: its bytes are left alone."""
+ENDED_OFTEN = 5
+"""And so many: it is not looked at any more."""
+
+
+class _Doubts(NamedTuple):
+    """What speaks against fetching some mails like any other."""
+
+    large: frozenset[str]
+    too_large: frozenset[str]
+    ended: Mapping[str, int]
+    """How many runs ended in the middle of it."""
+
+
+def judge_mailbox(
+    gmail: Gmail,
+    sent: Sent,
+    db: Database | None,
+    settings: Settings,
+    started_at: datetime,
+    since: datetime | None,
+    progress: Progress | None,
+    *,
+    is_working: bool,
+) -> Iterator[Outcome]:
+    """Every mail not judged yet, the oldest first. `db` None: nothing is known yet; `is_working`: it may be written."""
+    again = store.failed_mails(db, started_at) if db else []
+    after = look_back(db, settings, started_at, since)
+    query = bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)
+    refs = list(gmail.list_refs(query))
+    known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
+    if db and is_working and known:
+        store.take_up_returned(db, known)
+    # Gmail lists the newest first, more or less.
+    new = [StoredMail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs) if ref.id not in known]
+    at_hand = [mail for mail in again if mail.raw is not None]  # only our own code failed: no need to fetch it again
+    to_fetch = {mail.gmail_id: mail for mail in (*again, *new) if mail.raw is None and mail.gmail_id}
+    total = len(at_hand) + len(to_fetch)
+    fetched = _fetch(gmail, db, to_fetch, query, {mail.gmail_id for mail in new}, started_at, is_working)
+    for count, mail in enumerate(chain(at_hand, fetched), start=1):
+        yield mail if isinstance(mail, Failed) else looked_at(mail, settings, sent if mail.gmail_id else None)
+        if progress:
+            progress(count, total)
+
+
+def looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outcome:
+    """A mail with its bytes, judged, with what is to be done; `sent` None: it is from a file."""
+    judged = judge(mail)
+    if isinstance(judged, Judged) and judged.bounce is None and mail.remark is not None:
+        return Failed(replace(mail, raw=None), f"{mail.remark}, and that does not tell what it is", "kept")
+    return judged if isinstance(judged, Failed) else planned(judged, settings, sent)
+
+
+def look_back(db: Database | None, settings: Settings, started_at: datetime, since: datetime | None) -> datetime:
+    """From when on to list. The overlap is free, because ids that are known are not fetched again."""
+    cursor = store.read_cursor(db) if db else None
+    wanted = [moment for moment in (since, store.wanted_since(db) if db else None) if moment is not None]
+    if cursor is None:
+        return min(wanted) if wanted else started_at - timedelta(days=settings.since_days)
+    # A clock that was ahead for a while must not hide the mails of that while.
+    return min([min(cursor, started_at) - timedelta(hours=settings.overlap_hours), *wanted])
+
+
+def _fetch(
+    gmail: Gmail,
+    db: Database | None,
+    wanted: Mapping[str, StoredMail],
+    query: str,
+    new: Collection[str | None],
+    at: datetime,
+    is_working: bool,
+) -> Iterator[StoredMail | Failed]:
+    if not wanted:
+        return
+    doubts = _doubts(gmail, db, wanted, query, new)
+    starting = partial(store.begin_fetches, db, at=at) if db and is_working else None
+    trouble = Streak()
+    ids = _in_order(wanted, doubts)
+    by_bytes = [one for one in ids if _is_fetched(one, doubts)]
+    try:
+        for answer in gmail.get_raw(
+            by_bytes, singly=doubts.large | set(doubts.ended), starting=starting, most_bytes=MOST_OF_AN_ANSWER
+        ):
+            mail = wanted[answer.id]
+            if isinstance(answer, RawMessage):
+                yield replace(mail, thread_id=answer.thread_id, received_at=answer.internal_at, raw=answer.raw)
+            elif answer.is_too_much:
+                yield _outlined(gmail, mail, f"its bytes could not be taken in ({answer.why})", trouble)
+            else:
+                yield _not_had(mail, answer)
+        for one in ids:
+            if not _is_fetched(one, doubts):
+                if starting:
+                    starting([one])
+                yield _without_bytes(gmail, wanted[one], doubts, trouble)
+    except TriageError:
+        if starting and db:
+            store.end_fetches(db, at)
+        raise
+
+
+def _in_order(wanted: Mapping[str, StoredMail], doubts: _Doubts) -> list[str]:
+    """What made trouble before comes last; of mails that runs ended in, the first was the likeliest to end them."""
+    ids = sorted(wanted, key=lambda one: wanted[one].put_off)
+    healthy = [one for one in ids if one not in doubts.ended]
+    return healthy + sorted((one for one in reversed(ids) if one in doubts.ended), key=lambda one: doubts.ended[one])
+
+
+def _doubts(
+    gmail: Gmail, db: Database | None, wanted: Iterable[str], query: str, new: Collection[str | None]
+) -> _Doubts:
+    """Ask which of the mails are large (5 units), and which of them too large (5 more where any is)."""
+    ended = store.unfinished_fetches(db) if db else {}
+    large = _larger(gmail, query, LARGE_BYTES) if new else frozenset()
+    too_large = _larger(gmail, query, MOST_FETCHED) if not large.isdisjoint(wanted) else frozenset()
+    # What is asked for again may be older than what was listed: its size is not known.
+    return _Doubts(large | (set(wanted) - set(new)), too_large, ended)
+
+
+def _larger(gmail: Gmail, query: str, size: int) -> frozenset[str]:
+    return frozenset(ref.id for ref in gmail.list_refs(f"{query} larger:{size}"))
+
+
+def _is_fetched(one: str, doubts: _Doubts) -> bool:
+    return one not in doubts.too_large and doubts.ended.get(one, 0) < ENDED_TWICE
+
+
+def _without_bytes(gmail: Gmail, mail: StoredMail, doubts: _Doubts, trouble: Streak) -> StoredMail | Failed:
+    """A mail by its headers, and why its bytes are left alone."""
+    ended = doubts.ended.get(mail.gmail_id or "", 0)
+    why = f"{ended} runs ended in the middle of it" if ended else f"larger than {MOST_FETCHED // 1024**2} MB"
+    return Failed(mail, why, "kept") if ended >= ENDED_OFTEN else _outlined(gmail, mail, why, trouble)
+
+
+def _outlined(gmail: Gmail, mail: StoredMail, why: str, trouble: Streak) -> StoredMail | Failed:
+    try:
+        answer = gmail.outline(mail.gmail_id or "")
+    except TryLater as error:
+        trouble.met(error)
+        return Failed(mail, error.what, "put-off")
+    trouble.over()
+    if isinstance(answer, Unavailable):
+        return _not_had(mail, answer)
+    size = f"{answer.size / 1e6:.1f} MB, " if answer.size > LARGE_BYTES else ""
+    return replace(
+        mail,
+        thread_id=answer.thread_id,
+        received_at=answer.internal_at,
+        raw=answer.raw,
+        remark=f"not fetched ({size}{why}): only its headers and its beginning are known",
+    )
+
+
+def _not_had(mail: StoredMail, answer: Unavailable) -> Failed:
+    return Failed(mail, answer.why, "put-off" if answer.is_passing else "missing" if answer.gone else "again")
