@@ -166,7 +166,9 @@ def _show(gmail: GmailDouble, aws: AwsDouble, folder: Path) -> None:
     _say("Each bounce is where it was, still unread (*). The labels say whose trouble it is, the notes what to do.")
     _print_thread(gmail, story)
 
-    _step("12. The report once more, to look at and to pass on", "triage report --output report.html")
+    _step("12. The report once more, true after the repair; now as a page too", "triage report")
+    triage("report")
+    print(f"\n{INDENT}$ triage report --output report.html")
     triage("report", "--output", "report.html")
     SHOWN.mkdir(exist_ok=True)
     shutil.copyfile(folder / "report.html", SHOWN / "report.html")

@@ -34,6 +34,8 @@ _COMMAND_BEFORE = ("RCPT", "RCPT TO", "MAIL", "MAIL FROM", "DATA", "DATA closing
 # RFC 5321 4.2.1: each line of a reply repeats the code, all but the last with a hyphen.
 _CONTINUED = re.compile(rf"([245](?<![\w.].)\d\d)-(?:({_STATUS})[ \t]?)?")
 _REPEATED = re.compile(rf"([245](?<![\w.].)\d\d)[- \t](?:({_STATUS})[ \t]?)?")
+# QUIRK(chasquid, Go): every line of a reply keeps its enhanced code, but only the first one its reply code.
+_CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
 _WORDS_BEHIND = re.compile(r"[^A-Za-z]{0,40}[A-Za-z]{2}")
 
 
@@ -205,6 +207,23 @@ def refused_command(text: str) -> str | None:
 def answers_to_rcpt(lower: str) -> bool:
     """Whether what a transcript shows behind `>>> DATA`, in lower case, are the answers to RCPT that came late."""
     return _NO_RECIPIENT_LEFT.search(lower) is not None
+
+
+def better_status(quoted: str | None, reported: str | None) -> str | None:
+    """The code inside the server's own words, unless it says nothing and the reported one does."""
+    if quoted is None or reported is None:
+        return quoted or reported
+    if quoted.endswith(".0.0") and not reported.endswith(".0.0"):
+        return reported
+    return quoted
+
+
+def without_repeated_status(text: str) -> str:
+    """Drop the enhanced code of a reply where it stands again, alone, at the beginning of each further line."""
+    found = _CODE_AND_STATUS.search(text)
+    if found is None or f" {found[1]} " not in text[found.end() :]:
+        return text
+    return text[: found.end()] + re.sub(rf"(?<![245]\d\d) {re.escape(found[1])} ", " ", text[found.end() :])
 
 
 def statuses(text: str) -> list[str]:

@@ -36,7 +36,15 @@ FILE = Path(__file__).parent / "causes.toml"
 _REQUIRED = ("title", "meaning", "side", "actor", "permanence", "reason", "fix", "links")
 _OPTIONAL = ("category", "decide", "notes")
 _NOTE_KEYS = ("steps", "links")
-_STEP_KEYS = ("when", "text")
+_STEP_KEYS = ("when", "text", "for")
+
+FOR_OTHERS = {
+    "aws": "For whoever looks after AWS: ",
+    "dns": "For whoever looks after the DNS: ",
+    "microsoft": "For whoever looks after Microsoft 365: ",
+    "terminal": "For whoever is at home in a terminal: ",
+}
+"""How a step begins that is not for the owner of the mailbox; only such a step may hold a command."""
 
 
 class CatalogueError(ValueError):
@@ -53,7 +61,10 @@ class Step:
     """One thing to do, as a template."""
 
     text: str
-    """A sentence or two; `{name}` stands for a value, what is between backticks is to be typed into a terminal."""
+    """A sentence or two; `{name}` stands for a value, what is between backticks is to be typed into a terminal.
+
+    Begins as in FOR_OTHERS where it is not for the owner of the mailbox.
+    """
     when: str | None = None
     """A word of `suggest.CONDITIONS`, or `not` and such a word: the step is given only then. None = always."""
 
@@ -118,6 +129,11 @@ def read_causes(toml: str) -> Mapping[str, Cause]:
     )
 
 
+def is_for_others(step: str) -> bool:
+    """Whether a step, filled or not, is for somebody else than the owner of the mailbox (see FOR_OTHERS)."""
+    return step.startswith(tuple(FOR_OTHERS.values()))
+
+
 def _read_cause(id_: str, table: Any, notes: Mapping[str, Any], phrases: Mapping[str, str]) -> Cause:
     where = f"cause {id_}"
     _refuse_others(where, table, _REQUIRED + _OPTIONAL)
@@ -160,6 +176,10 @@ def _read_step(where: str, row: Any, phrases: Mapping[str, str]) -> Step:
     text = _one_line(table["text"])
     for name, phrase in phrases.items():
         text = text.replace("{" + name + "}", phrase)
+    whom = table.get("for")
+    if whom is not None:
+        _refuse_word(where, "for", whom, FOR_OTHERS)
+        text = FOR_OTHERS[whom] + text
     return Step(text, table.get("when"))
 
 

@@ -297,7 +297,6 @@ CONDITIONS: Mapping[str, Callable[[Given, Names], bool]] = {
     "own-server": _is_own_server,
     "alias-at-ses": lambda r, n: _is_ses_relay(r, n) and not _is_own_server(r, n),
     "alias-elsewhere": lambda r, n: not _is_ses_relay(r, n) and not _is_own_server(r, n),
-    "alias-relay-known": lambda r, n: n.smtp_host is not None and not _is_own_server(r, n),
     "google-relay": _is_relay_of(".gmail.com", ".google.com"),
     "microsoft-relay": _is_relay_of(".office365.com", ".outlook.com"),
     "exchange": lambda r, n: r.get("platform") in ("exchange-online", "exchange", "outlook"),

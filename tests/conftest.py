@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from triage.config import Settings, load_settings
 if TYPE_CHECKING:
     from tests.doubles.aws import AwsDouble
 
+os.environ["TZ"] = "UTC"  # what a command prints must not depend on where the tests run
+time.tzset()
 os.umask(0o022)  # what others could write is not followed, and some systems let the group write by default
 
 
@@ -60,6 +63,6 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Settings:
-    """Nothing is set."""
-    (tmp_path / "triage.toml").write_text("")
+    """Nothing is set, and nobody is told."""
+    (tmp_path / "triage.toml").write_text("alert_inbox = false\n")
     return load_settings(tmp_path / "triage.toml", {})

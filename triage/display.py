@@ -1,7 +1,8 @@
 """Text for human eyes: one safe line of a stranger's words, wrapped paragraphs, times and counts in words.
 
-Pure. What is shown comes partly from mails anybody can send, so nothing reaches a terminal that was not made harmless
-here, even where the parsers have cleaned it before. Writes only ASCII of its own, for terminals that know no more.
+Pure, but for the time zone, which a command sets once. What is shown comes partly from mails anybody can send, so
+nothing reaches a terminal that was not made harmless here, even where the parsers have cleaned it before. Writes only
+ASCII of its own, for terminals that know no more.
 """
 
 from __future__ import annotations
@@ -10,24 +11,25 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from parsers.text import printable_line, shortened
 from parsers.times import MONTHS, WEEKDAYS
 from triage.errors import UsageError
-from triage.rows import VerdictRecord
+from triage.rows import EvidenceRow, VerdictRecord
 
 LONGEST_TEXT = 300
 """Characters of one value that are shown: enough for every refusal a human reads to its end."""
 
 ACTOR_WORDS = {
-    "mailbox-owner": "you, the owner of the mailbox (mailbox-owner)",
-    "aws-admin": "whoever runs your AWS account (aws-admin)",
-    "dns-admin": "whoever runs the DNS of your domain (dns-admin)",
-    "recipient": "the recipient (recipient)",
-    "recipient-admin": "the people who run the recipient's mail server (recipient-admin)",
-    "sender": "you, the sender: another address, or another content (sender)",
-    "nobody": "nobody: wait (nobody)",
+    "mailbox-owner": "you, the owner of the mailbox",
+    "aws-admin": "whoever runs your AWS account",
+    "dns-admin": "whoever runs the DNS of your domain",
+    "recipient": "the recipient",
+    "recipient-admin": "the people who run the recipient's mail server",
+    "sender": "you, the sender: another address, or another content",
+    "nobody": "nobody: wait",
 }
 """Ends the sentence "the next move is up to ..."."""
 
@@ -44,6 +46,10 @@ PATH_WORDS = {
     "ses-api": "Amazon SES, by its API",
 }
 
+_ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=UTC)
+"""In which zone times are told; None: in that of this computer. UTC until a command says otherwise."""
+
+_UTC_IN_TEXT = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(MONTHS)})( \d{{4}})? (\d\d):(\d\d) UTC\b")
 _COMMAND = re.compile(r"`[^`]*`")
 _KEPT_SPACE = "\x00"  # stands in no text that `shown` has seen
 _SPAN = re.compile(r"([0-9]{1,6})([hdw])")
@@ -101,14 +107,77 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def tell_times_in(zone: tzinfo | None) -> None:
+    """Tell times in this zone from now on; None: in that of this computer, summer time included."""
+    _ZONE.set(zone)
+
+
+def local_time(at: datetime) -> datetime:
+    """A moment in the zone times are told in."""
+    return at.astimezone(_ZONE.get())
+
+
+def local_day(hour: str) -> str:
+    """The day an hour (`2026-11-23T07`, UTC) lies on in the zone times are told in: `2026-11-22`."""
+    return local_time(datetime.fromisoformat(f"{hour}:00:00+00:00")).date().isoformat()
+
+
 def when_words(at: datetime | str | None) -> str:
     """A moment as `Mon 23 Nov 2026 14:05 UTC`; `an unknown time` for None."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     if moment is None:
         return "an unknown time"
-    moment = moment.astimezone(UTC)
+    moment = local_time(moment)
     day, month = WEEKDAYS[moment.weekday()], MONTHS[moment.month - 1]
-    return f"{day} {moment.day} {month} {moment.year} {moment:%H:%M} UTC"
+    return f"{day} {moment.day} {month} {moment.year} {moment:%H:%M %Z}"
+
+
+def day_words(at: datetime | str, now: datetime) -> str:
+    """The day of a moment as one says it: `today`, `yesterday`, `Tuesday`, `17 Nov`, `17 Nov 2025`."""
+    moment = local_time(datetime.fromisoformat(at) if isinstance(at, str) else at)
+    today = local_time(now)
+    days = (today.date() - moment.date()).days
+    if days in (0, 1):
+        return ("today", "yesterday")[days]
+    if 1 < days < 7:
+        return f"{moment:%A}"
+    year = "" if moment.year == today.year else f" {moment.year}"
+    return f"{moment.day} {MONTHS[moment.month - 1]}{year}"
+
+
+def retimed(text: str, now: datetime) -> str:
+    """A stored sentence of ours with its moments (`22 Nov 06:02 UTC`) told in the zone times are told in.
+
+    Where the year is left out it is the one that lies nearest before `now`.
+    """
+
+    def told(found: re.Match[str]) -> str:
+        day, month, year, hour, minute = found.groups()
+        try:
+            moment = datetime(
+                int(year or now.year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), tzinfo=UTC
+            )
+            if not year and moment > now + timedelta(days=1):
+                moment = moment.replace(year=moment.year - 1)
+        except ValueError:
+            return found[0]
+        moment = local_time(moment)
+        return f"{moment.day} {MONTHS[moment.month - 1]}{f' {moment.year}' if year else ''} {moment:%H:%M %Z}"
+
+    return _UTC_IN_TEXT.sub(told, text)
+
+
+def found_out(rows: Iterable[EvidenceRow]) -> str | None:
+    """What is proven or likely about our own side, by the evidence for a verdict, as a sentence; None: nothing is.
+
+    Its words are ours but for names out of AWS; show it as a stranger's all the same.
+    """
+    beginnings: Mapping[str | None, str] = {"proven": "", "likely": "most likely: "}
+    for row in rows:
+        if row["kind"] == "own-side" and row["detail"] and row["result"] in beginnings:
+            words = beginnings[row["result"]] + row["detail"]
+            return words[:1].upper() + words[1:].rstrip(".") + "."
+    return None
 
 
 def listed(items: Iterable[str], most: int = 5) -> str:

@@ -95,8 +95,7 @@ class StoredVerdict(VerdictRecord):
     superseded_by: int | None
     gmail_id: str | None
     thread_id: str | None
-    proof: Literal["sent", "ses", "alias", "given"] | None
-    """See `triage.judge.proof`; None: nothing proves that it is about a mail of ours."""
+    proof: Literal["sent", "ses", "alias", "given"] | None  # see `triage.judge.proof`; None: nothing proves it ours
     proof_why: str | None
     proof_open: int
 
@@ -153,6 +152,9 @@ class _ReportColumns(_VerdictColumns):
     proof_why: str | None
     superseded_by: int | None
     thread_id: str | None
+    over_at: str | None  # when its incident was over
+    over_by: str | None  # and what showed it: the sort of sign, its words
+    over_why: str | None
 
 
 class ReportRow(_ReportColumns):
@@ -390,11 +392,3 @@ class EventCount(TypedDict):
     kind: str
     counts: int | None
     number: int
-
-
-class FigureRow(TypedDict):
-    """Numbers an audit wrote down about a subject."""
-
-    subject: str
-    at: str
-    figures: dict[str, Any]

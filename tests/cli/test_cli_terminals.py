@@ -12,7 +12,7 @@ from tests.cli.home import ALIAS, BOUNCES, EXCHANGE, Home
 def test_headings_stand_out_on_a_terminal_that_wants_it(judged: Home) -> None:
     code, text = judged.on_terminal("report", "--since", "900w")
     assert code == 0
-    assert "\x1b[1mON YOUR SIDE\x1b[0m\n" in text
+    assert "\x1b[1mWHAT TO DO\x1b[0m\n" in text
     for unwanted in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in judged.on_terminal("report", "--since", "900w", **unwanted)[1]
     assert "\x1b" not in judged.triage("report", "--since", "900w").stdout
@@ -37,6 +37,9 @@ def test_the_bar_takes_nothing_away_from_a_file(home: Home) -> None:
     """Standard output goes into a file, standard error to the terminal: the usual way to keep many verdicts."""
     mails = [f"From - Mon Nov 23\n{(BOUNCES / EXCHANGE).read_text()}\n"] * 300
     (home.folder / "big.mbox").write_text("".join(mails))
+    code, bar, told = home.with_terminal_for_errors("classify", "big.mbox", program=("-c", IMPATIENT))
+    assert (code, "Judging mails" in bar) == (0, True)
+    assert len(told.splitlines()) == 302  # with its head and its totals
     code, bar, told = home.with_terminal_for_errors("classify", "big.mbox", "--jsonl", program=("-c", IMPATIENT))
     assert code == 0
     assert "Judging mails" in bar

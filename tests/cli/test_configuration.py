@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cli.home import Home
-from triage.config import SETTINGS
+from triage.config.settings import SETTINGS
 
 
 def test_check_says_that_all_is_right_and_where_it_was_read(home: Home) -> None:

@@ -39,7 +39,7 @@ def gmail(double: GmailDouble, tmp_path: Path) -> Iterator[Gmail]:
 
 @pytest.fixture
 def by_push(plain: Settings, sink: HttpSink) -> Settings:
-    return replace(plain, alerts=(sink.apprise,))
+    return replace(plain, alerts=(sink.apprise,), alert_inbox=False)
 
 
 @pytest.fixture

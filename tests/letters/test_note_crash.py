@@ -31,7 +31,8 @@ from triage.store import actions
 
 config, url, now, fatal = sys.argv[1:]
 transactions = die_at_transaction(fatal, actions)
-run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
+settings = load_settings(Path(config), {"TRIAGE_GMAIL_URL": url, "TRIAGE_ALERT_INBOX": "no"})
+run.run(settings, lambda: datetime.fromisoformat(now))
 print(transactions())
 """
 
@@ -57,7 +58,7 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
     thread_id = gmail.messages[first].thread_id
     for number, mail in enumerate((alias_notice(1), refusal(2))):
         gmail.seed(mail, thread_id=thread_id, received_at=minutes_ago(30 - number))
-    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url, "TRIAGE_ALERT_INBOX": "no"})
 
 
 def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> Forked:

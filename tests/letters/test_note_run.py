@@ -110,7 +110,7 @@ def test_an_alias_note_names_the_account_and_the_relay_gmail_has(gmail: GmailDou
     seed(gmail, alias_notice(1), thread_id=thread_id)
     work(smtp_user="ses-smtp-user")
     (note,) = notes(gmail, thread_id)
-    for words in ("Gmail as jadasailing@gmail.com", "email-smtp.us-west-2.amazonaws.com", "--user-name ses-smtp-user"):
+    for words in ("(jadasailing@gmail.com)", "email-smtp.us-west-2.amazonaws.com"):
         assert words in note.get_content()
 
 

@@ -89,7 +89,7 @@ def test_an_alias_notice_shows_everything_in_order() -> None:
         "  Recipient    pat@client.example",
         "  Category     smtp-credentials",
         "  Side         yours: it was stopped before the recipient's server was asked (own)",
-        "  Next move    you, the owner of the mailbox (mailbox-owner)",
+        "  Next move    you, the owner of the mailbox",
         "  For good     yes, it is not tried again",
         "",
         "What to do",

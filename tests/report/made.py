@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from remediation import Cause, Step
-from triage.report.build import Counts, build_report
-from triage.report.model import Drift, IncidentLine, Rate, Renewal, Report, SuppressionList
+from triage.report.build import Counts, build_report, reading_of
+from triage.report.model import Drift, IncidentLine, MailboxRead, Rate, Renewal, Report, SuppressionList
 from triage.report.outside import Outside
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # a Monday
@@ -71,6 +71,9 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "subject": f"Sunset charter {number}",
         "ses_region": None,
         "thread_id": None,
+        "over_at": None,
+        "over_by": None,
+        "over_why": None,
     }
     assert set(changes) <= set(verdict)
     return verdict | changes
@@ -105,7 +108,11 @@ def report_of(rows: Sequence[dict[str, Any]], **more: Any) -> Report:
     """The report over these rows, newest first."""
     steps = {one["id"]: (tuple(one["fix"]), tuple(one["links"])) for one in rows}
     given: dict[str, Any] = {"since": SINCE, "now": NOW, "causes": CAUSES, "first_seen": {}}
+    given |= {"reading": more["reading"]} if "reading" in more else {}
     given |= {"counts": Counts(counts_of(rows)), "steps_of": lambda ids: steps}
+    runs = more.get("runs", ())
+    good = [run for run in runs if run["finished_at"] and not run["error"]]
+    given.setdefault("reading", reading_of(next(iter(runs), None), next(iter(good), None), has_read_files=True))
     return build_report(rows, **(given | more))
 
 
@@ -143,6 +150,11 @@ STORY = [
         sent_at=None,
     ),
 ]
+REPAIRED = {
+    "over_at": "2026-11-21T10:00:00Z",
+    "over_by": "ses-event",
+    "over_why": "SES took the mail to p9@client.example (Send event)",
+}
 UNREADABLE = [
     {"source": "gmail:18c", "state": "failed", "tries": 2, "error": "HTTP 500"},
     {"source": "gmail:18d", "state": "kept", "tries": 5, "error": "KeyError: 'x'"},
@@ -160,7 +172,14 @@ TEXTS = {
     ),
     "quiet": report_of([], runs=[RUN | {"new": 0, "judged": 0, "actions": 0, "units_new": 6, "units_old": 6}]),
     "stopped": report_of([], runs=[RUN | {"started_at": "2026-11-20T07:45:00Z"}]),
-    "one-refusal": report_of([row(3, **UNKNOWN_ADDRESS, genuine="unknown")]),
+    "one-refusal": report_of([row(3, **UNKNOWN_ADDRESS, genuine="unknown")], runs=[RUN]),
+    "repaired": report_of(
+        [row(number, **REPAIRED) for number in (70, 71)],
+        runs=[RUN],
+        findings={70: "Key AKIA…KV was made inactive on 21 Nov 06:02 UTC; first failure 21 Nov 08:40 UTC."},
+        mailbox="jadasailing@gmail.com",
+    ),
+    "never-read": report_of([], reading=MailboxRead(is_mailbox=True, read_at=None, stopped_why=None)),
 }
 
 

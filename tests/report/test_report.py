@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,17 @@ from triage.report.outside import rates, suppression_lists
 from triage.report.text import report_text
 from triage.report.words import totals_words
 
+full_text = partial(report_text, full=True)
+full_markdown = partial(report_markdown, full=True)
+full_html = partial(report_html, full=True)
 FOLDER = Path(__file__).parents[1] / "reports"
 FORMATS: dict[str, Callable[[Report], Any]] = {
     "text": lambda report: report_text(report, 80).splitlines(),
     "markdown": lambda report: report_markdown(report).splitlines(),
     "html": lambda report: report_html(report).splitlines(),
+    "full-text": lambda report: report_text(report, 80, full=True).splitlines(),
+    "full-markdown": lambda report: report_markdown(report, full=True).splitlines(),
+    "full-html": lambda report: report_html(report, full=True).splitlines(),
     "json": lambda report: json.loads(report_json(report)),
 }
 
@@ -64,8 +71,9 @@ def test_the_report_reads_as_accepted(form: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_the_text_fits_the_terminal(name: str, width: int) -> None:
-    for line in report_text(TEXTS[name], width).splitlines():
+@pytest.mark.parametrize("full", [False, True])
+def test_the_text_fits_the_terminal(name: str, width: int, full: bool) -> None:
+    for line in report_text(TEXTS[name], width, full=full).splitlines():
         assert len(line) <= width or " " not in line.strip() or "`" in line or "://" in line
 
 
@@ -105,7 +113,7 @@ def test_a_forged_bounce_is_counted_and_nothing_else() -> None:
     assert report.own == report.missed == report.refusals == report.undecided == ()
 
 
-@pytest.mark.parametrize("render", [report_text, report_markdown, report_html])
+@pytest.mark.parametrize("render", [full_text, full_markdown, full_html])
 def test_what_is_not_about_a_mail_of_ours_is_told_of_apart(render: Callable[[Report], str]) -> None:
     why = "Sent holds no such mail to this recipient"
     report = report_of([row(1, proof=None, proof_why=why), row(2, proof=None, proof_why=why), row(3, proof="given")])
@@ -155,11 +163,11 @@ def test_where_only_the_newest_rows_were_looked_at_the_text_says_so() -> None:
     counts = counts_of([row(1)])
     report = report_of([row(1)], counts=Counts([*counts, {**counts[0], "verdicts": 9000}]))
     assert report.totals == {"smtp-credentials": 9001}
-    assert "The details below come from the newest 1 of them." in report_text(report)
+    assert "The details below come from the newest 1 of them." in full_text(report)
 
 
 def test_long_lists_are_cut_with_the_rest_counted() -> None:
-    text = report_text(report_of([row(number) for number in range(1, 60)]))
+    text = full_text(report_of([row(number) for number in range(1, 60)]))
     assert "WHO WAS NOT REACHED: 59 people" in text
     assert "and 39 more (`triage report --format json` has all of them)" in text
 
@@ -171,9 +179,11 @@ def test_hostile_text_stays_harmless() -> None:
         row(2, **UNKNOWN_ADDRESS | {"recipient": bad, "diagnostic": bad, "remote_host": bad, "fix": [bad] * 3}),
     ]
     unreadable = [{"source": bad, "state": "failed", "tries": 1, "error": bad}]
-    text = report_text(report_of(rows, unreadable=unreadable, runs=[RUN | {"error": bad, "source": bad}]))
-    assert all(line.isprintable() for line in text.splitlines())
-    assert len(text) < 20_000
+    for full in (False, True):
+        runs = [RUN | {"error": bad, "source": bad}]
+        text = report_text(report_of(rows, unreadable=unreadable, runs=runs), full=full)
+        assert all(line.isprintable() for line in text.splitlines())
+        assert len(text) < 20_000
 
 
 def test_json_has_the_names_of_the_model_and_every_person() -> None:
@@ -212,11 +222,11 @@ def test_the_trend_compares_with_the_period_before() -> None:
     before = [counted("2026-11-10", 5), counted("2026-11-11", 2, kind="delayed", category="delayed", side="remote")]
     report = report_of([], counts=Counts([counted("2026-11-20", 3)], before, "2026-01-01T00:00:00Z"))
     assert [(one.sort, one.now, one.before) for one in report.trend] == [("smtp-credentials", 3, 5), ("delayed", 0, 2)]
-    text = report_text(report)
+    text = full_text(report)
     assert "3 kept back by the server behind your alias (smtp-credentials); before 5, so 2 fewer." in text
     assert "The record begins" not in text
     young = replace(report, recorded_since="2026-11-12T00:00:00Z")
-    assert "The record begins Thu 12 Nov 2026 00:00 UTC, so the time before is not complete." in report_text(young)
+    assert "The record begins Thu 12 Nov 2026 00:00 UTC, so the time before is not complete." in full_text(young)
 
 
 def test_each_day_has_a_bar_also_without_failures() -> None:
@@ -269,7 +279,7 @@ def test_what_ses_itself_published_stands_beside_or_alone() -> None:
         ("us-east-1", 1000, 0.06),
         ("us-west-2", 0, 0.06),
     ]
-    text = report_text(replace(EVERYTHING, rates=tuple(told)))
+    text = full_text(replace(EVERYTHING, rates=tuple(told)))
     assert "us-west-2: 6.0 % of the mails bounced as SES counts" in text
 
 
@@ -279,7 +289,7 @@ def test_what_ses_itself_published_stands_beside_or_alone() -> None:
 )
 def test_a_rate_is_judged_by_the_limits_of_ses(bounces: int, words: str) -> None:
     told = rates([event("Send", 1000), event("Bounce", bounces, counts=True)], [])
-    assert words in report_text(replace(EVERYTHING, rates=tuple(told)), 200)
+    assert words in full_text(replace(EVERYTHING, rates=tuple(told)), 200)
 
 
 def test_the_suppression_list_is_compared_with_the_audit_before_the_period() -> None:
@@ -303,7 +313,7 @@ def test_who_got_the_mail_again_is_not_missed_and_a_draft_is_told() -> None:
     again = {("p1@client.example", "m1@mail.gmail.com"): "ses", ("p2@client.example", "m2@mail.gmail.com"): "draft"}
     report = report_of([row(1), row(2), row(3)], resent=again)
     assert [(one.recipient[:2], one.has_draft) for one in report.missed] == [("p2", True), ("p3", False)]
-    assert "A draft of it lies in the conversation." in report_text(report, 400)
+    assert "A draft of it lies in the conversation." in full_text(report, 400)
 
 
 def test_what_ses_delivered_after_all_is_not_missed() -> None:
@@ -311,8 +321,8 @@ def test_what_ses_delivered_after_all_is_not_missed() -> None:
 
 
 def test_resending_is_offered_only_where_our_side_kept_mails_back() -> None:
-    assert "`triage resend`" in report_text(report_of(STORY))
-    assert "triage resend" not in report_text(report_of([row(3, **UNKNOWN_ADDRESS)]))
+    assert "`triage resend`" in full_text(report_of(STORY))
+    assert "triage resend" not in full_text(report_of([row(3, **UNKNOWN_ADDRESS)]))
 
 
 # -- markdown and HTML ----------------------------------------------------------------------------------------------
@@ -371,9 +381,10 @@ class Page(HTMLParser):
         self.text += data
 
 
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("report", [*TEXTS.values(), hostile_report()])
-def test_the_page_is_a_mail_that_asks_nobody_for_anything(report: Report) -> None:
-    page = report_html(report)
+def test_the_page_is_a_mail_that_asks_nobody_for_anything(report: Report, full: bool) -> None:
+    page = report_html(report, full=full)
     read = Page(page)
     assert set(read.tags) <= {
         *("html", "head", "meta", "title", "style", "body", "table", "tr", "td", "th", "div", "span", "a", "b", "code"),
@@ -392,7 +403,7 @@ def test_the_page_is_a_mail_that_asks_nobody_for_anything(report: Report) -> Non
 
 
 def test_a_page_says_what_the_text_says() -> None:
-    read = Page(report_html(EVERYTHING))
+    read = Page(full_html(EVERYTHING))
     squeezed = " ".join(read.text.split())
     for one in EVERYTHING.missed:
         assert one.recipient in squeezed
@@ -409,13 +420,14 @@ def test_the_longest_report_still_fits_into_what_gmail_shows() -> None:
         row(n, cause=f"cause-{n}", recipient=f"p{n}@{long}.example", diagnostic=long, fix=[long] * 12, subject=long)
         for n in range(1, 120)
     ]
-    page = report_html(report_of(rows))
+    page = full_html(report_of(rows))
     assert len(page.encode()) <= MOST_BYTES
     assert ">119<" in page
 
 
-def test_markdown_of_strangers_makes_nothing_of_its_own() -> None:
-    text = report_markdown(hostile_report())
+@pytest.mark.parametrize("full", [False, True])
+def test_markdown_of_strangers_makes_nothing_of_its_own(full: bool) -> None:
+    text = report_markdown(hostile_report(), full=full)
     bare = re.sub(r"\\[!-/:-@\[-`{-~]", " ", re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text))
     assert not [made for made in ("<img", "<script", "](http://evil", "http://") if made in bare]
     assert not re.search(r"^# f", text, re.MULTILINE)

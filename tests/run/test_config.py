@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from parsers.ses_hosts import AWS_REGIONS
-from triage.config import SETTINGS, Settings, load_settings, settings_table, source_settings
+from triage.config import Settings, load_settings, settings_table, source_settings
+from triage.config.settings import SETTINGS
 from triage.errors import ConfigError
 
 

@@ -33,7 +33,8 @@ from triage.store import events, later, mails
 
 config, url, now, fatal = sys.argv[1:]
 transactions = die_at_transaction(fatal, mails, events, later)
-run.run(load_settings(Path(config), {"TRIAGE_GMAIL_URL": url}), lambda: datetime.fromisoformat(now))
+settings = load_settings(Path(config), {"TRIAGE_GMAIL_URL": url, "TRIAGE_ALERT_INBOX": "no"})
+run.run(settings, lambda: datetime.fromisoformat(now))
 print(transactions())
 """
 
@@ -71,7 +72,7 @@ def world(gmail: GmailDouble, folder: Path) -> Settings:
         ]
     ):
         gmail.seed(mail, thread_id=thread_id, received_at=minutes_ago(30 - number))
-    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url})
+    return load_settings(folder / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url, "TRIAGE_ALERT_INBOX": "no"})
 
 
 def start(gmail: GmailDouble, folder: Path, fatal: str = "none") -> Forked:

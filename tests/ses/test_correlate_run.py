@@ -58,6 +58,7 @@ class World:
         settings = {
             "TRIAGE_CONFIG": str(self.folder / "triage.toml"),
             "TRIAGE_GMAIL_URL": self.gmail.url,
+            "TRIAGE_ALERT_INBOX": "no",
             "HOME": str(self.folder),
         }
         if with_aws:
@@ -166,7 +167,13 @@ COUNTER = (
 
 @pytest.mark.parametrize("with_queue", [False, True])
 def test_a_run_pays_for_boto3_only_with_a_queue(world: World, with_queue: bool) -> None:
-    env = {**os.environ, **world.aws.env, "TRIAGE_GMAIL_URL": world.gmail.url, "HOME": str(world.folder)}
+    env = {
+        **os.environ,
+        **world.aws.env,
+        "TRIAGE_GMAIL_URL": world.gmail.url,
+        "TRIAGE_ALERT_INBOX": "no",
+        "HOME": str(world.folder),
+    }
     env["TRIAGE_CONFIG"] = str(world.folder / "triage.toml")
     (world.folder / "triage.toml").touch()
     env |= {"TRIAGE_QUEUE_URL": world.queue.url} if with_queue else {}

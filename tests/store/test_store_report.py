@@ -250,17 +250,55 @@ def test_a_report_tells_what_the_tables_of_others_hold(db: Any, plain: Settings)
     assert [(one.check, one.before, one.after) for one in report.drift] == [("spf-record", "ok", "fail")]
     assert [(one.people, one.closed_at, one.side) for one in report.incidents] == [(1, None, "own")]
     assert [(one.mails, one.is_counted) for one in report.rates] == [(1, True)]
-    told = report_text(report)
+    told = report_text(report, full=True)
     for heading in ("Incidents:", "BOUNCE RATE AGAINST", "SUPPRESSION LIST", "CHANGED IN YOUR SETUP"):
         assert heading in told
 
 
 def test_empty_tables_make_no_noise(db: Any, plain: Settings) -> None:
     report = read_report(db, plain, since=NOW - timedelta(days=7), now=NOW)
-    assert report_text(report).splitlines()[1:] == [
-        *("  Nothing came in.", "", "ON YOUR SIDE", "  No bounce shows anything broken on your side."),
+    assert report_text(report, full=True).splitlines()[1:] == [
+        *("  Nothing came in.", "", "ON YOUR SIDE", "  The mailbox has not been read yet."),
         *("", "LAST RUNS", "  None yet."),
     ]
+
+
+def test_a_verdict_tells_whether_its_incident_is_over(db: Any) -> None:
+    add(db, NOW - timedelta(hours=9))
+    add(db, NOW - timedelta(hours=2))
+    assert [row["over_at"] for row in store.report_rows(db, NOW - timedelta(days=7), 10)] == [None, None]
+    opened, closed = text(NOW - timedelta(hours=3)), text(NOW - timedelta(hours=1))
+    db.execute(
+        "INSERT INTO incidents (key, kind, state, cause, openings, first_at, last_at, detected_at) VALUES"
+        " ('alias a', 'alias', 'open', 'alias-credentials-rejected', 2, ?, ?, ?)",
+        [opened] * 3,
+    )
+    db.execute("UPDATE verdicts SET incident_id = 1")
+    newest, older = store.report_rows(db, NOW - timedelta(days=7), 10)
+    assert newest["over_at"] is None
+    assert older["over_at"] is not None  # of the time before: the incident opened anew
+    db.execute(
+        "UPDATE incidents SET state = 'closed', closed_at = ?, closed_by = 'by-hand', closed_why = 'x'", [closed]
+    )
+    rows = store.report_rows(db, NOW - timedelta(days=7), 10)
+    assert {(row["over_at"], row["over_by"], row["over_why"]) for row in rows} == {(closed, "by-hand", "x")}
+
+
+def test_only_a_run_that_came_to_its_end_has_read_the_mailbox(db: Any, plain: Settings) -> None:
+    def reading() -> tuple[str | None, str | None]:
+        found = read_report(db, plain, since=NOW - timedelta(days=7), now=NOW).reading
+        return found.read_at, found.stopped_why
+
+    store.finish_run(db, store.start_run(db, "some/folder", NOW), NOW, {})
+    assert not read_report(db, plain, since=NOW - timedelta(days=7), now=NOW).reading.is_mailbox
+    store.finish_run(db, store.start_run(db, "gmail", NOW - timedelta(hours=2)), NOW, {}, error="no sign-in")
+    assert reading() == (None, "no sign-in")
+    store.finish_run(db, store.start_run(db, "gmail", NOW - timedelta(hours=1)), NOW, {})
+    assert reading() == (text(NOW - timedelta(hours=1)), None)
+    store.start_run(db, "gmail", NOW)  # at work, or killed
+    assert reading() == (text(NOW - timedelta(hours=1)), None)
+    store.finish_run(db, store.start_run(db, "gmail", NOW), NOW, {}, error="the sign-in is dead")
+    assert reading() == (text(NOW - timedelta(hours=1)), "the sign-in is dead")
 
 
 def test_a_mail_given_again_is_known_by_person_and_message(db: Any) -> None:

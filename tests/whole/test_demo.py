@@ -44,7 +44,11 @@ def test_the_demo_tells_the_story(demo: tuple[str, float, Path]) -> None:
         assert re.search(rf"{re.escape(recipient)} +{category} +{cause}", output), recipient
     labels = output.partition("5. The labels")[2].partition("6. One")[0]
     assert len(re.findall(r"^ +Bounce/", labels, re.MULTILINE)) == 2
-    assert "ON YOUR SIDE" in output
+    report = output.partition("8. What a human")[2].partition("9. Once more")[0].partition("reached.\n\n")[2]
+    assert report.lstrip().startswith("1 thing on your side needs repair")
+    assert len(report.rstrip().splitlines()) <= 40
+    after = output.partition("12. The report")[2]
+    assert "Nothing to repair. Repaired today; 2 people still lack a mail." in after
     assert seconds < 60
     assert list(temporary.iterdir()) == [], "left behind"
 
@@ -63,11 +67,11 @@ def test_the_demo_shows_why_who_was_told_and_that_it_is_over(demo: tuple[str, fl
     assert "2 bounces; hit: marcus@bayside-catering.example and dana@harborview-events.example" in incidents
     alert = output.partition("7. The alert")[2].partition("8. What")[0]
     assert "Subject: Broken: mail from admin@queenofsandiego.com does not leave" in alert
-    assert "What to click: https://mail.google.com/" in alert
+    assert "https://mail.google.com/mail/?authuser=jadasailing@gmail.com#settings/accounts" in alert
     end = output.partition("10. The owner")[2].partition("11. The conversation")[0]
     assert "1 incident closed; 1 alert delivered" in end
     assert "Subject: Repaired: mail from admin@queenofsandiego.com leaves again" in end
-    assert "How long: broken for 2 days" in end
+    assert "Broken for 2 days." in end
 
 
 def test_the_demo_ends_with_the_thread_and_a_report_to_open(demo: tuple[str, float, Path]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from docs.generate import LABEL_MEANINGS, MARKED, PARTS, ROOT, documents, filled, main
 from remediation import load_causes
 from triage.cli.program import cli
-from triage.config import SETTINGS
+from triage.config.settings import SETTINGS
 from triage.plan import LABELS
 
 DOCUMENTS = documents()

@@ -101,7 +101,7 @@ def test_each_message_names_the_next_step(home: tuple[GmailDouble, Path]) -> Non
 
     code, said = _triage(folder, "report")
     assert code == 0
-    assert "ON YOUR SIDE" in said
+    assert "Nothing to repair on your side" in said
     number = re.search(r"\(#(\d+)\)", said)
     assert number is not None
     assert "triage explain NUMBER" in " ".join(said.split())

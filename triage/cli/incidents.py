@@ -44,7 +44,7 @@ def incidents(ctx: click.Context, wants_all: bool, as_json: bool) -> int:
         if as_json:
             say([json.dumps([_record(db, incident) for incident in told], ensure_ascii=False)])
         else:
-            _say_all(_table(told, len(found) - len(told)))
+            _say_all(_table(db, told, len(found) - len(told)))
     return 0
 
 
@@ -129,8 +129,9 @@ def _width() -> int:
     return min(shutil.get_terminal_size().columns, 100)
 
 
-def _table(found: list[Incident], left_out: int) -> Iterator[str]:
-    from triage.display import counted, listed, shown, when_words, wrapped
+def _table(db: Database, found: list[Incident], left_out: int) -> Iterator[str]:
+    from triage import store
+    from triage.display import counted, found_out, listed, retimed, shown, when_words, wrapped
     from triage.incidents import clicks, duration_words, what_fails
 
     width = _width()
@@ -140,7 +141,9 @@ def _table(found: list[Incident], left_out: int) -> Iterator[str]:
         what = what_fails(incident)
         state = "OPEN  " if incident.state == "open" else "closed"
         yield from wrapped(f"{incident.id:>4}  {state}  {shown(what[0].upper() + what[1:])}", width, "", " " * 14)
-        more = [f"{incident.title} ({incident.cause})"]
+        found_first = found_out(store.evidence_for(db, incident))
+        more = [retimed(shown(found_first), now())] if found_first else []
+        more.append(f"{incident.title} ({incident.cause})")
         if incident.state == "open":
             more.append(f"since {when_words(incident.first_at)}, last bounce {when_words(incident.last_at)}")
         else:

@@ -37,7 +37,7 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
 
 EXIT_CODES = (
     (0, "done"),
-    (1, "done, but some mails could not be read; the next run asks for them again"),
+    (1, "done, but some mails could not be read, or somebody could not be told; the next run tries again"),
     (2, "the command line asks for something that cannot be done"),
     (75, "try later: another run is at work, Gmail is away, or a rate limit is reached"),
     (77, "the sign-in is dead, lacks permission, or its file is open to others: run `triage auth`"),
@@ -187,7 +187,7 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
         _warn(f"{source}: {why}")
     for line in summary.not_looked_up if asked.verbose else ():
         _warn(f"Not looked up: {line}")
-    for line in summary.not_told if asked.verbose else ():
+    for line in summary.not_told:  # whoever relies on being told must hear that he is not
         _warn(f"Not told: {line}")
     if asked.verbose and summary.rotation:
         _warn(summary.rotation)
@@ -204,7 +204,7 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
     if not was_quiet or asked.verbose or sys.stdout.isatty():
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
         _say([first + totals_words(asdict(summary))])
-    return 1 if summary.failed else 0
+    return 1 if summary.failed or summary.not_told else 0
 
 
 cli.add_command(audit)

@@ -35,6 +35,7 @@ def _span(text: str) -> timedelta:
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), help="By default text, or what the name of --output ends in."
 )
+@click.option("--full", is_flag=True, help="Everything: all steps, every person, trends, rates, the last runs.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
 @click.option(
@@ -43,9 +44,15 @@ def _span(text: str) -> timedelta:
 @options
 @click.pass_obj
 def report(
-    asked: Any, since: timedelta, form: str | None, output: Path | None, opens: bool, deliver: str | None
+    asked: Any,
+    since: timedelta,
+    form: str | None,
+    full: bool,
+    output: Path | None,
+    opens: bool,
+    deliver: str | None,
 ) -> int:
-    """Say what is broken on your side, who was not reached, and what the refusals mean.
+    """Say on one screen what is broken on your side, what to do, and who was not reached.
 
     --deliver inserts it into the mailbox, as HTML and text; nothing is sent. It is what a weekly cron job calls.
     """
@@ -54,20 +61,20 @@ def report(
     wanted = form or ("html" if opens else _SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
     settings, at = read_settings(asked), now()
     if deliver:
-        _deliver(settings, at, since, tells=asked.verbose or sys.stdout.isatty())
+        _deliver(settings, at, since)
         if not (output or opens or form):
             return 0
     model = _model(settings, at, since)
     if output or opens:
-        written = _write(_rendered(model, wanted, 100), output)
+        written = _write(_rendered(model, wanted, 100, full), output)
         if output:
             say([f"Written: {written}"])
         if opens:
             _open(written)
     elif wanted == "text":
-        _say_text(_rendered(model, wanted, width_of_screen()))
+        _say_text(_rendered(model, wanted, width_of_screen(), full))
     else:  # HTML and JSON are UTF-8 whatever the terminal is; a lone surrogate becomes the escape it has in ASCII
-        write_json(_rendered(model, wanted, 100))
+        write_json(_rendered(model, wanted, 100, full))
     return 0
 
 
@@ -82,7 +89,7 @@ def _model(settings: Settings, at: datetime, since: timedelta) -> Report:
         return read_report(db, settings, since=at - since, now=at)
 
 
-def _deliver(settings: Settings, at: datetime, since: timedelta, *, tells: bool) -> None:
+def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
     from triage.gmail import connect
     from triage.letters import NotYet
     from triage.report import deliver_report, read_report, week
@@ -97,27 +104,26 @@ def _deliver(settings: Settings, at: datetime, since: timedelta, *, tells: bool)
         done = deliver_report(gmail, db, read_report(db, settings, since=at - since, now=at))
     if isinstance(done, NotYet):
         raise TryLater(f"The report was not put into the inbox: {done.why}.", "Ask again in a quarter of an hour.")
-    if tells:
-        when = "is in your inbox now" if done.is_new else "was put into your inbox before; nothing was done"
-        say([f"The report of this week ({week(at)}) {when}."])
+    when = "is in your inbox now" if done.is_new else "was put into your inbox before; nothing was done"
+    say([f"The report of this week ({week(at)}) {when}."])
 
 
-def _rendered(model: Report, form: str, width: int) -> str:
+def _rendered(model: Report, form: str, width: int, full: bool) -> str:
     if form == "html":
         from triage.report import report_html
 
-        return report_html(model)
+        return report_html(model, full=full)
     if form == "markdown":
         from triage.report import report_markdown
 
-        return report_markdown(model)
+        return report_markdown(model, full=full)
     if form == "json":
         from triage.report import report_json
 
         return report_json(model)
     from triage.report import report_text
 
-    return report_text(model, width)
+    return report_text(model, width, full=full)
 
 
 def _write(text: str, output: Path | None) -> Path:
@@ -148,5 +154,6 @@ def _open(path: Path) -> None:
 def _say_text(text: str) -> None:
     # https://no-color.org
     is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    for line in text.splitlines():
-        click.echo(click.style(line, bold=True) if is_coloured and line[:1].strip() else line)
+    for number, line in enumerate(text.splitlines()):
+        is_heading = number == 0 or (line[:1].strip() and line.partition(":")[0].isupper())
+        click.echo(click.style(line, bold=True) if is_coloured and is_heading else line)

@@ -61,7 +61,21 @@ def read_settings(asked: Any, **overrides: Any) -> Settings:
         import logging
 
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    return load_settings(asked.config if asked is not None else None, os.environ, overrides)
+    settings = load_settings(asked.config if asked is not None else None, os.environ, overrides)
+    _tell_times_of(settings)
+    return settings
+
+
+def _tell_times_of(settings: Settings) -> None:
+    """Tell times in the zone of the settings, else in that of this computer."""
+    from triage.display import tell_times_in
+
+    if settings.timezone is None:
+        tell_times_in(None)
+    else:
+        from zoneinfo import ZoneInfo
+
+        tell_times_in(ZoneInfo(settings.timezone))
 
 
 def now() -> datetime:

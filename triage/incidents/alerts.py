@@ -19,6 +19,7 @@ from parsers.times import moment_from
 from remediation.suggest import NO_NAMES
 from triage import store
 from triage.config import Settings
+from triage.display import found_out
 from triage.errors import TriageError, why_failed
 from triage.fixes import OwnAccount, fix_of
 from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
@@ -206,12 +207,12 @@ def facts_of(db: Database, settings: Settings, incident: Incident, account: OwnA
     """What an alert and `triage incidents show` tell beside the incident itself; `account` None: as Gmail said last."""
     record = newest_record(db, incident)
     names = known_names(db, settings, record, account) if record else NO_NAMES
-    conclusion = next((e for e in store.evidence_for(db, incident) if e["kind"] == "own-side"), None)
     return IncidentFacts(
         missed=store.missed_in(db, incident, MOST_PEOPLE_TOLD),
         steps=fix_of(record, names) if record else (),
         own=tuple(filter(None, (names.smtp_host, names.domain))),
-        evidence=f"{conclusion['result']}: {conclusion['detail']}" if conclusion and conclusion["detail"] else None,
+        found=found_out(store.evidence_for(db, incident)),
+        mailbox=names.mailbox,
     )
 
 

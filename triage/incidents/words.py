@@ -1,4 +1,4 @@
-"""The words of an alert: what broke, since when, who is hit, what to click, and when it is over how long it took.
+"""The words of an alert, short, and of an incident in full: what broke, since when, who is hit, what to click.
 
 Pure. What comes out of a bounce was written by strangers: no value brings a line, a link or a control character into an
 alert. The only links are those of our own catalogue and of the pages where the repair is made.
@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from parsers.ses_hosts import looks_like_region
-from triage.display import ACTOR_WORDS, counted, shown, span_words, when_words
+from triage.display import ACTOR_WORDS, counted, retimed, shown, span_words, when_words
+from triage.gmail_pages import gmail_page
 from triage.model import Incident
-from triage.no_links import own_domain, told, unlinked_step
+from triage.no_links import own_domain, told, unlinked, unlinked_step
 from triage.rows import MissedRow
 
 MOST_PEOPLE_TOLD = 10
 MOST_STEPS = 8
 MAX_STEP = 700
 MAX_TITLE = 200
+MOST_TOLD = 200
+"""Characters of the two lines of an alert: about as much as a telephone shows of a message that comes in."""
 
 _HEALED = {"does not leave": "leaves again", "does not take": "takes", "does not send": "sends"}
 
@@ -32,12 +35,14 @@ class IncidentFacts:
     """People hit, the newest first."""
     steps: Sequence[str] = ()
     """The fix, with the names of the newest bounce."""
-    evidence: str | None = None
-    """What AWS and Gmail say about it, in words."""
+    found: str | None = None
+    """What was found out about our own side, a sentence; None: nothing was."""
     more: int = 0
     """How many other incidents opened at the same moment and are not told one by one."""
     own: Sequence[str] = ()
     """Servers that are the owner's for certain: they stand in the fix as they are, for copying."""
+    mailbox: str | None = None
+    """The Gmail address, so that the link opens the right account."""
 
 
 def alert_title(incident: Incident, occasion: str, at: datetime) -> str:
@@ -58,22 +63,60 @@ def alert_title(incident: Incident, occasion: str, at: datetime) -> str:
 
 
 def alert_body(incident: Incident, occasion: str, facts: IncidentFacts, at: datetime) -> str:
-    """The whole message as plain text; lines are as long as their paragraph."""
-    lines = [
-        *(_over(incident, facts) if occasion == "closed" else incident_lines(incident, facts, at)),
-        "",
-        *_foot(incident),
-    ]
-    if facts.more and occasion != "closed":
-        lines.append(f"Beside this one {counted(facts.more, 'incident')} opened: `triage incidents` lists them.")
+    """The whole message: two lines of MOST_TOLD characters together, and a link; push services cut what is longer.
+
+    Everything else is told by `triage incidents show`.
+    """
+    if occasion == "closed":
+        first, second, page = _over_briefly(incident), _still_lacking(incident), None
+    else:
+        why = _found_briefly(facts, at) or f"{incident.title}."
+        first = f"{why} Since {when_words(incident.first_at)}."
+        others = f"; {facts.more:,} more: `triage incidents`" if facts.more else ""
+        second = f"All of it: `triage incidents show {incident.id}`{others}"
+        page = clicks(incident, facts.mailbox)
+    people = f"{counted(len(incident.people), 'person', 'people')} not reached"
+    first = shown(first, MOST_TOLD - len(f"{people}. {second}") - 1)
+    room = MOST_TOLD - len(f"{first} {people}: . {second}")
+    names = _names(facts, incident, room)
+    lines = [first, f"{people}{names}. {second}", *([page.partition(" ")[0]] if page else [])]
     return "".join(f"{line}\n" for line in lines)
 
 
-def clicks(incident: Incident) -> str | None:
+def _names(facts: IncidentFacts, incident: Incident, room: int) -> str:
+    """`: pat@client.example and 3 more` with as many as there is room for; nothing where there is none."""
+    named = [told(one["recipient"]) for one in facts.missed if one["recipient"]]
+    for most in (2, 1):
+        more = len(incident.people) - len(named[:most])
+        words = " and ".join(named[:most]) if more <= 0 else f"{', '.join(named[:most])} and {more:,} more"
+        if named and len(words) <= room:
+            return f": {words}"
+    return ""
+
+
+def _found_briefly(facts: IncidentFacts, at: datetime) -> str | None:
+    """What was found out, its first half."""
+    if facts.found is None:
+        return None
+    return unlinked(retimed(shown(facts.found.partition(";")[0], 90), at)).rstrip(".") + "."
+
+
+def _over_briefly(incident: Incident) -> str:
+    if incident.closed_by == "by-hand":
+        return f"Closed by hand: {told(incident.closed_why or '')}."
+    took = span_words(incident.time_to_repair) if incident.time_to_repair is not None else "some time"
+    return f"Broken for {took}. {told(incident.closed_why or '')}."
+
+
+def _still_lacking(incident: Incident) -> str:
+    return "Their mails again: `triage resend`" if incident.side == "own" else "Send again what still matters."
+
+
+def clicks(incident: Incident, mailbox: str | None = None) -> str | None:
     """The page on which the repair is made, and what to look for there; None: it is not made on one page."""
     if incident.kind == "alias":
         beside = f' beside {told(incident.sender)} choose "edit info"' if incident.sender else ' choose "edit info"'
-        return f'https://mail.google.com/mail/#settings/accounts - under "Send mail as"{beside}'
+        return f'{gmail_page("settings/accounts", mailbox)} - under "Send mail as"{beside}'
     if incident.kind == "ses" and incident.place and looks_like_region(incident.place):
         page = "account" if " account " in incident.key else "identities"
         return f"https://{incident.place}.console.aws.amazon.com/ses/home?region={incident.place}#/{page}"
@@ -83,7 +126,13 @@ def clicks(incident: Incident) -> str | None:
 def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> Iterator[str]:
     """What is broken, since when, who is hit, what to do; one line for each paragraph."""
     cause = incident.known_cause
+    cause = incident.known_cause
+    if found := facts.found:
+        yield unlinked(retimed(shown(found, 600), at))
     yield f"What broke: {incident.title} ({incident.cause})."
+    if incident.state == "closed":
+        yield from _over(incident, facts)
+        return
     if cause:
         yield cause.meaning
     yield ""
@@ -91,7 +140,7 @@ def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> It
     yield f"Since when: {when_words(incident.first_at)} ({ago} ago); the last bounce {when_words(incident.last_at)}."
     yield from _who(incident, facts)
     yield ""
-    page = clicks(incident)
+    page = clicks(incident, facts.mailbox)
     if page:
         yield f"What to click: {page}"
     if cause:
@@ -99,9 +148,6 @@ def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> It
     own = (own_domain(incident.sender), *facts.own)
     for number, step in enumerate(facts.steps[:MOST_STEPS], 1):
         yield f"{number}. {unlinked_step(shown(step, MAX_STEP), own)}"
-    if facts.evidence:
-        yield ""
-        yield f"What is known: {told(facts.evidence)}"
     if cause and cause.links:
         yield ""
         yield from (f"More: {link}" for link in cause.links)
@@ -109,7 +155,6 @@ def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> It
 
 def _over(incident: Incident, facts: IncidentFacts) -> Iterator[str]:
     by_hand = "closed by hand: " if incident.closed_by == "by-hand" else ""
-    yield f"It is over: {incident.title} ({incident.cause})."
     yield f"What shows it: {by_hand}{told(incident.closed_why or '')}, {when_words(incident.closed_at)}."
     yield f"How long: {duration_words(incident)}; first bounce {when_words(incident.first_at)}."
     yield from _who(incident, facts)
@@ -125,13 +170,6 @@ def _who(incident: Incident, facts: IncidentFacts) -> Iterator[str]:
         yield f"- {told(one['recipient'] or 'an address that was not named')}{subject}{times}"
     if people > MOST_PEOPLE_TOLD:
         yield f"- and {people - MOST_PEOPLE_TOLD:,} more"
-
-
-def _foot(incident: Incident) -> Iterator[str]:
-    yield f"This is incident {incident.id}: `triage incidents show {incident.id}` tells everything about it."
-    if incident.state == "open":
-        yield f"Over, and nobody noticed? `triage incidents close {incident.id} --why TEXT`"
-    yield "Written by bounce-triage. No link in here comes out of a bounce."
 
 
 def what_fails(incident: Incident) -> str:

@@ -6,14 +6,12 @@ brings a line or a link into the note.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
 
-from remediation import load_causes
+from remediation import is_for_others, load_causes
 from remediation.suggest import NO_NAMES, Names
-from triage.display import ACTOR_WORDS, listed, shown
+from triage.display import listed, retimed, shown, wrapped
 from triage.fixes import fix_of
 from triage.letters.letter import NOTE_DOMAIN, Place, letter_bytes
 from triage.no_links import own_domain, told, unlinked_step
@@ -21,24 +19,13 @@ from triage.rows import StoredVerdict, VerdictRecord
 
 NOTE_SENDER = f"note@{NOTE_DOMAIN}"
 
-MAX_STEPS = 4
-"""A note is read on a phone: where the fix is longer, it says where the rest of it is."""
-MAX_PEOPLE = 10
+MOST_LINES, COLUMNS = 12, 80
+"""A note is read on a phone, between two other mails: so many lines of a small window it may fill."""
+MAX_PEOPLE = 3
 ALIAS_END = "January 2027"
-"""A step that names this month is told in every note: no repair of an alias outlives it."""
+"""A step that names this month means that no repair of an alias outlives it; every note about one says so."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_SIDE = {
-    "own": "It never left your side: the recipient's server was not asked, and one repair heals every such mail.",
-    "remote": "It left your side; the other side refused it.",
-}
-
-
-class Conclusion(NamedTuple):
-    """What was found out about the own side."""
-
-    words: str
-    result: Literal["proven", "likely"]
+_SIDES = {"own": " It was stopped on your side.", "remote": " The other side refused it."}
 
 
 def note_key(record: VerdictRecord) -> str:
@@ -52,37 +39,53 @@ def compose_note(
     at: datetime,
     *,
     names: Names = NO_NAMES,
-    conclusion: Conclusion | None = None,
+    found: str | None = None,
 ) -> bytes:
     """The note as a whole mail about verdict records of one key, the newest last; at least one.
 
-    `names` make the fix concrete, `conclusion` is what was found out about the own side.
+    `names` make the fix concrete, `found` is what was found out about the own side, a sentence.
     """
     what, sender = f"note; cause={records[-1]['cause']}", f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'
-    return letter_bytes(what, sender, place, at, note_text(records, names=names, conclusion=conclusion))
+    return letter_bytes(what, sender, place, at, note_text(records, at, names=names, found=found))
 
 
 def note_text(
-    records: Sequence[StoredVerdict], *, names: Names = NO_NAMES, conclusion: Conclusion | None = None
+    records: Sequence[StoredVerdict],
+    at: datetime,
+    *,
+    names: Names = NO_NAMES,
+    found: str | None = None,
 ) -> str:
-    """What the note says. A paragraph is one line: Gmail wraps it as the screen needs."""
+    """What the note says, at most MOST_LINES lines of COLUMNS; a paragraph is one line: Gmail wraps it as needed.
+
+    What happened, why, and as many steps as have room. The server's words stand in the bounce above it; rule, ids and
+    the rest of the fix in `triage explain`.
+    """
     record = records[-1]
     cause = load_causes().get(record["cause"] or "")
-    why = "a cause this version does not know" if cause is None else _SENTENCE_END.split(cause.meaning)[0].rstrip(".")
-    proven = conclusion is not None and conclusion.result == "proven"
-    side = _SIDE.get(record["side"] or "")
-    uncertain = cause is not None and cause.decide is not None and not proven
-    paragraphs = [
-        _what_happened(records),
-        f"Why: {why} [{told(record['cause'])}]." + (f" {side}" if side and record["kind"] == "failed" else ""),
-        uncertain and f"This is not certain; `triage explain {record.get('id', 'ID')}` says what would decide it.",
-        f"Whose move: {ACTOR_WORDS.get(record['actor'] or '', 'not known')}.",
-        "\n".join(_steps(record, names)),
-        "\n".join(_evidence(record, conclusion)),
-        "This note was written by bounce-triage. It was put here, not sent: only this mailbox has it.\n"
-        "No more notes: `notes = false` in triage.toml. Take those there are away: triage undo notes",
-    ]
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+    title = f"{cause.title}." if cause else "A cause this version does not know."
+    head = [_what_happened(records), f"{title} {_long(retimed(found, at))}" if found else title]
+    steps = fix_of(record, names)
+    mine = [step for step in steps if not is_for_others(step) and ALIAS_END not in step]
+    end = f" This way ends in {ALIAS_END}." if any(ALIAS_END in step for step in steps) else ""
+    foot = (
+        f"More: `triage explain {record.get('id', 'ID')}`.{end} By bounce-triage, seen only here."
+        " End notes: `notes = false`. Undo: `triage undo notes`"
+    )
+    own = _own_names(record, names)
+    told_steps: list[str] = []
+    room = MOST_LINES - 1 - sum(map(_lines_of, (*head, foot)))
+    for number, step in enumerate(mine, 1):
+        line = f"{number}. {unlinked_step(shown(step, 1500), own)}"
+        if _lines_of(line) > room:
+            break
+        room -= _lines_of(line)
+        told_steps.append(line)
+    return "\n".join([*head, "", *told_steps, *([""] if told_steps and room else []), foot]) + "\n"
+
+
+def _lines_of(paragraph: str) -> int:
+    return len(wrapped(paragraph, COLUMNS))
 
 
 def _what_happened(records: Sequence[StoredVerdict]) -> str:
@@ -95,47 +98,15 @@ def _what_happened(records: Sequence[StoredVerdict]) -> str:
         case "feedback":
             return f"Reported as spam: the mail to {who}."
         case _:
-            return f"Not delivered: the mail to {who}."
+            return f"Not delivered: the mail to {who}.{_SIDES.get(records[-1]['side'] or '', '')}"
 
 
-def _steps(record: StoredVerdict, names: Names) -> Iterable[str]:
-    """The fix, numbered as in `triage explain`; of a long one its beginning, and what must never be left out."""
-    steps = fix_of(record, names)
-    if not steps:
-        return
+def _own_names(record: StoredVerdict, names: Names) -> list[str]:
+    """Domains and hosts that are the owner's, and stand in a step as they are."""
     sender = record["original"]["from"] if record["original"] else None
-    own = [own_domain(sender), *filter(None, (names.domain, names.smtp_host))]
-    yield "What to do:"
-    told = [(number, step) for number, step in enumerate(steps, 1) if number < MAX_STEPS or ALIAS_END in step]
-    if len(steps) == MAX_STEPS:
-        told = list(enumerate(steps, 1))
-    for number, step in told:
-        yield f"{number}. {unlinked_step(shown(step, 1500), own)}"
-    if left := len(steps) - len(told):
-        yield f"All {len(steps)} steps ({left} more): triage explain {record.get('id', 'ID')}"
-
-
-def _evidence(record: StoredVerdict, conclusion: Conclusion | None) -> Iterable[str]:
-    """What the judgement rests on: the refuser's words, quoted as theirs, and the ids to find the mail by elsewhere."""
-    words = record["diagnostic"] or record["evidence"]
-    said = f'"{_quotable(words)}"' if words else "nothing was passed on"
-    host = f", {told(record['remote_host'])}" if record["remote_host"] else ""
-    yield f"Evidence, in the words of the server that refused it{host}: {said}"
-    ids = [f"rule {record['rule']}"] if record["rule"] else ["no rule decided"]
-    original = record["original"]
-    if original and original["ses_message_id"]:
-        ids.append(f"SES id {told(original['ses_message_id'])} in {told(original['ses_region'] or 'unknown region')}")
-    if record.get("id"):
-        ids.append(f"everything about it: triage explain {record['id']}")
-    yield f"({'; '.join(ids)})"
-    if conclusion:
-        yield f"Found out: {_long(f'{conclusion.words} ({conclusion.result})')}"
+    return [own_domain(sender), *filter(None, (names.domain, names.smtp_host))]
 
 
 def _long(text: str) -> str:
     """A text of several sentences made harmless word by word, because `told` keeps only the beginning of one."""
-    return shown(" ".join(told(word) for word in text.split()), 900)
-
-
-def _quotable(text: str) -> str:
-    return _long(text)[:300].replace('"', "'")
+    return shown(" ".join(told(word) for word in text.split()), 300)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from triage import store
 from triage.config import Settings
+from triage.display import found_out
 from triage.errors import TryLater
 from triage.fixes import OwnAccount
 from triage.gmail import Gmail, Refused, Streak, is_put_off
 from triage.judge import is_acted_on
 from triage.letters.letter import Place
-from triage.letters.note import Conclusion, compose_note, note_key
+from triage.letters.note import compose_note, note_key
 from triage.letters.once import NotYet, insert_once
 from triage.model import Clock
 from triage.names import account_now, known_names
@@ -92,12 +93,12 @@ def not_done(db: Database, action_ids: Sequence[int], error: Refused | TryLater,
 def _note(
     db: Database, settings: Settings, account: AskAccount, records: Sequence[StoredVerdict], place: Place, at: datetime
 ) -> bytes:
-    conclusion = _conclusion(db, records[-1]["id"])
     record = records[-1]
+    found = found_out(store.evidence_of(db, [record["id"]]).get(record["id"], ()))
     # Where anything was ever asked, only the fix of an alias is worth asking again: its server may have changed.
     known = None if record["category"] == "smtp-credentials" else store.read_account(db)
     names = known_names(db, settings, record, known or account())
-    return compose_note(records, place, at, names=names, conclusion=conclusion)
+    return compose_note(records, place, at, names=names, found=found)
 
 
 def _records(db: Database, action: ActionRow, about: str) -> list[StoredVerdict]:
@@ -116,11 +117,3 @@ def _records(db: Database, action: ActionRow, about: str) -> list[StoredVerdict]
 
 def _place(payload: Mapping[str, Any]) -> Place:
     return Place(payload["message_id"], payload["subject"], tuple(payload["references"]))
-
-
-def _conclusion(db: Database, verdict_id: int) -> Conclusion | None:
-    """What was found out about the own side, where it was more than a guess."""
-    for row in store.evidence_of(db, [verdict_id]).get(verdict_id, ()):
-        if row["detail"] and (row["result"] == "proven" or row["result"] == "likely"):
-            return Conclusion(row["detail"], row["result"])
-    return None

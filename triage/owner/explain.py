@@ -6,13 +6,24 @@ Pure: facts and records in, lines out. Judges nothing; a verdict that looks wron
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from parsers.facts import Bounce, Failure, NotABounce, Original
 from parsers.trail import Hop
 from remediation import Cause
-from triage.display import ACTOR_WORDS, PATH_WORDS, SIDE_WORDS, counted, shown, span_seconds, when_words, wrapped
+from triage.display import (
+    ACTOR_WORDS,
+    PATH_WORDS,
+    SIDE_WORDS,
+    counted,
+    found_out,
+    retimed,
+    shown,
+    span_seconds,
+    when_words,
+    wrapped,
+)
 from triage.judge import PROOFS
 from triage.rows import EvidenceRow, MailRow, StoredVerdict, VerdictRecord
 from triage.ses import evidence_lines
@@ -56,8 +67,9 @@ def explain_mail(
             lines += _section("Why it is no bounce", _no_bounce(record, width))
         else:
             others = (also or {}).get((record["recipient"], record["rule"]), ())
-            lines += _verdict(record, causes.get(record["cause"] or ""), others, width)
-            if rows := (evidence or {}).get(cast(int, record.get("id", 0))):  # a mail from a file has no number
+            rows = (evidence or {}).get(cast(int, record.get("id", 0)), ())  # a mail from a file has no number
+            lines += _verdict(record, causes.get(record["cause"] or ""), others, width, found_out(rows))
+            if rows:
                 lines += _section("What SES and AWS know", _evidence(rows, width))
     if isinstance(found, Bounce):
         lines += _section("The bounce", _bounce(found, width))
@@ -122,8 +134,18 @@ def _stored(stored: MailRow, width: int) -> list[str]:
     )
 
 
-def _verdict(record: VerdictRecord, cause: Cause | None, others: Sequence[tuple[str, str]], width: int) -> list[str]:
-    outlook: Mapping[bool | None, str] = {True: "yes, it is not tried again", False: "no, it may still arrive"}
+def _outlook(record: VerdictRecord) -> str | None:
+    """Whether this very mail may still arrive, and a new one; None: not known."""
+    if record["permanent"] is None:
+        return None
+    if record["permanent"]:
+        return "yes, it is not tried again"
+    return "not this mail; a new one may get through" if record["kind"] == "failed" else "no, it may still arrive"
+
+
+def _verdict(
+    record: VerdictRecord, cause: Cause | None, others: Sequence[tuple[str, str]], width: int, found: str | None
+) -> list[str]:
     title = cause.title if cause else "A cause this version does not know" if record["cause"] else "Nothing failed"
     title = f"{title} ({record['cause'] or record['kind']})"
     who = [
@@ -141,6 +163,7 @@ def _verdict(record: VerdictRecord, cause: Cause | None, others: Sequence[tuple[
         ]
     else:
         happened = [
+            *(wrapped(retimed(shown(found, 900), datetime.now(UTC)), width, "  ") if found else ()),
             *wrapped(title, width, "  "),
             *(wrapped(cause.meaning, width, "  ") if cause else ()),
             *who,
@@ -148,7 +171,7 @@ def _verdict(record: VerdictRecord, cause: Cause | None, others: Sequence[tuple[
                 (
                     ("Side", SIDE_WORDS.get(record["side"] or "", record["side"])),
                     ("Next move", ACTOR_WORDS.get(record["actor"] or "", record["actor"])),
-                    ("For good", outlook.get(record["permanent"])),
+                    ("For good", _outlook(record)),
                 ),
                 width,
             ),

@@ -10,15 +10,16 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from parsers.times import utc_text
 from remediation import Cause, load_causes
 from triage import store
+from triage.display import found_out, local_day, local_time
 from triage.fixes import fix_of
 from triage.names import known_names
-from triage.report.model import Bar, Missed, Report, Trend, Trouble, Untied
+from triage.report.model import Bar, MailboxRead, Missed, Report, Trend, Trouble, Untied
 from triage.report.outside import Outside, read_outside
 from triage.rows import DayCount, FailureRow, MailRow, ReportRow, RunRow
 
@@ -33,6 +34,8 @@ RUNS = 3
 """The newest runs that are told."""
 MOST_BARS = 14
 """Days of a longer period share a bar."""
+
+FILES_ONLY = MailboxRead(is_mailbox=False, read_at=None, stopped_why=None)
 
 Steps = Mapping[int, tuple[tuple[str, ...], tuple[str, ...]]]
 """Verdict id -> its fix, its links."""
@@ -51,14 +54,16 @@ class Counts:
 def read_report(db: Database, settings: Settings, *, since: datetime, now: datetime) -> Report:
     """Build the report of a period from the database; reads only, and no table of verdicts from end to end."""
     rows = store.report_rows(db, since, MAX_ROWS)
+    runs = store.last_runs(db, RUNS)
+    own = [row["id"] for row in rows if row["side"] == "own" and row["proof"] is not None]
     came = store.delivered_later(db, [row["id"] for row in rows if row["kind"] == "failed"])
     return build_report(
         rows,
         since=since,
         now=now,
         counts=Counts(
-            store.day_counts(db, since),
-            store.day_counts(db, since - (now - since), since),
+            store.day_counts(db, since, None, local_day),
+            store.day_counts(db, since - (now - since), since, local_day),
             store.recorded_since(db),
         ),
         steps_of=lambda ids: _steps_of(db, settings, ids),
@@ -67,7 +72,10 @@ def read_report(db: Database, settings: Settings, *, since: datetime, now: datet
         resent=store.resent(db),
         outside=read_outside(db, since, now),
         unreadable=store.unreadable_mails(db),
-        runs=store.last_runs(db, RUNS),
+        runs=runs,
+        reading=reading_of(*store.last_reads(db), has_read_files=bool(runs)),
+        mailbox=account.mailbox if (account := store.read_account(db)) else settings.mailbox,
+        findings={id_: said for id_, found in store.evidence_of(db, own).items() if (said := found_out(found))},
         causes=load_causes(),
     )
 
@@ -86,11 +94,15 @@ def build_report(
     outside: Outside | None = None,
     unreadable: Sequence[MailRow] = (),
     runs: Sequence[RunRow] = (),
+    reading: MailboxRead = FILES_ONLY,
+    mailbox: str | None = None,
+    findings: Mapping[int, str] | None = None,
 ) -> Report:
     """Build the report from what the store says.
 
     `rows`: verdicts of the period, newest first; `first_seen`: by cause; `delivered`: ids of verdicts whose mail
-    arrived after all; `resent`: as of `store.resent`; `unreadable`, `runs`: newest first. `since`, `now` are aware.
+    arrived after all; `resent`: as of `store.resent`; `unreadable`, `runs`: newest first; `findings`: what was found
+    out about our own side, by verdict. `since`, `now` are aware.
     """
     seen, again, outside = list(rows), resent or {}, outside or Outside()
     claimed = [row for row in seen if _has_failed(row)]
@@ -112,11 +124,13 @@ def build_report(
     ]
     steps = steps_of([group[0]["id"] for found in groups for group in found])
     totals = _totals(counts.now)
-    told = [[_trouble(group, causes, first_seen, steps) for group in found] for found in groups]
+    told = [[_trouble(group, causes, first_seen, steps, findings or {}) for group in found] for found in groups]
     return Report(
         since=utc_text(since),
         until=utc_text(now),
-        own=_by_weight(told[0]),
+        mailbox=mailbox,
+        reading=reading,
+        own=tuple(sorted(_by_weight(told[0]), key=lambda trouble: trouble.over_at is not None)),
         incidents=outside.incidents,
         renewals=outside.renewals,
         missed=_missed(missed, causes, again),
@@ -169,8 +183,21 @@ def _by_weight(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
     return tuple(sorted(troubles, key=lambda t: (-len(t.people), -t.verdicts, t.cause, t.sender or "", t.place or "")))
 
 
+def reading_of(newest: RunRow | None, good: RunRow | None, *, has_read_files: bool) -> MailboxRead:
+    """Whether the mailbox is being read, from the newest run that tried and the newest that came to its end."""
+    return MailboxRead(
+        is_mailbox=newest is not None or not has_read_files,
+        read_at=good["started_at"] if good else None,
+        stopped_why=newest["error"] if newest else None,
+    )
+
+
 def _trouble(
-    rows: Sequence[FailureRow], causes: Mapping[str, Cause], first_seen: Mapping[str, str], steps: Steps
+    rows: Sequence[FailureRow],
+    causes: Mapping[str, Cause],
+    first_seen: Mapping[str, str],
+    steps: Steps,
+    findings: Mapping[int, str],
 ) -> Trouble:
     newest = rows[0]
     cause = causes.get(newest["cause"])
@@ -197,7 +224,17 @@ def _trouble(
         fix=fix,
         links=links,
         verdict_id=newest["id"],
+        finding=next((findings[row["id"]] for row in rows if row["id"] in findings), None),
+        over_at=_over_at(rows),
+        over_by=newest["over_by"],
+        over_why=newest["over_why"],
     )
+
+
+def _over_at(rows: Sequence[FailureRow]) -> str | None:
+    """When the last of them was over; None while one is not."""
+    ends = [row["over_at"] for row in rows if row["over_at"]]
+    return max(ends) if len(ends) == len(rows) else None
 
 
 def _untied(rows: Sequence[FailureRow], causes: Mapping[str, Cause]) -> Untied:
@@ -254,7 +291,7 @@ def _trend(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[Trend, ..
 
 def _bars(counts: Sequence[DayCount], since: datetime, now: datetime) -> tuple[Bar, ...]:
     """One bar a day from the first day to the last, or for several days together; without delays and forgeries."""
-    first, last = since.astimezone(UTC).date().toordinal(), now.astimezone(UTC).date().toordinal()
+    first, last = local_time(since).date().toordinal(), local_time(now).date().toordinal()
     each = -(-(last - first + 1) // MOST_BARS)
     sides: dict[int, Counter[str]] = {}
     for row in counts:

@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 from remediation.vendor_limits import BOUNCE_LIMITS
 from triage import display
 from triage.no_links import unlinked
+from triage.report import state
 from triage.report import words as report_words
+from triage.report.brief import in_brief
 from triage.report.model import Bar, Rate, Report, Trouble
 
 GMAIL_CLIPS_AT = 102_000
@@ -50,11 +52,11 @@ _PUBLISHERS = {
 }
 
 
-def report_html(report: Report) -> str:
-    """The report as a complete HTML document of at most MOST_BYTES bytes."""
+def report_html(report: Report, *, full: bool = False) -> str:
+    """The report as a complete HTML document of at most MOST_BYTES bytes: short, or all there is."""
     page = ""
     for most in _MOSTS:
-        page = _template().render(report=report, most=most)
+        page = _template().render(report=report, most=most, short=None if full else in_brief(report))
         if len(page.encode("utf-8", "replace")) <= MOST_BYTES:
             break
     return page
@@ -70,6 +72,7 @@ def _template() -> Any:
     )
     environment.globals |= {
         "words": report_words,
+        "state": state,
         "unlinked": lambda text, limit=display.LONGEST_TEXT: unlinked(display.shown(text, limit)),
         "counted": display.counted,
         "listed": display.listed,

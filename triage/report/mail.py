@@ -5,12 +5,14 @@ The mail is made by pure functions; `deliver_report` is the only one that speaks
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from triage.display import counted, when_words
+from parsers.times import MONTHS, WEEKDAYS
+from triage.display import counted, local_time
 from triage.gmail import Gmail
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Inserted, NotYet, Place, insert_once, letter_bytes, letter_id
+from triage.report import state
 from triage.report.html import report_html
 from triage.report.model import Report
 from triage.report.text import report_text
@@ -43,8 +45,8 @@ def deliver_report(gmail: Gmail, db: Database, report: Report) -> Inserted | Not
 
 
 def week(at: datetime) -> str:
-    """The week of a moment, in UTC, as ISO 8601 counts them: `2026-W48`."""
-    year, number, _ = at.astimezone(UTC).isocalendar()
+    """The week of a moment, in the zone times are told in, as ISO 8601 counts them: `2026-W48`."""
+    year, number, _ = local_time(at).isocalendar()
     return f"{year}-W{number:02d}"
 
 
@@ -61,11 +63,19 @@ def compose(report: Report, address: str, message_id: str) -> bytes:
 
 
 def subject(report: Report) -> str:
-    """What an inbox shows: the answer first, then the day."""
+    """What an inbox shows: the answer first, as things stand now, then the day."""
     people = counted(len(report.missed), "person", "people")
-    day = when_words(report.until).rsplit(" ", 3)[0]
-    if report.own:
-        what = f"{counted(len(report.own), 'thing')} to repair on your side, {people} not reached"
+    at = local_time(datetime.fromisoformat(report.until))
+    day = f"{WEEKDAYS[at.weekday()]} {at.day} {MONTHS[at.month - 1]}"
+    broken = sum(one.over_at is None for one in report.own)
+    if state.not_read(report):
+        what = "the mailbox is not being read"
+    elif broken:
+        what = f"{counted(broken, 'thing')} to repair on your side, {people} not reached"
+    elif state.still_open(report):
+        what = "something on your side is still open"
+    elif report.own:
+        what = f"repaired, {people} not reached"
     elif report.missed:
         what = f"nothing to repair on your side, {people} not reached"
     else:

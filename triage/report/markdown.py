@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from triage.display import counted, shown, when_words
 from triage.no_links import unlinked
-from triage.report import words
+from triage.report import state, words
+from triage.report.brief import in_brief
 from triage.report.model import Bar, Missed, Report, Trouble
 from triage.report.text import MOST_DRIFT, MOST_PEOPLE_LISTED, MOST_STEPS_REMOTE, MOST_UNREADABLE, MOST_UNTIED
 
@@ -20,20 +21,57 @@ _BAR_WIDTH = 20
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~&$!]|:(?=//)|(?<=\bwww)\.|^(?=[+-] |\d+[.)] )")
 
 
-def report_markdown(report: Report) -> str:
-    """The report as one Markdown document."""
-    return "\n".join(_lines(report)) + "\n"
+def report_markdown(report: Report, *, full: bool = False) -> str:
+    """The report as one Markdown document: short, or all there is."""
+    return "\n".join((_lines if full else _brief_lines)(report)) + "\n"
+
+
+def _brief_lines(report: Report) -> Iterator[str]:
+    told = in_brief(report)
+    yield from (f"# {escaped(told.headline)}", "", escaped(told.period))
+    for remark in told.remarks:
+        yield from ("", with_code(remark))
+    if told.todos:
+        yield from ("", "## What to do" if any(todo.steps for todo in told.todos) else "## What was repaired")
+    for todo in told.todos:
+        yield from ("", f"**{escaped(todo.title)}** (#{todo.verdict_id})")
+        if todo.finding:
+            yield from ("", escaped(todo.finding))
+        if todo.steps:
+            yield ""
+        yield from (f"{number}. {with_code(step)}" for number, step in enumerate(todo.steps, 1))
+        if todo.page:
+            yield from ("", f"[{todo.page[0]}]({todo.page[1]})")
+    if told.more_todos:
+        yield from ("", with_code(f"and {told.more_todos:,} more: `triage report --full`"))
+    if told.groups:
+        yield from ("", f"## Who was not reached: {counted(len(report.missed), 'person', 'people')}")
+    for group in told.groups:
+        yield from ("", f"**{escaped(group.title)}: {group.number:,}** (#{group.verdict_id})", "")
+        for person, subject, page in group.people:
+            mail = f": {f'[{escaped(subject)}]({page})' if page else escaped(subject)}" if subject else ""
+            yield f"- {escaped(person)}{mail}"
+        if group.more:
+            yield f"- and {group.more:,} more"
+        if group.side == "own" and told.offer:
+            yield from ("", with_code(told.offer))
+        if group.step:
+            yield from ("", with_code(group.step if group.number == 1 else f"The newest: {group.step}"))
+    if told.more_groups:
+        yield from ("", with_code(f"and {counted(told.more_groups, 'more reason')}: `triage report --full`"))
+    yield from ("", escaped(told.numbers))
+    yield from ("", with_code("All of it: `triage report --full`. One bounce: `triage explain NUMBER` (#)."))
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield from (f"# {escaped(words.title(report))}", "", f"**{escaped(words.headline(report))}**", "")
+    yield from (f"# {escaped(words.title(report))}", "", f"**{escaped(state.headline(report))}**", "")
     yield escaped(words.summary(report))
     yield from _own(report)
-    yield from _people("Who was not reached", report.missed)
+    yield from _people("Who was not reached", report.missed, report.mailbox)
     if offer := words.resend_offer(report):
         yield from ("", with_code(offer))
     yield from _brief("What the other side refused", report.refusals)
-    yield from _people("Still being tried", report.delayed)
+    yield from _people("Still being tried", report.delayed, report.mailbox)
     yield from _trend(report)
     yield from _list("Bounce rate against the limits of Amazon SES", map(words.rate, report.rates))
     yield from _list("Suppression list", map(words.suppression, report.suppression))
@@ -61,8 +99,14 @@ def _own(report: Report) -> Iterator[str]:
         yield from ("", "## On your side")
     for number, trouble in enumerate(report.own, 1):
         yield from _title(number, trouble)
-        yield from (escaped(words.hit(trouble, report.until)), "", *_details(trouble, trouble.fix))
-        if click := words.click(trouble):
+        if found := state.what_was_found(trouble, report.until):
+            yield from (escaped(found), "")
+        yield from (escaped(words.hit(trouble, report.until)), "")
+        if trouble.over_at is not None:
+            yield from (escaped(state.over_whole(trouble, report.until)), "", with_code(words.move(trouble)))
+            continue
+        yield from _details(trouble, trouble.fix)
+        if click := words.click(trouble, report.mailbox):
             yield from ("", f"Repair it here: [{click[0]}]({click[1]})")
         if trouble.links:
             yield from ("", "More: " + ", ".join(f"<{link}>" for link in trouble.links if _is_link(link)))
@@ -97,7 +141,7 @@ def _details(trouble: Trouble, steps: Sequence[str]) -> Iterator[str]:
         yield from ("", f"Not certain: {with_code(trouble.decide)}")
 
 
-def _people(heading: str, missed: Sequence[Missed]) -> Iterator[str]:
+def _people(heading: str, missed: Sequence[Missed], mailbox: str | None) -> Iterator[str]:
     if not missed:
         return
     yield from ("", f"## {heading}: {counted(len(missed), 'person', 'people')}", "")
@@ -108,7 +152,7 @@ def _people(heading: str, missed: Sequence[Missed]) -> Iterator[str]:
         subject += " (a draft of it lies in the conversation)" if one.has_draft else ""
         why = f"{escaped(one.title)} (`{one.cause}`; {words.side(one)})"
         sent = when_words(one.sent_at) if one.sent_at else "not known"
-        page = words.conversation(one)
+        page = words.conversation(one, mailbox)
         subject = f"[{subject}]({page})" if page else subject
         yield f"| {escaped(unlinked(shown(one.recipient, 254)))} | {subject} | {sent} | {why} | {one.verdict_id} |"
     if len(missed) > MOST_PEOPLE_LISTED:

@@ -38,6 +38,25 @@ class Trouble:
     links: tuple[str, ...]
     verdict_id: int
     """The newest of them, for `triage explain`."""
+    finding: str | None
+    """What was found out about our own side, a sentence; None: nothing was."""
+    over_at: str | None
+    """When all of them were over; None: they are not, as far as is known."""
+    over_by: str | None
+    """The sort of sign that ended them, such as `by-hand`."""
+    over_why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRead:
+    """Whether the mailbox is being read."""
+
+    is_mailbox: bool
+    """False: only files were ever read into this database."""
+    read_at: str | None
+    """When the newest run began that came to its end; None: none did."""
+    stopped_why: str | None
+    """What stopped the newest run; None: nothing did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +191,9 @@ class Report:
 
     since: str
     until: str
+    mailbox: str | None
+    """The Gmail address, so that links open the right account; None: not known."""
+    reading: MailboxRead
     own: tuple[Trouble, ...]
     incidents: tuple[IncidentLine, ...]
     """The open ones, and those that closed in the period."""

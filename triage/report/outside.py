@@ -14,7 +14,8 @@ from parsers.times import utc_text
 from remediation import load_causes
 from triage import store
 from triage.report.model import Drift, IncidentLine, Rate, Renewal, SuppressionList
-from triage.rows import EventCount, FigureRow, IncidentRow
+from triage.rows import EventCount, IncidentRow
+from triage.store import FigureRow
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from triage.display import counted, shown, table_row, wrapped
 from triage.model import Judged
 from triage.no_links import unlinked
-from triage.report import words
+from triage.report import state, words
+from triage.report.brief import Group, in_brief
 from triage.report.model import Bar, Missed, Report, Trouble
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ MOST_DRIFT = 10
 _BAR_WIDTH = 40
 
 
-def report_text(report: Report, width: int = 100) -> str:
-    """The report, at most `width` columns (addresses and codes are not broken)."""
-    return "".join(f"{line}\n" for line in _lines(report, width))
+def report_text(report: Report, width: int = 100, *, full: bool = False) -> str:
+    """The report, at most `width` columns (addresses and codes are not broken): short, or all there is."""
+    return "".join(f"{line}\n" for line in (_lines if full else _brief_lines)(report, width))
 
 
 def planned_words(plan: DryRun) -> Iterator[str]:
@@ -41,6 +42,48 @@ def planned_words(plan: DryRun) -> Iterator[str]:
                     yield f"Would note    thread {shown(action.target)}: {shown(action.payload['about'])}"
                 else:
                     yield f"Would label   thread {shown(action.target)}: {shown(action.payload['label'])}"
+
+
+def _brief_lines(report: Report, width: int) -> Iterator[str]:
+    told = in_brief(report)
+    yield from wrapped(told.headline, width)
+    yield from wrapped(told.period, width)
+    for remark in told.remarks:
+        yield from wrapped(remark, width)
+    if told.todos:
+        yield from ("", "WHAT TO DO" if any(todo.steps for todo in told.todos) else "WHAT WAS REPAIRED")
+    for todo in told.todos:
+        yield from wrapped(f"{todo.title} (#{todo.verdict_id})", width, "  ")
+        if todo.finding:
+            yield from wrapped(todo.finding, width, "  ")
+        for number, step in enumerate(todo.steps, 1):
+            yield from wrapped(f"{number}. {step}", width, "  ", "     ")
+        if todo.page:
+            yield f"  {todo.page[1]}"
+    if told.more_todos:
+        yield f"  and {told.more_todos:,} more: `triage report --full`"
+    if told.groups:
+        yield from ("", f"WHO WAS NOT REACHED: {counted(len(report.missed), 'person', 'people')}")
+    for group in told.groups:
+        yield from _group_lines(group, told.offer if group.side == "own" else None, width)
+    if told.more_groups:
+        yield f"  and {counted(told.more_groups, 'more reason')}: `triage report --full`"
+    yield ""
+    yield from wrapped(told.numbers, width)
+    yield from wrapped("All of it: `triage report --full`. One bounce: `triage explain NUMBER` (#).", width)
+
+
+def _group_lines(group: Group, offer: str | None, width: int) -> Iterator[str]:
+    yield from wrapped(f"{group.title}: {group.number:,} (#{group.verdict_id})", width, "  ")
+    for person, subject, _ in group.people:
+        room = width - 4 - len(person) - 4
+        told = f': "{shown(subject, room)}"' if subject and room >= 12 else ""
+        yield f"    {person}{told}"
+    if group.more:
+        yield f"    and {group.more:,} more"
+    for line in (offer, group.step and (group.step if group.number == 1 else f"The newest: {group.step}")):
+        if line:
+            yield from wrapped(line, width, "    ")
 
 
 def _lines(report: Report, width: int) -> Iterator[str]:
@@ -69,15 +112,20 @@ def _lines(report: Report, width: int) -> Iterator[str]:
 
 def _own(report: Report, width: int) -> Iterator[str]:
     yield from ("", "ON YOUR SIDE")
-    yield from wrapped(words.headline(report), width, "  ")
+    yield from wrapped(state.headline(report), width, "  ")
     for number, trouble in enumerate(report.own, 1):
         yield from _title(number, trouble, width)
+        if found := state.what_was_found(trouble, report.until):
+            yield from wrapped(found, width, "     ")
         yield from wrapped(words.hit(trouble, report.until), width, "     ")
+        if trouble.over_at is not None:
+            yield from wrapped(f"{state.over_whole(trouble, report.until)} {words.move(trouble)}", width, "     ")
+            continue
         yield from _meaning(trouble, width)
         yield from wrapped(words.move(trouble), width, "     ")
         yield from _steps(trouble, None, width)
         yield from _words(trouble, width)
-        if click := words.click(trouble):
+        if click := words.click(trouble, report.mailbox):
             yield f"     Repair it here: {click[1]}"
         for link in trouble.links:
             yield f"     More: {shown(link)}"

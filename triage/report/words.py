@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from parsers.times import MONTHS, WEEKDAYS
 from remediation.vendor_limits import BOUNCE_LIMITS
-from triage.display import ACTOR_WORDS, counted, listed, shown, span_words, when_words
+from triage.display import ACTOR_WORDS, counted, listed, local_time, shown, span_words, when_words
+from triage.gmail_pages import gmail_page
 from triage.no_links import own_domain, unlinked, unlinked_step
 from triage.report.model import (
     Bar,
@@ -29,9 +30,7 @@ from triage.report.model import (
     Trouble,
     Untied,
 )
-
-SILENT_AFTER = timedelta(hours=26)
-"""A job that runs at least daily and has been silent for longer than this has probably stopped."""
+from triage.report.state import not_read
 
 FEW_MAILS = 100
 """Below so many mails a rate says little: one bounce more or less moves it by a percent."""
@@ -68,20 +67,6 @@ def title(report: Report) -> str:
 def period(report: Report) -> str:
     """The length of the period: `7 days`."""
     return span_words(datetime.fromisoformat(report.until) - datetime.fromisoformat(report.since))
-
-
-def headline(report: Report) -> str:
-    """The answer to the first question: is anything broken on our side?"""
-    open_ = [one for one in report.incidents if one.closed_at is None and one.side == "own"]
-    if report.own:
-        repairs, people = len(report.own), len({person for one in report.own for person in one.people})
-        return (
-            f"{counted(repairs, 'thing')} on your side {'needs' if repairs == 1 else 'need'} repair;"
-            f" {counted(people, 'person was', 'people were')} not reached because of it."
-        )
-    if open_:
-        return f"{counted(len(open_), 'trouble')} on your side is still open, without a new bounce in this time."
-    return "No bounce shows anything broken on your side."
 
 
 def summary(report: Report) -> str:
@@ -135,6 +120,8 @@ def step(trouble: Trouble, words: str) -> str:
 def move(trouble: Trouble) -> str:
     """Whose move it is. The steps that follow name one bounce, so with many it is said which."""
     which = f", with the names of the newest (#{trouble.verdict_id})" if len(trouble.people) > 1 else ""
+    if trouble.over_at is not None:
+        return f"Nothing is left to do about it. The steps: `triage explain {trouble.verdict_id}`"
     what = f" What to do{which}:" if trouble.fix else ""
     return f"The next move is up to {ACTOR_WORDS.get(trouble.actor, trouble.actor)}.{what}"
 
@@ -170,20 +157,20 @@ def side(one: Missed) -> str:
     return SIDES.get(one.side, "side not clear")
 
 
-def click(trouble: Trouble) -> tuple[str, str] | None:
+def click(trouble: Trouble, mailbox: str | None = None) -> tuple[str, str] | None:
     """(what it is, address) of the page where our side is repaired; None where there is no one page."""
     if trouble.category == "smtp-credentials":
-        return "Gmail: Accounts and Import", "https://mail.google.com/mail/#settings/accounts"
+        return "Gmail: Accounts and Import", gmail_page("settings/accounts", mailbox)
     region = trouble.place or ""
     if trouble.category == "ses-refused" and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region):
         return f"Amazon SES console, {region}", f"https://{region}.console.aws.amazon.com/ses/home?region={region}"
     return None
 
 
-def conversation(one: Missed) -> str | None:
+def conversation(one: Missed, mailbox: str | None = None) -> str | None:
     """The address of the conversation in Gmail; None for a mail from a file."""
     is_id = re.fullmatch(r"[0-9a-f]{1,16}", one.thread_id or "")
-    return f"https://mail.google.com/mail/#all/{one.thread_id}" if is_id else None
+    return gmail_page(f"all/{one.thread_id}", mailbox) if is_id else None
 
 
 def resend_offer(report: Report) -> str | None:
@@ -242,9 +229,10 @@ def trend_is_partial(report: Report) -> str | None:
 
 def chart_title(report: Report) -> str:
     """What the bars count: `Not delivered, by day (UTC)`."""
+    zone = f"{local_time(datetime.fromisoformat(report.until)):%Z}"
     first = report.bars[0]
     days = (date.fromisoformat(first.last_day) - date.fromisoformat(first.first_day)).days + 1
-    return f"Not delivered, by {'day' if days == 1 else counted(days, 'day')} (UTC)"
+    return f"Not delivered, by {'day' if days == 1 else counted(days, 'day')} ({zone})"
 
 
 def bar_days(bar: Bar) -> str:
@@ -327,11 +315,13 @@ def unreadable(mail: Mapping[str, Any]) -> str:
 
 
 def silence(report: Report) -> str | None:
-    """Whether the job has gone quiet; None: it runs, or never did."""
-    if not report.runs:
+    """Why nothing is read any more; None: it is, or never was."""
+    if not_read(report) is None or not report.runs:
         return None
+    if report.reading.stopped_why:
+        return f"The last run stopped: {unlinked(shown(report.reading.stopped_why))}"
     silent = datetime.fromisoformat(report.until) - datetime.fromisoformat(report.runs[0]["started_at"])
-    return f"The last run was {span_words(silent)} ago: does the job still run?" if silent > SILENT_AFTER else None
+    return f"The last run was {span_words(silent)} ago: does the job still run?"
 
 
 def run_words(one: Mapping[str, Any]) -> str:

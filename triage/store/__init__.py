@@ -61,6 +61,7 @@ from triage.store.events import (
     verdicts_to_correlate,
 )
 from triage.store.figures import (
+    FigureRow,
     day_counts,
     delivered_later,
     event_counts,
@@ -68,6 +69,7 @@ from triage.store.figures import (
     first_seen,
     held_back,
     incidents_of,
+    last_reads,
     recorded_since,
     report_rows,
     resent,
@@ -163,6 +165,7 @@ __all__ = [
     "ORIGINAL_KEYS",
     "WAY_BACK",
     "AuditChange",
+    "FigureRow",
     "Way",
     "actions_to_undo",
     "add_repair",
@@ -228,6 +231,7 @@ __all__ = [
     "last_delivery",
     "last_figures",
     "last_login",
+    "last_reads",
     "last_rotation",
     "last_runs",
     "login_accepted_at",

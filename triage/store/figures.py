@@ -6,12 +6,13 @@ Like `store.py` it says SQL and judges nothing. Only reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from parsers.times import utc_text
-from triage.rows import DayCount, EventCount, FigureRow, IncidentRow, ReportRow
+from triage.rows import DayCount, EventCount, IncidentRow, ReportRow, RunRow
 from triage.store.database import all_rows, with_json
 from triage.store.incidents import MOST_PEOPLE
 
@@ -28,15 +29,33 @@ _COLUMNS = (
 )
 
 
+class FigureRow(TypedDict):
+    """Numbers an audit wrote down about a subject."""
+
+    subject: str
+    at: str
+    figures: dict[str, Any]
+
+
 def report_rows(db: Database, since: datetime, limit: int) -> list[ReportRow]:
     """The newest verdicts received from `since` on, newest first."""
     columns = ", ".join(f"v.{column}" for column in _COLUMNS)
     return all_rows(
         db,
-        f'SELECT {columns}, v."from" AS sender, m.thread_id FROM verdicts v JOIN mails m ON m.id = v.mail_id'  # noqa: S608
+        f'SELECT {columns}, v."from" AS sender, m.thread_id,'  # noqa: S608
+        " CASE WHEN i.state = 'closed' THEN i.closed_at WHEN v.received_at < i.first_at THEN v.received_at END"
+        "  AS over_at, i.closed_by AS over_by, i.closed_why AS over_why"
+        " FROM verdicts v JOIN mails m ON m.id = v.mail_id LEFT JOIN incidents i ON i.id = v.incident_id"
         " WHERE v.received_at >= ? ORDER BY v.received_at DESC, v.id DESC LIMIT ?",
         [utc_text(since), limit],
     )
+
+
+def last_reads(db: Database) -> tuple[RunRow | None, RunRow | None]:
+    """(the newest run that read the mailbox, the newest that came to its end), each None where there is none."""
+    sql = "SELECT * FROM runs WHERE source = 'gmail' AND {} ORDER BY id DESC LIMIT 1"
+    newest, good = (all_rows(db, sql.format(which)) for which in ("1", "finished_at IS NOT NULL AND error IS NULL"))
+    return (newest[0] if newest else None), (good[0] if good else None)
 
 
 def held_back(db: Database, since: datetime) -> dict[str, int]:
@@ -48,11 +67,16 @@ def held_back(db: Database, since: datetime) -> dict[str, int]:
     return dict(zip(("notes", "alerts", "incidents"), map(int, row), strict=True))
 
 
-def day_counts(db: Database, since: datetime, until: datetime | None = None) -> list[DayCount]:
-    """How many verdicts of each sort were received on each day (UTC) from `since` up to `until`.
+def day_counts(
+    db: Database,
+    since: datetime,
+    until: datetime | None = None,
+    day_of: Callable[[str], str] = lambda hour: hour[:10],
+) -> list[DayCount]:
+    """How many verdicts of each sort were received on each day from `since` up to `until`.
 
-    Exact, also where the moments lie within an hour. Reads the counts by the
-    hour, and the verdicts of at most two hours.
+    `day_of` gives the day of an hour such as `2026-11-23T07`, in UTC unless it says otherwise. Exact, also where the
+    moments lie within an hour. Reads the counts by the hour, and the verdicts of at most two hours.
     """
     first, last = _hour(since), _hour(until) if until else "9999"
     edges = [(since, min(_next_hour(since), until or _next_hour(since)))]
@@ -66,12 +90,18 @@ def day_counts(db: Database, since: datetime, until: datetime | None = None) -> 
             " WHERE received_at >= ? AND received_at < ?"
         )
         values += [utc_text(begin), utc_text(end)]
-    return all_rows(
-        db,
-        "SELECT substr(hour, 1, 10) AS day, kind, category, side, sum(verdicts) AS verdicts"  # noqa: S608
+    hours = db.execute(
+        "SELECT hour, kind, category, side, sum(verdicts)"  # noqa: S608
         f" FROM ({' UNION ALL '.join(parts)}) WHERE verdicts > 0 GROUP BY 1, 2, 3, 4",
         values,
     )
+    days = Counter[tuple[str, str, str | None, str | None]]()
+    for hour, kind, category, side, verdicts in hours:
+        days[day_of(hour), kind, category, side] += verdicts
+    return [
+        DayCount(day=day, kind=kind, category=category, side=side, verdicts=verdicts)
+        for (day, kind, category, side), verdicts in days.items()
+    ]
 
 
 def first_seen(db: Database, causes: Iterable[str]) -> dict[str, str]:

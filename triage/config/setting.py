@@ -1,4 +1,4 @@
-"""Holds a value against what its setting may be, as `triage.config` declares it: type, range, choices, form. Pure.
+"""Holds a value against what its setting may be, as `settings.py` declares it: type, range, choices, form. Pure.
 
 The types are int, bool, str, Path and tuples of str; `min`, `max`, `choices` and `form` stand in the field's metadata.
 """
@@ -197,6 +197,17 @@ def _google(setting: Field[Any], text: str) -> None:
         raise Invalid(error.what, error.todo) from None
 
 
+def _is_zone(text: str) -> bool:
+    """A time zone this computer knows, by its IANA name."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True
+
+
 FORMS: Mapping[str, Callable[[Field[Any], str], None]] = {
     "region": _region,
     "google": _google,
@@ -205,6 +216,7 @@ FORMS: Mapping[str, Callable[[Field[Any], str], None]] = {
         lambda text: text.count("@") == 1 and " " not in text and all(text.split("@")),
         "a mail address, such as admin@example.org",
     ),
+    "zone": _form(_is_zone, "a time zone, such as America/Los_Angeles"),
     "url": _form(_is_url, "a web address, such as https://example.com/queue"),
     "server": _form(_is_server, "an address of a DNS server, such as 192.0.2.1 or 192.0.2.1:5353"),
     "account": _form(
