@@ -42,6 +42,13 @@ STORY = ROOT / "examples" / "mailbox"
 """Mails from which the README shows real output."""
 STORY_READ_AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 STORY_LINES = 18
+STORY_SETTINGS = {
+    "TRIAGE_SMTP_ALIAS": "admin@queenofsandiego.com",
+    "TRIAGE_SMTP_HOST": "email-smtp.us-west-2.amazonaws.com",
+    "TRIAGE_SMTP_USER": "ses-smtp-admin",
+    "TRIAGE_MAILBOX": "jadasailing@gmail.com",
+}
+"""What the owner of the story has set, so that the fixes name her own things."""
 AUDIT_LINES = 14
 
 LABEL_MEANINGS: Mapping[str, str] = {
@@ -206,7 +213,7 @@ def _story_row(record: dict[str, object]) -> str:
 def story_report() -> str:
     """The beginning of what `triage report` says about them."""
     with tempfile.TemporaryDirectory() as folder:
-        made = load_settings(None, {"TRIAGE_DATABASE": os.path.join(folder, "triage.db")})
+        made = load_settings(None, {"TRIAGE_DATABASE": os.path.join(folder, "triage.db"), **STORY_SETTINGS})
         run_local(made, lambda: STORY_READ_AT, [STORY])
         db = store.open_readonly(made.database)
         assert db is not None

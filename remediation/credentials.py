@@ -21,6 +21,7 @@ from typing import Literal
 
 from parsers.ses_hosts import looks_like_region, ses_region_of_host
 from parsers.text import printable_line, shortened
+from remediation.deadline import within
 
 LOGIN_SECONDS = 15.0
 """The longest one attempt waits for any single answer."""
@@ -170,7 +171,7 @@ def check_login(login: Login, relay: Relay, *, sender: str | None = None, second
     except (OSError, ssl.SSLError):
         return LoginCheck("tls", f"the CA file {relay.ca_file} cannot be used", "Name a PEM file, or leave it out.")
     try:
-        with _connected(relay, trust, seconds) as smtp:
+        with within(3 * seconds), _connected(relay, trust, seconds) as smtp:
             return _logged_in(smtp, login, sender, relay)
     except ssl.SSLCertVerificationError as error:
         return LoginCheck(

@@ -47,6 +47,16 @@ class TryLater(TriageError):  # noqa: N818 - named for what the user should do
     exit_code = 75
 
 
+class OutOfTime(TryLater):
+    """The run took as long as it may; what was done is kept."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(
+            f"The run took longer than {minutes} min and was stopped; what was done is kept.",
+            "Nothing: the next run goes on from here. `run_minutes` gives a run more time.",
+        )
+
+
 class CredentialsDead(TriageError):  # noqa: N818 - named for what is the matter
     """No later run will get further before a human signs in again or mends the credentials."""
 

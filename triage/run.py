@@ -8,6 +8,7 @@ Prints nothing: what happened comes back as a value.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from remediation.deadline import WorkTooLong, within
 from triage import store
 from triage.config import Settings
-from triage.errors import CredentialsDead, TriageError, TryLater, why_failed
+from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, why_failed
 from triage.gmail import Gmail, Refused, Sent, Streak, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
 from triage.letters import not_done, write_notes
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+READING_SHARE = 0.6
+"""Of the time a run may take: a first run over years of mail must label and tell in each run, not only in the last."""
+
 
 def run(
     settings: Settings, clock: Clock, *, since: datetime | None = None, progress: Progress | None = None
@@ -47,7 +52,12 @@ def run(
     ConfigError, the first two after what can be done without Gmail; what was stored stays, and the cursor has moved
     only where all that was listed is stored.
     """
-    with _at_work(settings, clock, "gmail") as (db, run_id), watched(settings.ping_url), _signed_in(settings) as gmail:
+    with (
+        _at_work(settings, clock, "gmail") as (db, run_id),
+        _limited(settings.run_minutes) as limit,
+        watched(settings.ping_url),
+        _signed_in(settings) as gmail,
+    ):
         started_at = clock()
         before, held, lost = store.moved_at(db, started_at), store.held_incidents(db), _number_given_up(db)
         if since:
@@ -56,8 +66,11 @@ def run(
         drained = take_events(db, settings, started_at)
         sent = Sent(gmail)
         outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True)
-        totals = _store_all(db, parts.up_to_trouble(outcomes), started_at, settings.incidents_per_day)
+        outcomes = parts.up_to_trouble(limit.mostly(outcomes))
+        totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
         has_all = parts.trouble is None
+        if not has_all:  # out of time between two mails: no mail is to blame
+            store.end_fetches(db, started_at)
         known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
         parts.do(lambda: prove_again(db, settings, sent, started_at), None)
         parts.do(lambda: look_for_sends(db, gmail, started_at), None)
@@ -128,6 +141,31 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
+class _Limit:
+    """How long a run may take. Reading leaves some of it to what is done about the mails that were read."""
+
+    def __init__(self, minutes: int) -> None:
+        self._minutes = minutes
+        self._began = time.monotonic()
+
+    def mostly(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """The outcomes, until most of the time is over. Raises OutOfTime then."""
+        for outcome in outcomes:
+            yield outcome
+            if time.monotonic() - self._began > self._minutes * 60 * READING_SHARE:
+                raise OutOfTime(self._minutes)
+
+
+@contextmanager
+def _limited(minutes: int) -> Iterator[_Limit]:
+    """Raises OutOfTime when the work inside took so long, whatever it waits for."""
+    try:
+        with within(minutes * 60, WorkTooLong):
+            yield _Limit(minutes)
+    except WorkTooLong:
+        raise OutOfTime(minutes) from None
+
+
 class _GmailParts:
     """The parts of a run that need Gmail: where one meets trouble the next are done all the same, if they can be."""
 
@@ -158,7 +196,8 @@ class _GmailParts:
 
     def _met(self, error: TryLater | CredentialsDead) -> None:
         self.trouble = self.trouble or error
-        self.is_away = isinstance(error, CredentialsDead) or is_everywhere(error)
+        is_gmail = not isinstance(error, OutOfTime)
+        self.is_away = is_gmail and (isinstance(error, CredentialsDead) or is_everywhere(error))
 
 
 def _number_given_up(db: Database) -> int:
@@ -331,7 +370,8 @@ def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Da
         try:
             yield db, run_id
         except (Exception, KeyboardInterrupt) as error:
-            store.end_fetches(db, began_at)
+            if not isinstance(error, OutOfTime):  # then the mail at hand may be why
+                store.end_fetches(db, began_at)
             store.finish_run(db, run_id, clock(), {}, error=_stopped_by(error))
             raise
         from triage.store import backups

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from remediation.aws.endpoints import Misdirected, is_aws_or_here, refuse_elsewhere
+from remediation.deadline import within
 
 _T = TypeVar("_T")
 
@@ -26,6 +27,8 @@ GLOBAL_REGION = "us-east-1"
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
+SPARE_SECONDS = 5
+"""For what a call does beside waiting; then it is interrupted, also where an answer drips in byte by byte."""
 AWS_TRIES = 3  # botocore waits up to 1 and 2 seconds in between
 
 WhyNot = Literal[
@@ -116,7 +119,8 @@ def ask(
 
     action = f"{_SERVICE_OF_POLICY.get(service, service)}:{operation}"
     try:
-        return read(getattr(client_for(service, region, attempts), xform_name(operation))(**parameters))
+        with within(attempts * (CONNECT_SECONDS + READ_SECONDS) + SPARE_SECONDS):
+            return read(getattr(client_for(service, region, attempts), xform_name(operation))(**parameters))
     except Misdirected as error:
         return NotLookedUp(what, f"{error} names a server that is neither AWS's nor on this computer", "misdirected")
     except errors.ClientError as error:
@@ -130,7 +134,7 @@ def ask(
         return NotLookedUp(what, f"no AWS credentials ({type(error).__name__})", "no-credentials")
     except (errors.CredentialRetrievalError, errors.SSOError, errors.UnauthorizedSSOTokenError) as error:
         return NotLookedUp(what, f"the AWS credentials could not be had ({type(error).__name__})", "bad-credentials")
-    except (errors.ConnectTimeoutError, errors.ReadTimeoutError):
+    except (errors.ConnectTimeoutError, errors.ReadTimeoutError, TimeoutError):
         return NotLookedUp(what, f"AWS did not answer {action} in {region} in time", "timeout")
     except (errors.HTTPClientError, errors.ConnectionError) as error:
         return NotLookedUp(what, f"AWS in {region} could not be reached ({type(error).__name__})", "unreachable")

@@ -15,6 +15,7 @@ from typing import Any
 
 from parsers.times import moment_from
 from remediation.aws.client import NotLookedUp
+from remediation.deadline import within
 
 CERTIFICATE_SECONDS = 5.0
 MOST_CERTIFICATES = 4
@@ -65,7 +66,7 @@ def fetch_certificate(url: str) -> bytes | NotLookedUp | None:
 
     assert _CERTIFICATE.fullmatch(url)
     try:
-        with build_opener(Stay).open(url, timeout=CERTIFICATE_SECONDS) as answer:
+        with within(2 * CERTIFICATE_SECONDS), build_opener(Stay).open(url, timeout=CERTIFICATE_SECONDS) as answer:
             return bytes(answer.read(_MOST_BYTES))
     except HTTPError as error:
         if error.code < 500 and error.code != 429:

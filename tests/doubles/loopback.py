@@ -23,9 +23,12 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
-Break = Literal["drop", "reset", "truncate", "hang", "omit"]
+Break = Literal["drop", "reset", "truncate", "hang", "drip", "omit"]
 """drop: closed without an answer · reset: RST · truncate: half the body · hang: no answer until the client gives up ·
-omit: the part is missing from the batch answer."""
+drip: one byte of the body after the other, DRIP_SECONDS apart · omit: the part is missing from the batch answer."""
+
+
+DRIP_SECONDS = 0.1
 
 
 class DoubleError(Exception):
@@ -51,7 +54,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     broken: Break | None = None
-    """truncate or omit; the others are no reply at all."""
+    """truncate, drip or omit; the others are no reply at all."""
 
 
 class BrokenConnectionError(Exception):
@@ -153,10 +156,22 @@ class _Connection(BaseHTTPRequestHandler):
         if reply.status != 204:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
+        if reply.broken == "drip":
+            self._drip(reply.body)
+            return
         is_cut = reply.broken == "truncate"
         self.wfile.write(reply.body[: len(reply.body) // 2] if is_cut else reply.body)
         self.wfile.flush()
         self.close_connection = self.close_connection or is_cut
+
+    def _drip(self, body: bytes) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                if self.server.stopping.wait(DRIP_SECONDS):
+                    return
 
     def _break(self, how: Break) -> None:
         self.close_connection = True

@@ -47,6 +47,7 @@ def test_launchd_starts_the_very_command(path: str) -> None:
 def test_the_systemd_text_holds_both_units_and_what_to_do_with_them() -> None:
     units = schedule.systemd_units(["/opt/triage"])
     text = schedule.systemd_text(["/opt/triage"], ["remark"])
+    assert "TimeoutStartSec=12min" in units["bounce-triage.service"]
     assert list(units) == ["bounce-triage.service", "bounce-triage.timer"]
     for name, unit in units.items():
         assert f"# ===== ~/.config/systemd/user/{name} =====\n{unit}" in text

@@ -162,7 +162,7 @@ def schedule(asked: Any, kind: str) -> int:
     from triage.config import CONFIG_VARIABLE, ENV_PREFIX, find_config
     from triage.owner import schedule as texts
 
-    read_settings(asked)  # what does not work here would not work there either
+    settings = read_settings(asked)  # what does not work here would not work there either
     config = find_config(asked.config, os.environ)
     command = [*_program(), *(["--config", str(config.absolute())] if config else [])]
     seen = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name != CONFIG_VARIABLE)
@@ -170,7 +170,7 @@ def schedule(asked: Any, kind: str) -> int:
     if kind == "cron":
         text = texts.cron_lines(command, remarks)
     elif kind == "systemd":
-        text = texts.systemd_text(command, remarks)
+        text = texts.systemd_text(command, remarks, settings.run_minutes)
     else:
         text = texts.launchd_plist(command, str(Path.home() / "Library/Logs/bounce-triage.log"), remarks)
     click.echo(text, nl=False)

@@ -34,6 +34,14 @@ class Settings:
             "max": _HOURS_MOST,
         },
     )
+    run_minutes: int = field(
+        default=10,
+        metadata={
+            "doc": "How long one run may take; then it stops with code 75, and the next one goes on.",
+            "min": 1,
+            "max": 1440,
+        },
+    )
     since_days: int = field(
         default=30, metadata={"doc": "How far the very first run looks back.", "min": 1, "max": _DAYS_MOST}
     )

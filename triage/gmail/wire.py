@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from remediation.deadline import within
 from triage.addresses import google_or_here
 from triage.errors import ConfigError, TriageError
 from triage.gmail import sign_in as gmail_auth
@@ -25,6 +26,8 @@ _T = TypeVar("_T")
 LARGEST_ANSWER = 64_000_000
 """Of one answer, where nobody asks for less: the largest mail Gmail sends (25 MB), in base64 twice over."""
 _PART = 1 << 16
+CALL_SECONDS = 120.0
+"""For all of one request, however slowly its answer drips in: ten mails over a poor line."""
 
 
 class AnswerTooLarge(Exception):  # noqa: N818 - named for what is the matter
@@ -195,7 +198,8 @@ def _counted(quota: Quota, request: Callable[..., Any], connection: Any, *args: 
     """Below sign-in and batches, the one place that sees every HTTP request."""
     quota.requests += 1
     named["connection_type"] = named.get("connection_type") or connection
-    return request(*args, **named)
+    with within(CALL_SECONDS):
+        return request(*args, **named)
 
 
 def _connection(secure: bool, wire: Wire) -> Any:

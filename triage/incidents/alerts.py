@@ -16,6 +16,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from parsers.times import moment_from
+from remediation.deadline import within
 from remediation.suggest import NO_NAMES
 from triage import store
 from triage.config import Settings
@@ -47,6 +48,10 @@ MOST_AT_ONCE = 5
 HELD_BACK = "held back: too many of other sides"
 MOST_OPENINGS = 3
 """Openings of one incident told in a day: a way that works every other minute is told of often enough."""
+
+
+APPRISE_SECONDS = 30.0
+"""For one message, whatever service takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +284,8 @@ def _by_apprise(address: str, alert: AlertRow) -> str | None:
     log = logging.getLogger("apprise")
     log.addFilter(keep)
     try:
-        with warnings.catch_warnings(action="ignore"):  # about what its plugins import: none of the user's business
+        # What its plugins warn of when they are imported is none of the user's business.
+        with warnings.catch_warnings(action="ignore"), within(APPRISE_SECONDS):
             return _handed_to_apprise(address, alert, heard)
     finally:
         log.removeFilter(keep)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from remediation.deadline import within
 from triage.errors import TriageError, TryLater
 
 PING_SECONDS = 5.0
@@ -44,6 +45,6 @@ def ping(address: str, what: str | None = None, words: str = "") -> bool:
         path = parts.path.rstrip("/") + (f"/{what}" if what else "")
         target = urlunsplit(parts._replace(path=path))
         request = Request(target, data=words.encode(), headers={"User-Agent": "bounce-triage"})  # noqa: S310
-        with urlopen(request, timeout=PING_SECONDS) as answer:  # noqa: S310
+        with within(PING_SECONDS), urlopen(request, timeout=PING_SECONDS) as answer:  # noqa: S310
             return bool(200 <= answer.status < 300)
     return False

@@ -30,8 +30,11 @@ def cron_lines(command: Sequence[str], remarks: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def systemd_units(command: Sequence[str]) -> dict[str, str]:
-    """The two user units by file name: the service that runs once, and the timer that starts it."""
+def systemd_units(command: Sequence[str], run_minutes: int = 10) -> dict[str, str]:
+    """The two user units by file name: the service that runs once, and the timer that starts it.
+
+    `run_minutes`: as in the settings; a run that does not end by itself two minutes later is ended.
+    """
     service = f"""[Unit]
 Description=Read the bounces of a Gmail mailbox and say why each failed
 
@@ -40,6 +43,7 @@ Type=oneshot
 ExecStart={_exec_start([*command, "run"])}
 # {SUCCESS_TOO}: another run is at work, or Gmail is away; the next run will do.
 SuccessExitStatus={SUCCESS_TOO}
+TimeoutStartSec={run_minutes + 2}min
 UMask=0077
 Nice=10
 """
@@ -57,10 +61,10 @@ WantedBy=timers.target
     return {f"{UNIT}.service": service, f"{UNIT}.timer": timer}
 
 
-def systemd_text(command: Sequence[str], remarks: Sequence[str] = ()) -> str:
+def systemd_text(command: Sequence[str], remarks: Sequence[str] = (), run_minutes: int = 10) -> str:
     """Both units, one after the other, each under the name of the file it belongs into."""
     folder = "~/.config/systemd/user"
-    parts = [f"# ===== {folder}/{name} =====\n{text}" for name, text in systemd_units(command).items()]
+    parts = [f"# ===== {folder}/{name} =====\n{text}" for name, text in systemd_units(command, run_minutes).items()]
     after = [
         *remarks,
         "When both files are there:",

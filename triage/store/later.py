@@ -112,7 +112,7 @@ def begin_fetches(db: Database, gmail_ids: Sequence[str], at: datetime) -> None:
 def end_fetches(db: Database, since: datetime) -> None:
     """What was begun since then was broken off without harm: that says nothing about the mails."""
     with transaction(db):
-        db.execute("UPDATE fetches SET tries = tries - 1 WHERE began_at >= ?", [utc_text(since)])
+        db.execute("UPDATE fetches SET tries = tries - 1, began_at = '' WHERE began_at >= ?", [utc_text(since)])
         db.execute("DELETE FROM fetches WHERE tries <= 0")
 
 

@@ -174,7 +174,7 @@ def m070_later(db: Database) -> None:
         """CREATE TABLE fetches (
     gmail_id TEXT PRIMARY KEY,       -- a mail that was about to be fetched and is not stored yet
     tries INTEGER NOT NULL,          -- how many runs ended in the middle of it
-    began_at TEXT NOT NULL           -- UTC, start of the last of them
+    began_at TEXT NOT NULL           -- UTC, start of the last of them; empty: it broke off without harm
 )"""
     )
     for table in ("mails", "actions"):

@@ -1,0 +1,61 @@
+"""A deadline for whatever waits: a call, or a whole piece of work, also where an answer drips in byte by byte.
+
+A timeout of a socket only says how long one byte may take. Here a timer of the system interrupts whatever library
+waits. Needs the main thread of a POSIX system; elsewhere nothing is interrupted, and the sockets' timeouts must do.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+AGAIN_SECONDS = 1.0
+"""Where a library swallowed the interruption and waits on, it is interrupted again."""
+
+
+class WorkTooLong(BaseException):
+    """The whole piece of work took too long. No `Exception`: no library and no retry of ours shall swallow it."""
+
+
+_ends: list[tuple[float, Callable[[], BaseException]]] = []
+"""When each deadline is over (monotonic seconds) and what to raise then, the outermost first."""
+
+
+@contextmanager
+def within(seconds: float, over: Callable[[], BaseException] = TimeoutError) -> Iterator[None]:
+    """Let what is inside take at most so long; then `over` is raised where it waits, and again until it stops."""
+    if not _can_interrupt():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _ring)
+    _ends.append((time.monotonic() + seconds, over))
+    try:
+        _arm()
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _ends.pop()
+        signal.signal(signal.SIGALRM, before)
+        _arm()
+
+
+def _can_interrupt() -> bool:
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _arm() -> None:
+    if _ends:
+        wait = min(end for end, _ in _ends) - time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, max(wait, 0.001), AGAIN_SECONDS)
+
+
+def _ring(signum: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    for end, over in _ends:
+        if now >= end:
+            raise over()
+    _arm()
