@@ -86,7 +86,10 @@ class Failure(NamedTuple):
     diagnostic: str | None = None
     """The refusal in the refuser's own words, continuation lines joined, one line of printable text."""
     inner: str | None = None
-    """The innermost SMTP reply inside `diagnostic`, where one reply wraps another; else None."""
+    """The innermost SMTP reply inside `diagnostic`, where one reply wraps another; else None.
+
+    In an event of SES about what SES did itself: the type of the event, which says it more exactly than its sentence.
+    """
     command: str | None = None
     """The SMTP command that was refused, where the report tells: `MAIL`, `RCPT`, `DATA`, `EHLO`, `CONNECT`.
 
@@ -98,8 +101,12 @@ class Failure(NamedTuple):
     """The host that said it (Remote-MTA), lower case, without dot at the end; or an IP address."""
     platform: str | None = None
     """The software or service that refused: `exchange-online`, `google`, `yahoo`, ...; see parsers/platform.py."""
-    at_relay: bool = False
-    """True where the refuser is the relay behind a "Send mail as" alias: the recipient's server was never asked."""
+    at_relay: bool | None = None
+    """True where the refuser is a relay of our own: the recipient's server was never asked.
+
+    It is the server behind a "Send mail as" alias, or the one our mail server hands its mail to. False: it is none.
+    None: the report itself does not tell.
+    """
 
 
 class Bounce(NamedTuple):

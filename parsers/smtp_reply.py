@@ -25,6 +25,7 @@ _CODE = re.compile(
     rf"([2345](?<![\w.].)\d\d)(?:(?:[- ]|\s*-\s*)#?\(?({_STATUS})(?![\d.])\)?|(?=[-: ;,)>\]'\"]|\.(?!\d)|$))",
 )
 # A reply begins a text, or follows what introduces it; a bare number inside a sentence is no reply code.
+_PORTS = ("465", "587", "588")
 _OPENERS = ";:<>('\"[#=,|：（「『【“„«"
 _QUOTED = (" '", "-'", ' "', '-"')  # QUIRK(ironport): "5.1.0 - Unknown address error 550-'no such user'"
 _INTRODUCTIONS = ("->", "returned", "said", "code", "error", "with", "reply", "response")
@@ -33,6 +34,8 @@ _COMMAND_BEFORE = ("RCPT", "RCPT TO", "MAIL", "MAIL FROM", "DATA", "DATA closing
 # RFC 5321 4.2.1: each line of a reply repeats the code, all but the last with a hyphen.
 _CONTINUED = re.compile(rf"([245](?<![\w.].)\d\d)-(?:({_STATUS})[ \t]?)?")
 _REPEATED = re.compile(rf"([245](?<![\w.].)\d\d)[- \t](?:({_STATUS})[ \t]?)?")
+# QUIRK(chasquid, Go): every line of a reply keeps its enhanced code, but only the first one its reply code.
+_CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
 _WORDS_BEHIND = re.compile(r"[^A-Za-z]{0,40}[A-Za-z]{2}")
 
 
@@ -67,9 +70,13 @@ def _unless_other(code: str, status: str | None, found: re.Match[str]) -> str:
 
 def _introduced(text: str, at: int) -> bool:
     """Whether what stands before position `at` announces an SMTP reply."""
-    if at > 0 and text[at - 1] == "[" and text[at + 3 : at + 4] == "]":
+    if at == 0 or text[at - 1] == "\n":
+        return True
+    if text[at - 1] == ":" and (text[at - 2 : at - 1] == "]" or text[at : at + 3] in _PORTS):
+        return False  # the port of a host: `connect to smtp.example.org[192.0.2.1]:587: Connection refused`
+    if text[at - 1] == "[" and text[at + 3 : at + 4] == "]":
         return False  # QUIRK(orange): "... OFR_416 [416]" is a number of the provider's own
-    if at == 0 or text[at - 1] in _OPENERS or text[at - 1] == "\n":
+    if text[at - 1] in _OPENERS:
         return True
     if text[at - 1] != " ":
         return False
@@ -154,7 +161,10 @@ _COMMANDS = (
     # QUIRK(chasquid): asks MAIL and RCPT as one step; what is refused there is as a rule the recipient.
     ("mail+rcpt ", re.compile(r"\bmail\+(rcpt) (?=[45]\d\d )")),
     ("data closing ", re.compile(r"\b(data) closing (?=[45]\d\d )")),
-    (">>>", re.compile(rf">>>\s{_COMMAND}[^>]{{0,1000}}>?[>\s]{{0,20}}<<<\s[45]\d\d")),
+    (">>>", re.compile(rf">>>\s{_COMMAND}[^<>]{{0,300}}(?:<[^<>]{{0,300}}>[^<>]{{0,300}})?<<<\s[45]\d\d")),
+    ("while talking to ", re.compile(r"(while) talking to [^\s<>]{1,300}\s{1,20}<<<\s[45]\d\d")),  # sendmail
+    ("did not like our ", re.compile(r"did not like our (connect|ehlo|mail|rcpt|data)")),  # DragonFly
+    ("rejected: ", re.compile(r"\b(banner|ehlo|helo) rejected: ")),  # OpenSMTPD
 )
 # The sentences of qmail-remote, which name no command.
 _SENTENCES = (
@@ -165,7 +175,11 @@ _SENTENCES = (
     ("but greeting failed", "CONNECT"),
     ("refused to talk to me", "CONNECT"),
 )
-_COMMAND_NAMES = {"bdat": "DATA", "helo": "EHLO", "initial": "CONNECT", "connect": "CONNECT"}
+_COMMAND_NAMES = {
+    "bdat": "DATA",
+    "helo": "EHLO",
+    **dict.fromkeys(("initial", "connect", "banner", "while"), "CONNECT"),
+}
 # QUIRK(sendmail): with pipelining it has sent DATA before it reads the answers, and shows all of them behind that.
 # A server that had refused the mail itself would not go on to say that it has no recipient, and sendmail would call it
 # "Service unavailable".
@@ -193,6 +207,23 @@ def refused_command(text: str) -> str | None:
 def answers_to_rcpt(lower: str) -> bool:
     """Whether what a transcript shows behind `>>> DATA`, in lower case, are the answers to RCPT that came late."""
     return _NO_RECIPIENT_LEFT.search(lower) is not None
+
+
+def better_status(quoted: str | None, reported: str | None) -> str | None:
+    """The code inside the server's own words, unless it says nothing and the reported one does."""
+    if quoted is None or reported is None:
+        return quoted or reported
+    if quoted.endswith(".0.0") and not reported.endswith(".0.0"):
+        return reported
+    return quoted
+
+
+def without_repeated_status(text: str) -> str:
+    """Drop the enhanced code of a reply where it stands again, alone, at the beginning of each further line."""
+    found = _CODE_AND_STATUS.search(text)
+    if found is None or f" {found[1]} " not in text[found.end() :]:
+        return text
+    return text[: found.end()] + re.sub(rf"(?<![245]\d\d) {re.escape(found[1])} ", " ", text[found.end() :])
 
 
 def statuses(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from parsers.readers import (
 )
 from parsers.returned import describe, returned_headers
 from parsers.signs import looks_like_bounce
+from parsers.words import is_by_relay
 
 Reader = Callable[[Mail], Reading | None]
 
@@ -67,11 +68,19 @@ def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce
     failures = reading.failures[:MOST_RECIPIENTS]
     if reading.reported_by == "gmail":
         if relay_hosts:
-            failures = tuple(f._replace(at_relay=True) if f.remote_host in relay_hosts else f for f in failures)
+            failures = tuple(
+                f._replace(at_relay=True) if f.at_relay is None and f.remote_host in relay_hosts else f
+                for f in failures
+            )
         if any(f.at_relay for f in failures):
             original = original._replace(path="gmail-alias")
         elif original.path is None:
             original = original._replace(path="gmail")
+    else:
+        reporting_host = mail.sender.rpartition("@")[2].lower() if mail.sender else None
+        failures = tuple(
+            f._replace(at_relay=is_by_relay(f, reading.reported_by, reporting_host or None, original)) for f in failures
+        )
     failures = _once_each(failures)
     references = [
         *reading.references,

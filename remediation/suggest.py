@@ -247,7 +247,7 @@ VALUES: Mapping[str, Value] = {
     ),
     "region": Value(_REGION, "your SES region", "REGION", lambda n: n.region),
     "iam_user": Value(_WORD, "the IAM user", "IAM_USER", lambda n: n.iam_user),
-    "access_key_id": Value(_WORD, "the alias's access key", "ACCESS_KEY_ID", lambda n: n.access_key_id),
+    "access_key_id": Value(_WORD, "the access key it logs in with", "ACCESS_KEY_ID", lambda n: n.access_key_id),
     "ses_message_id": Value(_WORD, "not known", "SES_MESSAGE_ID", lambda n: n.ses_message_id),
 }
 
@@ -267,6 +267,11 @@ def _is_ses_relay(record: Given, names: Names) -> bool:
         return ses_region_of_host(host) is not None
     # Gmail's alias notice often names no host; these are SES's words alone.
     return record.get("platform") == "amazon-ses" or "authentication credentials invalid" in _diagnostic(record).lower()
+
+
+def _is_own_server(record: Given, names: Names) -> bool:
+    """Whether a mail server of the owner's wrote the report, and not Gmail about an alias."""
+    return record.get("reported_by") not in (None, "gmail")
 
 
 def _is_through_ses(record: Given, names: Names) -> bool:
@@ -289,6 +294,9 @@ CONDITIONS: Mapping[str, Callable[[Given, Names], bool]] = {
     "gmail": lambda r, n: _original(r, "path") == "gmail",
     "relay-known": lambda r, n: n.smtp_host is not None,
     "ses-relay": _is_ses_relay,
+    "own-server": _is_own_server,
+    "alias-at-ses": lambda r, n: _is_ses_relay(r, n) and not _is_own_server(r, n),
+    "alias-elsewhere": lambda r, n: not _is_ses_relay(r, n) and not _is_own_server(r, n),
     "google-relay": _is_relay_of(".gmail.com", ".google.com"),
     "microsoft-relay": _is_relay_of(".office365.com", ".outlook.com"),
     "exchange": lambda r, n: r.get("platform") in ("exchange-online", "exchange", "outlook"),

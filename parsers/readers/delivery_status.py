@@ -13,9 +13,27 @@ from parsers.mime import Headers, Mail, Part, address, open_headers
 from parsers.platform import platform_of, reporter_of
 from parsers.returned import returned_headers
 from parsers.signs import REPORT_TYPES
-from parsers.smtp_reply import innermost_reply, is_status, join_lines, read_reply, refused_command, statuses
+from parsers.smtp_reply import (
+    better_status,
+    innermost_reply,
+    is_status,
+    join_lines,
+    read_reply,
+    refused_command,
+    statuses,
+    without_repeated_status,
+)
 from parsers.text import one_line
-from parsers.words import ADDRESS, find_addresses, host_in, recipient_reason, split_original, spoken_to, told_failures
+from parsers.words import (
+    ADDRESS,
+    find_addresses,
+    host_in,
+    recipient_reason,
+    split_original,
+    spoken_to,
+    told_failures,
+    told_speaker,
+)
 
 MAX_REPORTS = 8
 MAX_REPORTED = 1000
@@ -36,8 +54,6 @@ _GENERATED_FROM = re.compile(
 _COMMENT = re.compile(r"\([^()]*\)")
 _BARE_NAME = re.compile(r"\+?[\w][\w.+=/-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+\]?")
-# QUIRK(chasquid, Go): every line of a reply keeps its enhanced code, but only the first one its reply code.
-_CODE_AND_STATUS = re.compile(r"[45]\d\d ([45]\.\d{1,3}\.\d{1,3}) ")
 _STATUS_WITH_REPLY = re.compile(r"\([45]\d\d (?=[^()A-Za-z]{0,40}[A-Za-z])([^()]{1,2000})\)")
 _DELETED = re.compile(r"^disposition:[^\n]{0,40}automatic-action/[^\n]{0,80};[ \t]*(?:deleted|denied)", re.I | re.M)
 _REJECTED = re.compile(r"automatically rejected|(?:was|is) (?:refused|rejected) by the recipient", re.I)
@@ -91,8 +107,9 @@ def read_fields(text: str, prose: str, mail: Mail) -> tuple[tuple[Failure, ...],
     refuser = reporting_mta if reporter in MICROSOFT and _is_host(reporting_mta) else None
     only = len(blocks) == 1
     forwarded = _forwarded(prose)
-    found = (_failure(block, prose, refuser, only, forwarded, mail) for block in blocks)
-    return tuple(refused_by_reporter(f, reporter, refuser) for f in found if f is not None), reporter
+    found = [(block.raw("remote-mta"), _failure(block, prose, refuser, only, forwarded, mail)) for block in blocks]
+    failures = [f._replace(at_relay=told_speaker(f, reporter, mta, prose, only)) for mta, f in found if f is not None]
+    return tuple(refused_by_reporter(f, reporter, refuser) for f in failures), reporter
 
 
 def refused_by_reporter(failure: Failure, reporter: str | None, reporting_host: str | None) -> Failure:
@@ -218,7 +235,6 @@ def _failure(
         reply_code=_code_as_status(block.raw("status"), diagnostic or reason),
         command=command or (None if only or kind == "delivered" else _command_in_words(prose, recipient)),
         remote_host=_remote_host(block.raw("remote-mta")) or host,
-        at_relay="the relay for the domain" in (block.raw("remote-mta") or ""),
     )
     return with_words(failure, diagnostic or reason, prose if only else reason, reporting_mta)
 
@@ -264,10 +280,10 @@ def with_words(
         if deepest is not None:
             inner = deepest.text
             code = code or deepest.code
-            status = _better_status(deepest.status or (reply.status if reply else None), status)
+            status = better_status(deepest.status or (reply.status if reply else None), status)
         elif reply is not None:
             code = code or reply.code
-            status = _better_status(reply.status, status)
+            status = better_status(reply.status, status)
     if host is None:
         host = (host_in(diagnostic) if diagnostic else None) or (reporting_mta.lower() if reporting_mta else None)
     return Failure(
@@ -287,15 +303,6 @@ def with_words(
         platform=failure.platform or platform_of(host, diagnostic),
         at_relay=failure.at_relay,
     )
-
-
-def _better_status(quoted: str | None, reported: str | None) -> str | None:
-    """The code inside the server's own words, unless it says nothing and the reported one does."""
-    if quoted is None or reported is None:
-        return quoted or reported
-    if quoted.endswith(".0.0") and not reported.endswith(".0.0"):
-        return reported
-    return quoted
 
 
 def _kind(action: str | None, status: str | None) -> FailureKind:
@@ -338,7 +345,7 @@ def _diagnostic(block: Headers) -> str | None:
             kind, semicolon, rest = text.partition(";")
             if semicolon and len(kind) < 24 and _TYPE.fullmatch(kind) is not None:
                 text = rest
-            text = _without_repeated_status(join_lines(text.strip()))
+            text = without_repeated_status(join_lines(text.strip()))
             # QUIRK(sendmail): `X-Unix; 73` is the exit status of a local program, no words.
             if text and not text.isdigit():
                 return text
@@ -349,14 +356,6 @@ def _explained_status(value: str | None) -> str | None:
     """QUIRK(haraka): `Status: 5.1.2 (550 Tried all MXs client.example)`, words of the reporter that no server said."""
     found = _STATUS_WITH_REPLY.search(value) if value and "(" in value else None
     return found[1].strip() if found is not None else None
-
-
-def _without_repeated_status(text: str) -> str:
-    """Drop the enhanced code of a reply where it stands again, alone, at the beginning of each further line."""
-    found = _CODE_AND_STATUS.search(text)
-    if found is None or f" {found[1]} " not in text[found.end() :]:
-        return text
-    return text[: found.end()] + re.sub(rf"(?<![245]\d\d) {re.escape(found[1])} ", " ", text[found.end() :])
 
 
 def _typed(value: str | None) -> str | None:

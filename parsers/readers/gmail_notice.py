@@ -14,27 +14,29 @@ from parsers.facts import Failure, FailureKind, Reading
 from parsers.mime import Mail, addresses, decode_words, message_ids
 from parsers.readers.delivery_status import read_delivery_status, with_words
 from parsers.returned import returned_headers
-from parsers.ses_hosts import SES_HOST
 from parsers.signs import REPORT_TYPES
 from parsers.smtp_reply import join_lines
-from parsers.words import says, split_original
+from parsers.words import is_submission_host, says, split_original
 
 GMAIL_SENDERS = ("mailer-daemon@googlemail.com", "mailer-daemon@google.com", "mailer-daemon@gmail.com")
 
 _TITLE = re.compile(r"\*\*\s{0,9}+[^*\s][^*\n]{2,140}\*\*")
-# A relay, and never a recipient's server, speaks these: AUTH answers (RFC 4954), and SES's submission endpoint.
+# Where the notice names nobody, only these tell who spoke: Gmail logs in nowhere but at the relay behind an alias
+# (RFC 4954: answers to AUTH), and nobody but SES's submission endpoint says the others.
 _AUTH_CODES = ("534", "535", "538")
 _SES_SUBMISSION = re.compile(
     r"email address is not verified\. the following identities|access denied: user `?arn:aws"
     r"|sending paused for this account|454 throttling failure|454 temporary authentication failure"
     r"|account not subscribed to ses|530 authentication required",
 )
-_RELAY_HOST = re.compile(rf"\b{SES_HOST}")
-# "(state N)" of the old notices: how far the session had come. These four end before the recipient is named.
-_RELAY_STATES = re.compile(r"\(state (?:6|8|9|12)\)")
+# Gmail's own words of the old notices. Their "(state N)" tells nothing: the same numbers stand behind the answers of
+# recipients' servers (8 and 9 behind "user unknown" and block lists).
 _OLD_RELAY = re.compile(
-    r"rejected by the relay|with the remote server\)|not support smtp authenticated relay", re.IGNORECASE
+    r"rejected by the relay|\(smtp auth failed with the remote server\)|500 remote server does not support"
+    r" (?:smtp authenticated relay|tls)",
+    re.IGNORECASE,
 )
+_OLD_RECIPIENT = re.compile(r"rejected by the server for the recipient domain", re.IGNORECASE)
 # The alias notice in the languages seen; the token above covers the others.
 _ALIAS_WORDS = ("'Send mail as'", "‘Send mail as’", "Mail sturen als", "?p=CustomFromDenied")
 
@@ -120,7 +122,7 @@ def read_gmail_notice(mail: Mail) -> Reading | None:
     elif notice in _GOOGLE_REFUSED or (is_letter and reading is None):
         failures = tuple(f._replace(platform="google") for f in failures)
     else:
-        failures = tuple(_at_relay(f) if relay or _speaks_for_relay(f) else f for f in failures)
+        failures = tuple(f._replace(at_relay=True) if relay else _with_speaker(f) for f in failures)
     return Reading("gmail-notice", failures, "gmail", notice, _references(mail))
 
 
@@ -185,29 +187,33 @@ def _read_old(mail: Mail, text: str, opening: re.Match[str]) -> Reading | None:
     reply = _OLD_REPLY.split(words)
     diagnostic = join_lines(reply[-1].strip()) if words else None
     host = _OLD_HOST.search(words)
-    relay = bool(_OLD_RELAY.search(words) or _RELAY_STATES.search(words))
+    is_recipient = _OLD_RECIPIENT.search(words) is not None
+    relay = not is_recipient and _OLD_RELAY.search(words) is not None
     failures = tuple(
         with_words(Failure(kind, recipient, remote_host=host[1].lower() if host else None), diagnostic, words or None)
         for recipient in found
     )
     if not failures:
         return None
-    failures = tuple(_at_relay(f) if relay or _speaks_for_relay(f) else f for f in failures)
+    told = True if relay else False if is_recipient else None
+    failures = tuple(_with_speaker(f._replace(at_relay=told)) for f in failures)
     return Reading("gmail-notice", failures, "gmail", "gmail-alias" if relay else None, _references(mail))
 
 
-def _speaks_for_relay(failure: Failure) -> bool:
-    """Whether the words can only be a relay's, though the notice does not say so."""
-    if failure.at_relay or failure.reply_code in _AUTH_CODES:
-        return True
-    words = (failure.diagnostic or "").lower()
-    return bool(
-        _SES_SUBMISSION.search(words) or _RELAY_HOST.search(words) or _RELAY_HOST.search(failure.remote_host or "")
-    )
+def _with_speaker(failure: Failure) -> Failure:
+    """Settle who refused (`Failure.at_relay`), where the notice has no sentence that says so.
 
-
-def _at_relay(failure: Failure) -> Failure:
-    return failure._replace(at_relay=True)
+    The host that is named decides, then the label in its report; what was said only where nobody is named. Gmail calls
+    the host behind an alias "the server for the domain" at times, but one that takes mail only from its customers is
+    nobody's MX.
+    """
+    host = failure.remote_host
+    if host is not None and is_submission_host(host):
+        return failure._replace(at_relay=True)
+    if failure.at_relay is not None or host is not None:
+        return failure
+    said = _SES_SUBMISSION.search((failure.diagnostic or "").lower())
+    return failure._replace(at_relay=True) if said or failure.reply_code in _AUTH_CODES else failure
 
 
 def _references(mail: Mail) -> tuple[str, ...]:

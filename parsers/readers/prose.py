@@ -31,6 +31,7 @@ from parsers.words import (
     recipient_reason,
     says,
     split_original,
+    tells_of_login,
     told_failures,
 )
 
@@ -130,7 +131,15 @@ def failure_from(told: Told, kind: FailureKind, prose: str | None) -> Failure:
         if diagnostic.endswith("]") or "Giving up on" in diagnostic:
             diagnostic = _AFTERWORDS.sub("", diagnostic)
         diagnostic = _unwrapped(diagnostic.strip(" '\""))
-    failure = Failure(kind, told.recipient, original_recipient=original, command=told.command, remote_host=told.host)
+    is_login = tells_of_login(prose or "") or tells_of_login(told.words or "")
+    failure = Failure(
+        kind,
+        told.recipient,
+        original_recipient=original,
+        command=told.command,
+        remote_host=told.host,
+        at_relay=is_login or None,
+    )
     return with_words(failure, diagnostic, " ".join(prose.split())[:2000] if prose else None)
 
 

@@ -76,12 +76,20 @@ def _bounce(notification: dict[str, Any]) -> list[Failure]:
     bounce = _object(notification.get("bounce")) or {}
     kind = _text(bounce.get("bounceType")) or "Undetermined"
     subtype = _text(bounce.get("bounceSubType")) or "Undetermined"
-    # SES reports an address on a suppression list as a bounce though no server was asked.
     prose = f"SES bounce {kind}/{subtype}"
     host = _host(bounce.get("reportingMTA"))
-    if host is not None and host.endswith(".amazonses.com") and "Suppress" not in subtype:
+    # SES reports an address on a suppression list as a bounce though no server was asked.
+    of_itself = "Suppress" in subtype or subtype == "UnsubscribedRecipient"
+    if host is not None and _is_ses(host) and not of_itself:
         host = _host(bounce.get("remoteMtaIp"))  # SES's own sending host passes on what somebody else said
-    return [_failure("failed", recipient, prose, host) for recipient in _objects(bounce.get("bouncedRecipients"))]
+    failures = [_failure("failed", recipient, prose, host) for recipient in _objects(bounce.get("bouncedRecipients"))]
+    # Without a sentence of anybody the type is all that SES says, and it is passed on.
+    failures = [f if f.diagnostic else f._replace(diagnostic=prose) for f in failures]
+    return [f._replace(inner=prose) for f in failures] if of_itself else failures
+
+
+def _is_ses(host: str) -> bool:
+    return host == "amazonses.com" or host.endswith(".amazonses.com")
 
 
 def _delay(notification: dict[str, Any]) -> list[Failure]:
@@ -92,10 +100,17 @@ def _delay(notification: dict[str, Any]) -> list[Failure]:
 
 def _complaint(notification: dict[str, Any]) -> list[Failure]:
     complaint = _object(notification.get("complaint")) or {}
-    prose = f"SES complaint {_text(complaint.get('complaintFeedbackType')) or 'of unknown type'}"
-    return [
-        _failure("feedback", recipient, prose, None) for recipient in _objects(complaint.get("complainedRecipients"))
-    ]
+    recipients = _objects(complaint.get("complainedRecipients"))
+    subtype = _text(complaint.get("complaintSubType"))
+    if subtype is not None:
+        # No complaint: SES took the mail and never sent it, because of a complaint long before.
+        prose = f"SES bounce Permanent/{subtype}" if "Suppress" in subtype else f"SES complaint {subtype}"
+        return [_failure("failed", recipient, prose, None)._replace(platform="amazon-ses") for recipient in recipients]
+    kind = (_text(complaint.get("complaintFeedbackType")) or "").lower()
+    if kind == "not-spam":  # RFC 6430: it had been taken for spam, and the recipient says that it is none
+        return [Failure("delivered", _text(r.get("emailAddress")), prose="SES complaint not-spam") for r in recipients]
+    prose = f"SES complaint {kind or 'of unknown type'}"
+    return [_failure("feedback", recipient, prose, None) for recipient in recipients]
 
 
 def _delivery(notification: dict[str, Any]) -> list[Failure]:

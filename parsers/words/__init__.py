@@ -29,8 +29,10 @@ from parsers.words.prose_tables import (
     FINAL_WORDS,
     WENT_WRONG,
 )
+from parsers.words.relay import is_by_relay, tells_of_login, told_speaker
 from parsers.words.returned_text import split_original
 from parsers.words.speaker import host_in
+from parsers.words.submission_hosts import is_submission_host
 from parsers.words.transcript import ADDRESS, Told
 
 __all__ = [
@@ -61,9 +63,13 @@ __all__ = [
     "Told",
     "find_addresses",
     "host_in",
+    "is_by_relay",
+    "is_submission_host",
     "recipient_reason",
     "says",
     "split_original",
     "spoken_to",
+    "tells_of_login",
     "told_failures",
+    "told_speaker",
 ]

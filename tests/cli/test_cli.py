@@ -209,7 +209,7 @@ def test_the_report_names_trouble_and_people(judged: Home) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     text = " ".join(done.stdout.split())
     assert "ON YOUR SIDE 1 thing on your side needs repair; 1 person was not reached because of it." in text
-    assert "1. The alias's SMTP login was refused (alias-credentials-rejected)" in text
+    assert "1. The SMTP login was refused (alias-credentials-rejected)" in text
     assert "Mails from admin@queenofsandiego.com" in text
     assert "WHO WAS NOT REACHED: 2 people" in text
     assert "WHAT THE OTHER SIDE REFUSED 1. The address does not exist (recipient-unknown)" in text

@@ -65,7 +65,7 @@ def test_the_whole_of_an_incident_is_told_by_show(db: Database, plain: Settings)
     assert lines[0] == f"K{words[1:]}."
     text = "\n".join(lines)
     for said in (
-        "What broke: The alias's SMTP login was refused (alias-credentials-rejected).",
+        "What broke: The SMTP login was refused (alias-credentials-rejected).",
         "Since when: Tue 24 Nov 2026 04:30 UTC (5 hours ago)",
         "Who is hit: 1 person, 1 mail.\n- pat@client.example: Friday sail",
         'What to click: https://mail.google.com/mail/#settings/accounts - under "Send mail as" beside',

@@ -84,7 +84,14 @@ def test_every_cause_named_here_is_in_the_catalogue() -> None:
     # Own-side causes without an incident are about one recipient or one mail, or pass by themselves.
     own = {cause.id for cause in load_causes().values() if cause.side == "own" and cause.category != "smtp-credentials"}
     assert own - named == {
-        *("ses-suppressed", "ses-unsubscribed", "ses-content-rejected", "ses-temporary-failure"),
+        *(
+            "ses-suppressed",
+            "ses-suppressed-for-tenant",
+            "ses-validation-failed",
+            "ses-unsubscribed",
+            "ses-content-rejected",
+            "ses-temporary-failure",
+        ),
         "gmail-outbound-blocked",
     }
 
@@ -130,7 +137,7 @@ def test_what_the_newest_bounce_says_is_what_the_incident_says(db: Database) -> 
     put(db, 2, record(cause="alias-auth-not-offered"), at=ago(hours=2))
     incident = only(db)
     assert (incident.cause, incident.place, incident.sender) == ("alias-relay-unreachable", "smtp.example.com", ALIAS)
-    assert (incident.title, incident.side) == ("The alias's server does not answer", "own")
+    assert (incident.title, incident.side) == ("The outgoing mail server does not answer", "own")
 
 
 def test_time_to_detect_runs_from_the_first_bounce_to_the_run_that_saw_it(db: Database) -> None:

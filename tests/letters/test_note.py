@@ -54,9 +54,7 @@ def test_an_alias_failure_is_on_our_side_and_names_its_end() -> None:
 
 def test_what_was_found_out_stands_before_any_step() -> None:
     text = note_text(records_of(alias_notice(1)), NOW, found="Key AKIA...7Q was made inactive on 21 Nov 06:02 UTC.")
-    assert text.splitlines()[1] == (
-        "The alias's SMTP login was refused. Key AKIA...7Q was made inactive on 21 Nov 06:02 UTC."
-    )
+    assert text.splitlines()[1] == ("The SMTP login was refused. Key AKIA...7Q was made inactive on 21 Nov 06:02 UTC.")
 
 
 def test_several_people_are_named_once_each_and_many_are_counted() -> None:

@@ -23,7 +23,7 @@ HOSTILE = "\x1b]0;owned\x07\u202e"
 CAUSES = {
     "alias-credentials-rejected": Cause(
         id="alias-credentials-rejected",
-        title="The alias's SMTP login was refused",
+        title="The SMTP login was refused",
         meaning="The server behind the alias refused the stored password.",
         side="own",
         actor="mailbox-owner",
@@ -84,7 +84,7 @@ def test_an_alias_notice_shows_everything_in_order() -> None:
         "bounces/a.eml: a report about 1 recipient: 1 not delivered",
         "",
         "What happened",
-        "  The alias's SMTP login was refused (alias-credentials-rejected)",
+        "  The SMTP login was refused (alias-credentials-rejected)",
         "  The server behind the alias refused the stored password.",
         "  Recipient    pat@client.example",
         "  Category     smtp-credentials",
@@ -255,5 +255,5 @@ def test_a_forged_bounce_is_no_call_to_act() -> None:
     forged = RECORD | {"category": "unverified", "genuine": "fail", "fix": ["Do nothing."]}
     lines = explain_mail(FOUND, [forged], [], CAUSES)
     assert lines[3].startswith("  This mail is not what it claims to be")
-    assert lines[4] == "  It claims: The alias's SMTP login was refused (alias-credentials-rejected)"
+    assert lines[4] == "  It claims: The SMTP login was refused (alias-credentials-rejected)"
     assert not any(line.startswith(("  Next move", "  More:", "  Not certain")) for line in lines)

@@ -30,6 +30,13 @@ _KEYS = {
 _LISTS = [key for key, kind in _KEYS.items() if kind is list]
 _STATUS = re.compile(r"[45x]\.\d{1,3}\.(?:\d{1,3}|\*)|[45]\.\d{1,3}\.\dxx|[45]\.\*\.\*")
 _REPLY = re.compile(r"[45](?:\d\d|xx)")
+_ABOUT_RECIPIENT = frozenset(
+    {
+        *("recipient-unknown", "recipient-address-malformed", "recipient-disabled", "recipient-moved"),
+        *("recipient-access-denied", "domain-not-found"),
+    }
+)
+"""Causes that only an answer to RCPT or later can prove: before it no server knows of a recipient (RFC 5321 3.3)."""
 _LIST = re.compile(r"\{([a-z][a-z-]*)\}")
 """`{name}` in a text or regex: any word of the list of this name. A number in braces is a regex's own."""
 
@@ -71,6 +78,8 @@ class Rule:
     reporters: frozenset[str]
     statuses: frozenset[str]
     replies: frozenset[str]
+    about_recipient: bool
+    """Its cause says something of the recipient, which no answer to an earlier command can."""
 
 
 @cache
@@ -180,6 +189,7 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Mapping[s
         reporters=frozenset(values["reported_by"]),
         statuses=frozenset(values["status"]),
         replies=frozenset(values["reply"]),
+        about_recipient=row["cause"] in _ABOUT_RECIPIENT,
     )
 
 

@@ -21,6 +21,8 @@ from triage.judge.rules import Rule, RuleError, load_rules
 MAX_TEXT = 4096
 """Characters of one text that are read; the longest real diagnostic in public collections has under 3,000."""
 
+NO_HOST = "nobody"
+"""Among the hosts of a row: it fits, too, where the report names no host that spoke."""
 _GENERAL_FILES = "60"
 """From here on the files hold words that any server may say."""
 
@@ -152,6 +154,8 @@ def _applies(rule: Rule, failure: Failure, notice: str | None, reporter: str | N
         return False
     if rule.replies and rule.replies.isdisjoint(_reply_forms(failure.reply_code)):
         return False
+    if rule.about_recipient and _is_before_recipient(failure):
+        return False
     return not (
         (rule.notices and notice not in rule.notices)
         or (rule.kinds and failure.kind not in rule.kinds)
@@ -160,8 +164,15 @@ def _applies(rule: Rule, failure: Failure, notice: str | None, reporter: str | N
     )
 
 
+def _is_before_recipient(failure: Failure) -> bool:
+    """Whether the answer is about our host or our address: by the command it answers, or by its code (RFC 3463 3.2)."""
+    return failure.command in ("CONNECT", "EHLO", "MAIL") or (failure.status or "")[2:] in ("1.7", "1.8")
+
+
 def _is_under(host: str | None, suffixes: tuple[str, ...]) -> bool:
-    return host is not None and any(host == suffix or host.endswith("." + suffix) for suffix in suffixes)
+    if host is None:
+        return NO_HOST in suffixes
+    return any(host == suffix or host.endswith("." + suffix) for suffix in suffixes)
 
 
 @lru_cache(256)

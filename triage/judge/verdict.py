@@ -31,7 +31,16 @@ _WITHOUT_RULE: Mapping[str, tuple[str | None, str | None]] = {
     "feedback": ("complaint", None),
 }
 """Outcomes that say all by themselves: (cause, reason)."""
-_TELLING = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"})
+# What a feedback report (RFC 5965 7.3, RFC 6591) is about where it is no complaint about spam.
+_FEEDBACK = {
+    "fraud": "complaint-of-fraud",
+    "virus": "virus-detected",
+    "auth-failure": "authentication-report",
+    "other": "feedback-other",
+}
+_TELLING = frozenset(
+    {"1.1", "1.2", "1.3", "1.6", "1.7", "1.8", "1.10", "2.2", "2.3", "3.4", "4.6", "7.23", "7.25", "7.26", "7.27"}
+)
 """Subjects and details of a status code (RFC 3463) that name a cause by themselves."""
 _ATTEMPTS = frozenset({"delivery-expired", "delivery-delayed"})
 """Causes that say how long was tried, and not what stood in the way."""
@@ -39,6 +48,8 @@ _VAGUE = _ATTEMPTS | {"unknown", "remote-system-error", "policy-rejected"}
 """Causes that the prose around a reply must not put in the place of an attempt: its general words say them often."""
 _IN_OTHER_WORDS = "70-in-other-words.toml"
 """The rows that guess by subject and predicate; a telling code knows better."""
+_ALIAS_HELP = "https://support.google.com/mail/"
+"""Pages about "Send mail as", which help nobody whose own mail server reports its relay."""
 _EXCHANGE = frozenset({"exchange-online", "exchange", "outlook"})
 _GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
 
@@ -84,7 +95,10 @@ class Verdict(NamedTuple):
     @property
     def links(self) -> list[str]:
         """Official pages about the cause; never a link out of the bounce."""
-        return list(load_causes()[self.cause].links) if self.cause else []
+        links = load_causes()[self.cause].links if self.cause else ()
+        if self.reported_by in (None, "gmail") or not (self.cause or "").startswith("alias-"):
+            return list(links)
+        return [link for link in links if not link.startswith(_ALIAS_HELP)]
 
     def record(self) -> VerdictRecord:
         """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
@@ -157,6 +171,9 @@ def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdi
     evidence: str | None = None
     if failure.kind in _WITHOUT_RULE:
         cause_id, reason = _WITHOUT_RULE[failure.kind]
+        if failure.kind == "feedback":
+            words = (failure.diagnostic or failure.prose or "").lower().split()
+            cause_id = _FEEDBACK.get(words[-1] if words else "", cause_id)
     else:
         rule, evidence = next(_all_that_fit(table, bounce, failure))
         cause_id, reason = rule.cause, rule.reason or _finer_reason(rule, failure)
@@ -227,7 +244,7 @@ def _all_that_fit(table: Table, bounce: Bounce, failure: Failure) -> Iterator[tu
 def _finer_reason(rule: Rule, failure: Failure) -> str | None:
     """Sisimai's word where it depends on more than the cause; None = the cause's own. https://libsisimai.org/en/reason/"""
     if rule.cause == "unknown":
-        return "onhold" if failure.diagnostic else None  # words that nobody understands are not the same as no words
+        return "onhold" if _said(failure) else None  # words that nobody understands are not the same as no words
     if rule.cause == "remote-system-error" and failure.command == "LOCAL":
         return "mailererror"
     if rule.cause == "recipient-unknown" and failure.command == "DATA":
@@ -255,8 +272,13 @@ def _category(
         return "gmail-refused"
     if failure.platform in _EXCHANGE:
         return "exchange-rejection"
-    known = failure.remote_host or failure.reply_code or failure.diagnostic or failure.platform
+    known = failure.remote_host or failure.reply_code or _said(failure) or failure.platform
     return "remote-rejection" if known or side == "remote" else "unknown"
+
+
+def _said(failure: Failure) -> str | None:
+    """What somebody said: not the type of an SES event, which stands in for it where nobody said a word."""
+    return None if failure.diagnostic == failure.prose else failure.diagnostic
 
 
 def _is_permanent(failure: Failure, rule: Rule | None, permanence: str | None) -> bool | None:

@@ -78,7 +78,8 @@ def explain_mail(
             lines += wrapped(f"Left out: at least {left_out} that it names.", width, "  ")
         for failure in found.failures:
             lines += _section(
-                f"What it reports about {shown(failure.recipient or 'nobody by name')}", _failure(failure, width)
+                f"What it reports about {shown(failure.recipient or 'nobody by name')}",
+                _failure(failure, found.reported_by, width),
             )
         lines += _section("The mail that came back", _original(found.original, records, width))
         lines += _section(f"The way {'that mail' if is_returned else 'the bounce itself'} took", _trail(hops, width))
@@ -253,8 +254,10 @@ def _bounce(bounce: Bounce, width: int) -> list[str]:
     )
 
 
-def _failure(failure: Failure, width: int) -> list[str]:
-    refused_by = "the relay behind the alias" if failure.at_relay else failure.platform
+def _failure(failure: Failure, reporter: str | None, width: int) -> list[str]:
+    refused_by = failure.platform
+    if failure.at_relay:
+        refused_by = "the relay behind the alias" if reporter == "gmail" else "the relay of the own mail server"
     said = (("Inner reply", failure.inner), ("Around it", failure.prose and shown(failure.prose)))
     return [
         *_pairs(
