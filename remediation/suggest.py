@@ -230,6 +230,8 @@ class Value(NamedTuple):
     """How it is taken out of the verdict: for what a mail may tell, and nothing else."""
 
 
+UNKNOWN_MAILBOX = "the account this bounce arrived in"
+
 VALUES: Mapping[str, Value] = {
     "recipient": Value(_ADDRESS, "the recipient", "RECIPIENT", None, lambda r: r.get("recipient")),
     "recipient_domain": Value(
@@ -239,7 +241,7 @@ VALUES: Mapping[str, Value] = {
     "sent_at": Value(_TIME, "not known", "TIME", None, lambda r: _original(r, "sent_at")),
     "alias": Value(_ADDRESS, "your sender address", "YOUR_ADDRESS", lambda n: n.alias),
     "alias_domain": Value(_HOST, "your domain", "YOUR_DOMAIN", lambda n: n.domain or _domain(n.alias)),
-    "mailbox": Value(_ADDRESS, "the account this bounce arrived in", "MAILBOX", lambda n: n.mailbox),
+    "mailbox": Value(_ADDRESS, UNKNOWN_MAILBOX, "MAILBOX", lambda n: n.mailbox),
     "smtp_host": Value(_HOST, "its provider's outgoing mail server", "SMTP_SERVER", lambda n: n.smtp_host),
     "smtp_port": Value(_WORD, "587", "587", lambda n: n.smtp_port),
     "ses_smtp_host": Value(

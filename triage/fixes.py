@@ -89,11 +89,19 @@ def names_of(
         domain=_own_domain(alias, said, {*map(_domain, addresses), *settings.domains}),
         smtp_host=host,
         smtp_port=str(port) if port else None,
-        region=told.region or of_host or _region(record, list(dict.fromkeys(filter(None, regions)))),
+        region=_login_region(record, of_host)
+        or told.region
+        or of_host
+        or _region(record, list(dict.fromkeys(filter(None, regions)))),
         iam_user=(settings.smtp_user if is_set_up else None) or told.iam_user,
         access_key_id=told.access_key_id,
         ses_message_id=told.ses_message_id,
     )
+
+
+def _login_region(record: Mapping[str, Any], of_host: str | None) -> str | None:
+    """A login belongs to the region of the host it is entered for, wherever else mail of the same address goes."""
+    return of_host if record.get("category") == "smtp-credentials" else None
 
 
 def _own_address(record: Mapping[str, Any], said: str | None, own: Mapping[str, OwnAddress]) -> OwnAddress | None:

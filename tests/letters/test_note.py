@@ -87,7 +87,7 @@ def test_each_kind_has_its_own_words(kind: str, recipient: str | None, words: st
 def test_facts_make_the_fix_concrete() -> None:
     names = Names(mailbox="jadasailing@gmail.com", smtp_host="email-smtp.us-east-1.amazonaws.com")
     text = note_text(records_of(alias_notice(1)), NOW, names=names)
-    assert "In Gmail on a computer (jadasailing@gmail.com)" in text
+    assert "In Gmail on a computer: Settings" in text
     assert "SMTP Server: email-smtp.us-east-1.amazonaws.com" in text
 
 
@@ -213,3 +213,17 @@ def test_the_subject_is_that_of_the_bounce_letter_by_letter(subject: str) -> Non
 def test_a_delay_is_another_story_than_a_failure() -> None:
     assert note_key(records_of(delay(1))[0]) == "connection-failed/delayed"
     assert note_key(records_of(refusal(1))[0]) == "recipient-unknown"
+
+
+def test_a_login_that_is_made_is_entered_too_however_long_the_names_are() -> None:
+    """The note of a repair holds both steps; whom it hit and how it came about are cut for them."""
+    records = [
+        records_of(alias_notice(number))[0] | {"recipient": f"a-rather-long-name-{number}@harborview-events.example"}
+        for number in range(6)
+    ]
+    relay = Names(alias="admin@queenofsandiego.com", smtp_host="email-smtp.us-east-1.amazonaws.com", smtp_port="587")
+    for found in (None, "Key AKIA...NJ was made inactive on 22 Nov 07:36 UTC; first failure 22 Nov 10:15 UTC."):
+        text = note_text(records, NOW, names=relay, found=found)
+        assert "1. Make a new login" in text
+        assert "2. In Gmail on a computer: Settings" in text
+        assert sum(len(wrapped(line, COLUMNS)) or 1 for line in text.splitlines()) <= MOST_LINES

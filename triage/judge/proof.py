@@ -59,7 +59,7 @@ def proof_of(record: VerdictRecord, notice: Notice, *, in_sent: bool | None, is_
     if not notice.is_direct:
         return Proof(None, "it lies inside another mail")
     if record["category"] in _OF_GMAIL and not notice.by_gmail:
-        return Proof(None, "only Gmail itself can say that, and Gmail has not signed it")
+        return Proof(None, "it tells of a login or a limit of our own, and Gmail has not signed it")
     if record["side"] == "own" and not (notice.by_gmail or notice.by_ses):
         return Proof(None, "only Gmail or Amazon SES can say that, and neither has signed it")
     if record["category"] == "smtp-credentials" and is_alias is False:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from remediation import is_for_others, load_causes
-from remediation.suggest import NO_NAMES, Names
+from remediation.suggest import NO_NAMES, UNKNOWN_MAILBOX, Names
 from triage.display import listed, retimed, shown, wrapped
 from triage.fixes import fix_of
 from triage.letters.letter import NOTE_DOMAIN, Place, letter_bytes
@@ -22,6 +22,8 @@ NOTE_SENDER = f"note@{NOTE_DOMAIN}"
 MOST_LINES, COLUMNS = 12, 80
 """A note is read on a phone, between two other mails: so many lines of a small window it may fill."""
 MAX_PEOPLE = 3
+NEEDED_STEPS = 2
+"""To make a login and not to enter it repairs nothing: people, and what was found out, are cut for the second step."""
 ALIAS_END = "January 2027"
 """A step that names this month means that no repair of an alias outlives it; every note about one says so."""
 
@@ -64,34 +66,49 @@ def note_text(
     record = records[-1]
     cause = load_causes().get(record["cause"] or "")
     title = f"{cause.title}." if cause else "A cause this version does not know."
-    head = [_what_happened(records), f"{title} {_long(retimed(found, at))}" if found else title]
     steps = fix_of(record, names)
-    mine = [step for step in steps if not is_for_others(step) and ALIAS_END not in step]
     end = f" This way ends in {ALIAS_END}." if any(ALIAS_END in step for step in steps) else ""
     foot = (
         f"More: `triage explain {record.get('id', 'ID')}`.{end} By bounce-triage, seen only here."
         " End notes: `notes = false`. Undo: `triage undo notes`"
     )
-    own = _own_names(record, names)
-    told_steps: list[str] = []
-    room = MOST_LINES - 1 - sum(map(_lines_of, (*head, foot)))
-    for number, step in enumerate(mine, 1):
-        line = f"{number}. {unlinked_step(shown(step, 1500), own)}"
-        if _lines_of(line) > room:
+    mine = _own_steps(steps, record, names)
+    text: list[str] = []
+    for most_people, why in (MAX_PEOPLE, found), (1, found), (1, None):
+        head = [_what_happened(records, most_people), f"{title} {_long(retimed(why, at))}" if why else title]
+        told_steps, room = _that_fit(mine, MOST_LINES - 1 - sum(map(_lines_of, (*head, foot))))
+        text = [*head, "", *told_steps, *([""] if told_steps and room else []), foot]
+        if len(told_steps) >= min(NEEDED_STEPS, len(mine)):
             break
-        room -= _lines_of(line)
-        told_steps.append(line)
-    return "\n".join([*head, "", *told_steps, *([""] if told_steps and room else []), foot]) + "\n"
+    return "\n".join(text) + "\n"
+
+
+def _own_steps(steps: Sequence[str], record: StoredVerdict, names: Names) -> list[str]:
+    """What the owner does, numbered. The note lies in that very mailbox: which one is meant need not be said."""
+    own, here = _own_names(record, names), f" ({names.mailbox or UNKNOWN_MAILBOX})"
+    mine = [step.replace(here, "") for step in steps if not is_for_others(step) and ALIAS_END not in step]
+    return [f"{number}. {unlinked_step(shown(step, 1500), own)}" for number, step in enumerate(mine, 1)]
+
+
+def _that_fit(steps: Sequence[str], room: int) -> tuple[list[str], int]:
+    """As many of the first steps as so many lines hold, and how many lines are left."""
+    fit: list[str] = []
+    for step in steps:
+        if _lines_of(step) > room:
+            break
+        room -= _lines_of(step)
+        fit.append(step)
+    return fit, room
 
 
 def _lines_of(paragraph: str) -> int:
     return len(wrapped(paragraph, COLUMNS))
 
 
-def _what_happened(records: Sequence[StoredVerdict]) -> str:
+def _what_happened(records: Sequence[StoredVerdict], most_people: int) -> str:
     named = (told(record["recipient"]) for record in records if record["recipient"])
     people = list(dict.fromkeys(filter(None, named)))
-    who = listed(people, MAX_PEOPLE) if people else "somebody the report does not name"
+    who = listed(people, most_people) if people else "somebody the report does not name"
     match records[-1]["kind"]:
         case "delayed":
             return f"Not delivered yet: the mail to {who}. It is still being tried."
