@@ -12,7 +12,8 @@ from sqlite_utils import Database
 
 from remediation.aws import client as asking
 from tests.doubles.aws import AwsDouble
-from tests.ses.world import ALIAS, BOUNCED, ID, SENT, UNKNOWN_ID, evidence, put, record, settle, verdicts
+from tests.doubles.ses_events import ses_event
+from tests.ses.world import ALIAS, BOUNCED, ID, SENT, UNKNOWN_ID, evidence, publish, put, record, settle, verdicts
 from triage.config import Settings
 from triage.ses import tie as module
 
@@ -170,3 +171,17 @@ def test_what_our_code_trips_over_stops_nothing(db: Database, plain: Settings, m
     monkeypatch.undo()
     assert settle(db, plain).not_looked_up == ()
     assert evidence(db, first)["ses-id", None]["found"] is True
+
+
+def test_a_display_name_hinders_no_question(db: Database, plain: Settings, aws: AwsDouble) -> None:
+    aws.ses.suppress("pat@client.example", "us-west-2", message_id=ID, at=BOUNCED)
+    aws.ses.region("us-west-2").account["VdmAttributes"] = {"VdmEnabled": "ENABLED"}
+    named = "Pat Smith <Pat@client.example>"
+    aws.ses.add_insights(ID, "us-west-2", sender=ALIAS, subject="x", events=[(named, "SEND", SENT, None)])
+    publish(db, ses_event("Bounce", [named], at=BOUNCED, message_id=ID, region="us-west-2"))
+    verdict_id = put(db, record(recipient="Pat <pat@client.example>"))
+    settle(db, replace(plain, regions=("us-west-2",), vdm=True, queue_url="x"))
+    pieces = evidence(db, verdict_id)
+    assert pieces["suppression-list", "us-west-2"]["found"] is True
+    assert pieces["message-insights", "us-west-2"]["found"] is True
+    assert pieces["ses-event", None]["found"] is True

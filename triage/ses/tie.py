@@ -15,6 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from parsers.facts import Bounce
+from parsers.mime import bare_address
 from parsers.ses_ids import ses_ids
 from parsers.times import moment_from
 from remediation.aws import NotLookedUp
@@ -252,7 +253,7 @@ def event_words(events: Iterable[EventRow], beside: datetime | None) -> str:
 
 def _looked_up(row: VerdictRow, settings: Settings, asked: Asked) -> Iterator[Listed]:
     """Ask the suppression list of each region that may know the address, and insights about the message."""
-    address = row["original_recipient"] or row["recipient"]
+    address = bare_address(row["original_recipient"] or row["recipient"] or "")
     if not _asks_aws(settings) or not address or (row["path"] == "gmail" and not row["ses_message_id"]):
         return
     for region in dict.fromkeys(filter(None, [row["ses_region"], *settings.regions])):
@@ -325,7 +326,7 @@ def _queue_region(settings: Settings) -> str:
 
 
 def _addresses(row: VerdictRow) -> list[str]:
-    return list(dict.fromkeys(a.lower() for a in (row["recipient"], row["original_recipient"]) if a))
+    return list(dict.fromkeys(bare_address(a).lower() for a in (row["recipient"], row["original_recipient"]) if a))
 
 
 def _client_ids(row: VerdictRow) -> list[str]:
