@@ -227,7 +227,7 @@ def _events(kind: str, notification: Mapping[str, Any]) -> list[Event]:
             event,
             recipient=recipient.lower(),
             words=words.get(recipient),
-            notification=_as_mail(_alone(kind, notification, recipient)) if failed else None,
+            notification=zlib.compress(as_mail(_alone(kind, notification, recipient)), 1) if failed else None,
         )
         for recipient in dict.fromkeys(recipients)
         if recipient
@@ -287,11 +287,11 @@ def _same(value: object, recipient: str) -> bool:
     return isinstance(value, str) and bare_address(one_line(value[:4000])) == recipient
 
 
-def _as_mail(notification: Mapping[str, Any]) -> bytes:
+def as_mail(notification: Mapping[str, Any]) -> bytes:
     """The event in the form SNS mails it: what is stored can be read, explained and judged again like any bounce."""
     head = b"From: Amazon SES events <no-reply@sns.amazonaws.com>\r\nSubject: AWS Notification Message\r\n"
     head += b"x-amz-sns-message-id: queue\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
-    return zlib.compress(head + json.dumps(notification).encode() + b"\r\n", 1)
+    return head + json.dumps(notification).encode() + b"\r\n"
 
 
 def _is_greeting(document: object) -> bool:
