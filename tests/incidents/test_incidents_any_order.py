@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -74,10 +73,11 @@ def test_any_order_of_news_gives_the_same_incident(news: list[Step], order: Any,
 
 def _fresh() -> Database:
     """An empty database in memory: a file for each example would take a second."""
-    from triage.store.database import _connect, _migrate
+    from triage.store.database import connect_plain
+    from triage.store.steps.migrations import migrations
 
-    db = _connect(":memory:")
-    _migrate(db, Path(":memory:"))
+    db = connect_plain(":memory:")
+    migrations.apply(db)
     return db
 
 

@@ -379,7 +379,7 @@ class Aws:
 
 
 def fresh() -> Database:
-    from triage.store.migrations import migrations
+    from triage.store.steps.migrations import migrations
 
     from triage.store.database import connect_plain
 

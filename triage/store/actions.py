@@ -95,8 +95,8 @@ def withdraw_others(db: Database, mail_id: int, wanted: Sequence[Action], at: da
             is_begun = row["state"] == "done" or (row["kind"] == "note" and row["tries"] > 0)
             db.execute(
                 "UPDATE actions SET withdrawn_at = :at, undone_at = iif(:begun, NULL, :at),"
-                " state = iif(state = 'planned', 'dropped', state), missing_at = NULL, error = ifnull(error, 'the verdict changed')"
-                " WHERE id = :id",
+                " state = iif(state = 'planned', 'dropped', state), missing_at = NULL,"
+                " error = ifnull(error, 'the verdict changed') WHERE id = :id",
                 {"at": utc_text(at), "begun": is_begun, "id": row["id"]},
             )
 
