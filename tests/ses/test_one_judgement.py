@@ -379,9 +379,8 @@ class Aws:
 
 
 def fresh() -> Database:
-    from triage.store.steps.migrations import migrations
-
     from triage.store.database import connect_plain
+    from triage.store.steps.migrations import migrations
 
     db = connect_plain(":memory:")
     migrations.apply(db)
