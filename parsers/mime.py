@@ -333,6 +333,15 @@ def address(text: str | None) -> str | None:
     return found[0] if found else None
 
 
+def bare_address(text: str) -> str:
+    """The address alone, where a value may carry a display name or a comment; the text as it is where it holds none.
+
+    `"Pat <pat@client.example>"` is what SES's events and people's lists really hold.
+    """
+    plain = text.strip()
+    return (address(plain) if any(mark in plain for mark in "<( ") else None) or plain
+
+
 def message_ids(text: str | None) -> list[str]:
     """The Message-IDs in a Message-ID, In-Reply-To or References value, without angle brackets."""
     if not text:

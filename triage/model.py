@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from parsers.facts import Bounce
 from remediation import Cause, load_causes
@@ -136,15 +136,21 @@ class Evidence:
     detail: str | None = None
     """What was found, in words; None: not looked up."""
     not_looked_up_why: str | None = None
-    """Why it could not be looked up; the next run tries again. None: it was."""
+    """Why it could not be looked up; a later run tries again. None: it was."""
     result: Result | None = None
     """For `own-side`: proven, likely or unknown; for `live-login`: accepted, refused, or unknown where the server could
     not tell; else None."""
+    is_denied: bool = False
+    """It may not be asked: that is asked once a day for all."""
+    ask_until: datetime | None = None
+    """The last moment at which asking may bring something new; None: the answer stands."""
+    ask_again_at: datetime | None = None
+    """When it has its turn again; None: the answer stands."""
 
 
-def not_looked_up(kind: EvidenceKind, place: str | None, why: str) -> Evidence:
+def not_looked_up(kind: EvidenceKind, place: str | None, why: str, *, is_denied: bool = False) -> Evidence:
     """A piece of evidence nobody could give."""
-    return Evidence(kind, place, not_looked_up_why=why)
+    return Evidence(kind, place, not_looked_up_why=why, is_denied=is_denied)
 
 
 IncidentKind = Literal["alias", "ses", "gmail", "remote"]
@@ -332,6 +338,29 @@ class GivenUp(NamedTuple):
     number: int
     error: str | None
     """Why the newest of them failed."""
+
+
+class Denial(TypedDict):
+    """A question that AWS does not let us ask."""
+
+    service: str
+    region: str
+    question: str
+    what: str
+    why: str
+    at: str
+
+
+class Withdrawn(TypedDict):
+    """Something done in Gmail that is to be taken back, because the verdict it was done for changed."""
+
+    id: int
+    kind: str
+    mail: str
+    """The bounce in Gmail."""
+    target: str
+    payload: dict[str, Any]
+    gmail_id: str | None
 
 
 class MailAgain(NamedTuple):

@@ -105,6 +105,23 @@ def prove_again(db: Database, settings: Settings, sent: Sent, at: datetime) -> N
         store.settle_proofs(db, mail_id, found, actions, at, most_incidents=settings.incidents_per_day)
 
 
+def correct(db: Database, settings: Settings, at: datetime) -> None:
+    """Plan labels and notes anew for mails with a verdict that changed, once; what is wrong by now is withdrawn.
+
+    Asks nobody. A verdict that nothing proves leads to nothing, as everywhere.
+    """
+    for mail_id in store.mails_to_correct(db):
+        raw = store.read_raw(db, mail_id)
+        records = store.verdicts_of(db, mail_id)
+        bounce = parse(raw) if raw is not None and records[0]["gmail_id"] else None
+        actions: tuple[Action, ...] = ()
+        if isinstance(bounce, Bounce):
+            mail = StoredMail(records[0]["source"], records[0]["gmail_id"], records[0]["thread_id"])
+            proofs = [Proof(record["proof"], "") for record in records]
+            actions = actions_of(Judged(mail, bounce, tuple(records)), proofs, settings)
+        store.correct_actions(db, mail_id, actions, at)
+
+
 def notice_of(bounce: Bounce) -> Notice:
     """Who wrote the bounce, as far as signatures tell."""
     signer = bounce.genuine.signer or ""

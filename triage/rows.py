@@ -1,7 +1,7 @@
 """Verdict records as they are printed, and rows as the store gives them back: the keys, and what each may hold.
 
-Data only, like `triage.model`. Plain dicts when the program runs, because JSON and SQLite speak in dicts; what a key
-means is said once, in docs/schema.md. Times are text in UTC, None is SQL's NULL: not known, or not done.
+Data only, and plain dicts when the program runs, because JSON and SQLite speak in dicts; docs/schema.md says what a
+key means. Times are text in UTC, None is SQL's NULL: not known, or not done.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ EvidenceKind = Literal[
     "secret",
     "live-login",
     "own-side",
+    "judgement",
 ]
 """What was looked into."""
 
 Result = Literal["proven", "likely", "unknown", "accepted", "refused"]
 """What came of it: of a conclusion the first three, of a login the last two."""
-
 OriginalRecord = TypedDict(
     "OriginalRecord",
     {
@@ -320,6 +320,8 @@ class EvidenceRow(TypedDict):
     tries: int
     looked_up_at: str
     not_looked_up_why: str | None
+    ask_until: str | None
+    ask_again_at: str | None
 
 
 class AlertRow(TypedDict):

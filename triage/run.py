@@ -23,11 +23,11 @@ from triage.config import Settings
 from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, why_failed
 from triage.gmail import Gmail, Refused, Sent, Streak, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
-from triage.letters import not_done, write_notes
+from triage.letters import not_done, take_back_withdrawn, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
 from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
-from triage.plan import prove_again
+from triage.plan import correct, prove_again
 from triage.reading import judge_mailbox, looked_at, own_mailbox
 from triage.rotation import under_way as rotation_watch
 from triage.rows import ActionRow
@@ -75,8 +75,10 @@ def run(
             store.end_fetches(db, started_at)
         known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
         parts.do(lambda: prove_again(db, settings, sent, started_at), None)
+        correct(db, settings, started_at)
         parts.do(lambda: look_for_sends(db, gmail, started_at), None)
         opened, closed = store.settle_all(db, started_at, before)
+        parts.do(lambda: take_back_withdrawn(gmail, db, clock), None)
         labels = sum(parts.up_to_trouble(_set_labels(gmail, db, clock)))
         notes = Counter(parts.up_to_trouble(write_notes(gmail, db, settings, clock)))
         rotation, not_watched = _watch_rotation(db, settings, clock)

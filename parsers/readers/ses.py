@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parsers.facts import Failure, FailureKind, Original, Reading
-from parsers.mime import Mail
+from parsers.mime import Mail, bare_address
 from parsers.platform import platform_of
 from parsers.ses_ids import ses_ids
 from parsers.smtp_reply import read_reply
@@ -108,7 +108,9 @@ def _complaint(notification: dict[str, Any]) -> list[Failure]:
         return [_failure("failed", recipient, prose, None)._replace(platform="amazon-ses") for recipient in recipients]
     kind = (_text(complaint.get("complaintFeedbackType")) or "").lower()
     if kind == "not-spam":  # RFC 6430: it had been taken for spam, and the recipient says that it is none
-        return [Failure("delivered", _text(r.get("emailAddress")), prose="SES complaint not-spam") for r in recipients]
+        return [
+            Failure("delivered", _person(r.get("emailAddress")), prose="SES complaint not-spam") for r in recipients
+        ]
     prose = f"SES complaint {kind or 'of unknown type'}"
     return [_failure("feedback", recipient, prose, None) for recipient in recipients]
 
@@ -119,7 +121,7 @@ def _delivery(notification: dict[str, Any]) -> list[Failure]:
     reply = _text(delivery.get("smtpResponse"))
     host = _host(delivery.get("remoteMtaIp"))
     return [
-        Failure("delivered", _text(recipient), diagnostic=reply, remote_host=host)
+        Failure("delivered", _person(recipient), diagnostic=reply, remote_host=host)
         for recipient in (recipients if isinstance(recipients, list) else [])
     ]
 
@@ -129,7 +131,9 @@ def _reject(notification: dict[str, Any]) -> list[Failure]:
     reason = _text((_object(notification.get("reject")) or {}).get("reason"))
     recipients = mail.get("destination")
     return [
-        Failure("failed", _text(recipient), diagnostic=reason, prose="SES rejected the message", platform="amazon-ses")
+        Failure(
+            "failed", _person(recipient), diagnostic=reason, prose="SES rejected the message", platform="amazon-ses"
+        )
         for recipient in (recipients if isinstance(recipients, list) else [])
     ]
 
@@ -152,7 +156,7 @@ def _failure(kind: FailureKind, recipient: dict[str, Any], prose: str, host: str
     status = _text(recipient.get("status")) or (reply.status if reply else None)
     return Failure(
         kind,
-        _text(recipient.get("emailAddress")),
+        _person(recipient.get("emailAddress")),
         status=status,
         reply_code=reply.code if reply else None,
         diagnostic=diagnostic,
@@ -176,7 +180,7 @@ def describe_sent(mail: dict[str, Any]) -> Original:
         headers.get("x-gmail-original-message-id") or _text(common.get("messageId")) or headers.get("message-id")
     )
     gmail_id = client_id.strip("<> ") if client_id else None
-    source = _text(mail.get("source"))
+    source = _person(mail.get("source"))
     # Gmail marks every mail it hands to an alias relay; without the mark the mail came by API or another program.
     through_gmail = "x-google-smtp-source" in headers or "x-gm-message-state" in headers
     return Original(
@@ -216,6 +220,12 @@ def _object(value: object) -> dict[str, Any] | None:
 
 def _objects(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _person(value: object) -> str | None:
+    """An address without the display name that SES passes on with it where the sender wrote one."""
+    text = _text(value)
+    return bare_address(text) if text else None
 
 
 def _text(value: object) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from parsers.mime import bare_address
 from remediation.aws.client import NotLookedUp, ask, find
 
 ABSENT = ("NotFoundException",)
@@ -65,7 +66,7 @@ def suppressed_destination(region: str, address: str) -> Suppressed | NotLookedU
         "GetSuppressedDestination",
         lambda answer: _suppressed(answer["SuppressedDestination"]),
         absent=ABSENT,
-        EmailAddress=address,
+        EmailAddress=bare_address(address),
     )
 
 
@@ -158,7 +159,7 @@ def _insights(answer: Mapping[str, Any]) -> MessageInsights:
             bounce = (event.get("Details") or {}).get("Bounce") or {}
             events.append(
                 MessageEvent(
-                    str(insight["Destination"]),
+                    bare_address(str(insight["Destination"])),
                     str(event["Type"]),
                     _utc(event["Timestamp"]),
                     bounce.get("BounceType"),

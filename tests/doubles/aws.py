@@ -121,6 +121,14 @@ class AwsDouble:
     def deactivate_key(self, user: SmtpUser) -> None:
         self.client("iam").update_access_key(UserName=user.name, AccessKeyId=user.key_id, Status="Inactive")
 
+    def use_key(self, user: SmtpUser, at: Any, service: str = "ses", region: str = REGION) -> None:
+        """Let IAM know of a use of a key; moto has no call that does."""
+        from moto.iam.models import AccessKeyLastUsed, iam_backends
+
+        for key in iam_backends[ACCOUNT]["aws"].list_access_keys(user.name):
+            if key.access_key_id == user.key_id:
+                key.last_used = AccessKeyLastUsed(at, service, region)
+
     def make_secret(
         self, login: dict[str, Any], name: str = "ses-smtp/queenofsandiego.com", region: str = REGION
     ) -> str:

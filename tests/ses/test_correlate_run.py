@@ -42,6 +42,7 @@ class World:
             message_id = gmail.seed(raw, thread_id=thread_id, received_at=received_at)
             thread_id = gmail.messages[message_id].thread_id
         self.old = aws.make_smtp_user()
+        aws.use_key(self.old, datetime.now(UTC) - timedelta(days=9))
         aws.deactivate_key(self.old)
         new = aws.add_key(self.old.name)
         aws.trail.note("created", self.old.name, new.key_id, self.rotated_at - timedelta(minutes=3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,6 +71,32 @@ def test_every_shape_says_the_same(shape: str, key: str) -> None:
     assert (one.at, one.sent_at, one.client_id) == (AT, AT, "CAF0alias@mail.gmail.com")
     assert one.words == "Permanent/General: 550 5.1.1 user unknown"
     assert (one.sender, one.caller, one.path) == ("admin@queenofsandiego.com", "ses-smtp-admin", None)
+
+
+@pytest.mark.parametrize("kind", ["Send", "Delivery", "DeliveryDelay", "Bounce", "Complaint", "Reject"])
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("Pat Smith <Pat@client.example>", "pat@client.example"),
+        ('"Smith, Pat" <pat@client.example>', "pat@client.example"),
+        ('"boss@other.example" <pat@client.example>', "pat@client.example"),
+        ("<pat@client.example>", "pat@client.example"),
+        ("pat@client.example (Pat Smith)", "pat@client.example"),
+        ("no address <at all>", "no address <at all>"),
+    ],
+)
+def test_a_display_name_is_no_part_of_the_address(kind: str, written: str, address: str) -> None:
+    event = ses_event(kind, [written, "kim@client.example"], at=AT, message_id=ID, region="us-west-2")
+    event["mail"]["source"] = "Jada <Admin@queenofsandiego.com>"
+    found = read_events(json.dumps(event))
+    assert isinstance(found, list)
+    assert [one.recipient for one in found] == [address, "kim@client.example"]
+    assert {one.sender for one in found} == {"admin@queenofsandiego.com"}
+    for one in found:
+        if one.notification:
+            alone = read_again("ses-event:x", zlib.decompress(one.notification))
+            assert isinstance(alone, Bounce)
+            assert [(failure.recipient or "").lower() for failure in alone.failures] == [one.recipient]
 
 
 @pytest.mark.parametrize(

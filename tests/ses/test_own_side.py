@@ -26,19 +26,24 @@ FAILED = datetime(2026, 5, 12, 16, 40, tzinfo=UTC)
 OLD, NEW = "AKIAIOSFODNN7EXAM17Q", "AKIAIOSFODNN7EXAMNEW"
 AWAY = NotLookedUp("x", "this AWS identity may not call iam:ListAccessKeys", "denied")
 
-REJECTED = Known("alias-credentials-rejected", FAILED)
 LOST = [KeyChange(OLD, "made inactive", ROTATED, None)]
 OLD_ACTIVE = AccessKey(
     OLD, True, ROTATED - timedelta(days=400), LastUse(ROTATED - timedelta(hours=1), "ses", "us-east-1")
 )
+REJECTED = Known("alias-credentials-rejected", FAILED)
 OLD_INACTIVE = replace(OLD_ACTIVE, active=False)
 NEW_ACTIVE = AccessKey(NEW, True, ROTATED, LastUse(None))
 LATER_ACTIVE = replace(NEW_ACTIVE, created_at=FAILED + timedelta(hours=1))
+IN_USE = replace(REJECTED, changes=LOST, keys=[OLD_INACTIVE, NEW_ACTIVE])
+STALE = replace(OLD_INACTIVE, last_use=LastUse(ROTATED - timedelta(days=9), "ses"))
+OTHER_ACTIVE = replace(
+    NEW_ACTIVE, created_at=ROTATED - timedelta(days=90), last_use=LastUse(ROTATED - timedelta(days=2), "ses")
+)
 SECRET = SecretVersion("v2", ("AWSCURRENT",), ROTATED)
 
 
 def test_the_words_of_the_story() -> None:
-    piece = conclude(replace(REJECTED, changes=LOST))
+    piece = conclude(IN_USE)
     assert piece.result == "proven"
     assert piece.detail == "key AKIA…7Q was made inactive on 12 May 14:02 UTC; first failure 12 May 16:40 UTC"
 
@@ -46,8 +51,38 @@ def test_the_words_of_the_story() -> None:
 @pytest.mark.parametrize(
     ("known", "result", "words"),
     [
-        (replace(REJECTED, changes=LOST), "proven", "made inactive"),
-        (replace(REJECTED, changes=[KeyChange(OLD, "deleted", ROTATED, None)]), "proven", "deleted"),
+        (IN_USE, "proven", "made inactive"),
+        # Whether the lost key was in use is not known, or is known to be otherwise.
+        (replace(REJECTED, changes=LOST), "likely", "cannot be seen any more; what would decide it"),
+        (replace(REJECTED, changes=[KeyChange(OLD, "deleted", ROTATED, None)]), "likely", "deleted"),
+        (replace(IN_USE, keys=[replace(OLD_INACTIVE, last_use=LastUse(None)), NEW_ACTIVE]), "likely", "never used"),
+        (replace(IN_USE, keys=[replace(OLD_INACTIVE, last_use=AWAY)]), "likely", "was not looked up"),
+        (replace(IN_USE, keys=[replace(OLD_INACTIVE, last_use=LastUse(ROTATED, "s3"))]), "likely", "used for s3"),
+        (replace(IN_USE, keys=[STALE, OTHER_ACTIVE]), "likely", "EW, which is active, was used after that one"),
+        (replace(IN_USE, alias_key=NEW), "likely", "on record to use another key"),
+        (replace(REJECTED, changes=LOST, alias_key=OLD), "proven", "made inactive"),
+        (replace(REJECTED, changes=[KeyChange(OLD, "deleted", ROTATED, None)], alias_key=OLD), "proven", "deleted"),
+        # The failures began before, or long after.
+        (replace(IN_USE, failures=[ROTATED - timedelta(days=1), FAILED]), "likely", "failed already on 11 May"),
+        (
+            replace(IN_USE, failures=[ROTATED - timedelta(days=9)], accepted=[ROTATED - timedelta(days=5)]),
+            "proven",
+            "made inactive",
+        ),
+        (replace(IN_USE, first_failure_at=ROTATED + timedelta(days=40)), "likely", "began only 40 days later"),
+        # Mail of the alias was taken in between, between two failures, or after the last.
+        (replace(IN_USE, accepted=[ROTATED + timedelta(hours=1)]), "unknown", "refuted: the relay took mail"),
+        (
+            replace(IN_USE, accepted=[FAILED + timedelta(hours=1)], failures=[FAILED, FAILED + timedelta(hours=2)]),
+            "unknown",
+            "refuted: the relay took mail of the alias on 12 May 17:40 UTC",
+        ),
+        (
+            replace(IN_USE, accepted=[FAILED + timedelta(days=1)]),
+            "likely",
+            "repaired by then, or this was not",
+        ),
+        (replace(IN_USE, accepted=[ROTATED - timedelta(hours=1)]), "proven", "made inactive"),
         (
             replace(REJECTED, changes=[KeyChange(OLD, "deleted", FAILED - timedelta(days=60), None)]),
             "likely",
@@ -57,7 +92,7 @@ def test_the_words_of_the_story() -> None:
         (replace(REJECTED, keys=[NEW_ACTIVE]), "likely", "key AKIA…EW is new since 12 May 14:02 UTC"),
         (replace(REJECTED, keys=[]), "likely", "no access key any more"),
         (replace(REJECTED, versions=[SECRET]), "likely", "the stored secret was changed on 12 May"),
-        (replace(REJECTED, login=LoginTried(False, "535", FAILED)), "proven", "refuses the stored credentials too"),
+        (replace(REJECTED, login=LoginTried(False, "535", FAILED)), "likely", "refuses the stored credentials too"),
         (replace(REJECTED, login=LoginTried(True, "235", FAILED)), "likely", "so Gmail holds others"),
         (replace(REJECTED, login=LoginTried(None, "421", FAILED), keys=[OLD_ACTIVE]), "unknown", "no change"),
         (replace(REJECTED, keys=[OLD_ACTIVE], changes=[], versions=[]), "unknown", "show no change shortly before"),

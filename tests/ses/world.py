@@ -112,6 +112,7 @@ def settle(
 def story(aws: AwsDouble, plain: Settings) -> tuple[Settings, str]:
     """The user whose key was turned, the secret, and no event for the mails that never left."""
     old = aws.make_smtp_user()
+    aws.use_key(old, ROTATED - timedelta(hours=1))
     aws.deactivate_key(old)
     new = aws.add_key(old.name)
     aws.trail.note("created", old.name, new.key_id, ROTATED - timedelta(minutes=4))

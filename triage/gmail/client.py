@@ -187,6 +187,10 @@ class Gmail:
         """
         return self._modify(self._messages, gmail_id, "addLabelIds", list(dict.fromkeys(label_ids)))
 
+    def remove_labels(self, gmail_id: str, label_ids: Iterable[str]) -> Unavailable | None:
+        """Take labels off one message (5 units); may be repeated. None when done, else why not."""
+        return self._modify(self._messages, gmail_id, "removeLabelIds", list(dict.fromkeys(label_ids)))
+
     def remove_thread_labels(self, thread_id: str, label_ids: Iterable[str]) -> Unavailable | None:
         """Take labels off every message of a thread (10 units); may be repeated. None when done, else why not."""
         return self._modify(self._threads, thread_id, "removeLabelIds", list(dict.fromkeys(label_ids)))

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from triage.judge.files import json_line, judge_mails
 from triage.judge.incident import key_of, place_of, sender_of
+from triage.judge.judgement import (
+    SAID,
+    Candidate,
+    HowItStands,
+    ReadingRow,
+    inferred,
+    judge_all,
+    merged,
+    said_by,
+)
 from triage.judge.mail import judge
 from triage.judge.proof import (
     BY_SES,
@@ -25,17 +35,25 @@ __all__ = [
     "BY_SES",
     "GIVEN",
     "PROOFS",
+    "SAID",
+    "Candidate",
+    "HowItStands",
     "Notice",
+    "ReadingRow",
     "also_matched",
     "classify",
+    "inferred",
     "is_acted_on",
     "json_line",
     "judge",
+    "judge_all",
     "judge_mails",
     "key_of",
     "load_rules",
     "may_be_proven",
+    "merged",
     "place_of",
     "proof_of",
+    "said_by",
     "sender_of",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from triage.letters.letter import IN_INBOX, NOTE_DOMAIN, NOTE_HEADER, Place, letter_bytes, letter_id, note_place
 from triage.letters.note import NOTE_SENDER, note_key
 from triage.letters.once import SEARCH_LAG, Inserted, NotYet, insert_once
-from triage.letters.undo import Undoing, What
+from triage.letters.undo import Undoing, What, take_back_withdrawn
 from triage.letters.writer import not_done, write_notes
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "not_done",
     "note_key",
     "note_place",
+    "take_back_withdrawn",
     "undo",
     "write_notes",
 ]

@@ -1,6 +1,7 @@
 """Takes back what we did in Gmail, and nothing else: the notes go to Trash, the labels come off their threads.
 
-Works on what is on record as done by us. Deletes nothing for good, keeps the labels themselves, and may be repeated:
+A person asks for all of it; a run takes back what a verdict led to that has changed. Works on what is on record as done
+by us. Deletes nothing for good, keeps the labels themselves, and may be repeated:
 each thing is recorded as taken back once Gmail has said so. Prints nothing.
 """
 
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from triage import store
 from triage.config import Settings
-from triage.gmail import Gmail, Unavailable, connect
+from triage.errors import TryLater
+from triage.gmail import Gmail, Refused, Unavailable, connect, is_everywhere
 from triage.lock import locked
+from triage.model import Withdrawn
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -84,6 +87,33 @@ def take_back(
             if progress:
                 progress(len(done), len(found))
         return done
+
+
+def take_back_withdrawn(gmail: Gmail, db: Database, clock: Callable[[], datetime]) -> None:
+    """Take off the labels and notes of verdicts that changed since, each once; what cannot be done now is tried again.
+
+    Raises what concerns all of Gmail. Costs 5 units for a label, 5 or 10 for a note.
+    """
+    for row in store.withdrawn_actions(db):
+        try:
+            if row["kind"] == "label":
+                label_id = gmail.find_label(row["payload"]["label"])
+                problem = _problem([gmail.remove_labels(row["mail"], [label_id])] if label_id else ())
+            else:
+                problem = _problem(gmail.trash(gmail_id) for gmail_id in _notes(gmail, row))
+        except (Refused, TryLater) as error:
+            if isinstance(error, TryLater) and is_everywhere(error):
+                raise
+            continue
+        if problem is None:
+            store.record_undone(db, [row["id"]], clock())
+
+
+def _notes(gmail: Gmail, row: Withdrawn) -> list[str]:
+    """The note as it lies in the mailbox; none where it never came there."""
+    if row["gmail_id"]:
+        return [row["gmail_id"]]
+    return [ref.id for ref in gmail.find_message_id(row["payload"]["message_id"])]
 
 
 def _to_undo(db: Database, what: What) -> list[Undoing]:

@@ -22,7 +22,7 @@ from triage.lock import locked
 from triage.model import Action, Judged, MailAgain, Progress, Proof, StoredMail
 from triage.plan import actions_of, notice_of
 from triage.rows import Pair, StoredVerdict, VerdictRecord
-from triage.ses import read_again
+from triage.ses import judged_again, read_again
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -97,14 +97,14 @@ def _rejudged(db: Database, settings: Settings, at: datetime, progress: Progress
         try:
             found = read_again(mail.source, mail.raw)
             new = [verdict.record() for verdict in classify(found, mail.source)]
-            pairs = _paired(store.verdicts_of(db, mail_id), new)
+            pairs, readings = _weighed(db, _paired(store.verdicts_of(db, mail_id), new))
             moved = [move for old, record in pairs if (move := _move(mail, old, record))]
             others = sum(bool(old and record and _differs(old, record)) for old, record in pairs) - sum(
                 move.change == "moved" for move in moved
             )
             if apply and (moved or others):
                 proofs = [record and _proof(found, old, record) for old, record in pairs]
-                store.rewrite(db, mail, pairs, proofs, _labels(found, mail, pairs, proofs, settings), at)
+                store.rewrite(db, mail, pairs, proofs, _labels(found, mail, pairs, proofs, settings), at, readings)
         except TriageError:
             raise
         except Exception as error:
@@ -130,6 +130,21 @@ def _paired(old: Sequence[StoredVerdict], new: Sequence[VerdictRecord]) -> list[
                     left.remove(match)
                     pairs[verdict["id"]] = _with_what_was_learned(verdict, match)
     return [*((verdict, pairs.get(verdict["id"])) for verdict in old), *((None, record) for record in left)]
+
+
+def _weighed(db: Database, pairs: Sequence[Pair]) -> tuple[list[Pair], Mapping[int, Any]]:
+    """The pairs, each new record weighed against what else is known of its failure; and those readings, to be kept."""
+    weighed: list[Pair] = []
+    readings = {}
+    for old, new in pairs:
+        if old is None or new is None:
+            weighed.append((old, new))
+            continue
+        record, said = judged_again(db, old, new)
+        weighed.append((old, record))
+        if said:
+            readings[old["id"]] = said
+    return weighed, readings
 
 
 def _proof(found: Bounce | NotABounce, old: StoredVerdict | None, new: VerdictRecord) -> Proof | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from triage.ses.events import read_again
 from triage.ses.evidence import evidence_lines
 from triage.ses.tie import Correlated, correlate, take_events
+from triage.ses.weighing import judged_again
 
 __all__ = [
     "Correlated",
     "correlate",
     "evidence_lines",
+    "judged_again",
     "read_again",
     "take_events",
 ]

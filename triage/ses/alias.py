@@ -47,7 +47,7 @@ def alias_evidence(
     failed_at = moment_from(row["received_at"])
     alias = _alias(row["sender"], gmail, asked)
     if isinstance(alias, NotLookedUp):
-        yield not_looked_up("alias-settings", row["sender"], alias.why)
+        yield not_looked_up("alias-settings", row["sender"], alias.why, is_denied=alias.kind == "denied")
     elif gmail is not None:
         words = own_side.alias_words(alias, at) if alias else "Gmail has no such alias any more"
         yield Evidence("alias-settings", row["sender"], found=alias is not None, detail=words)
@@ -79,7 +79,9 @@ def alias_evidence(
         if piece:
             yield piece
     if user or secret_id:
-        first = _first_failure(db, row["sender"], failed_at, changes)
+        sender = row["sender"] or ""
+        key_id = store.alias_key(db, sender, user, failed_at) if user else None
+        first = _first_failure(db, row["sender"], failed_at, changes, key_id)
         ses_knows = "; ".join(f"{e['kind']} {moment_words(moment_from(e['at']), failed_at)}" for e in events) or None
         yield own_side.conclude(
             Known(
@@ -90,6 +92,9 @@ def alias_evidence(
                 changes,
                 versions,
                 login,
+                store.accepted_through(db, sender, failed_at - ON_RECORD),
+                store.alias_failures(db, sender, failed_at - ON_RECORD),
+                key_id,
             )
         )
 
@@ -130,18 +135,22 @@ def _with_ours(changes: list[KeyChange] | NotLookedUp, db: Database, user: str) 
 
 
 def _first_failure(
-    db: Database, alias: str | None, failed_at: datetime, changes: list[KeyChange] | NotLookedUp | None
+    db: Database,
+    alias: str | None,
+    failed_at: datetime,
+    changes: list[KeyChange] | NotLookedUp | None,
+    key_id: str | None,
 ) -> datetime:
     """The first failure of the alias, counted from the last time a key of its was switched off."""
     failures = store.alias_failures(db, alias, failed_at - ON_RECORD) if alias else []
-    change = own_side.breaking_change(changes, failed_at)
+    change = own_side.breaking_change(changes, failed_at, key_id)
     since = change.at if change else failed_at - own_side.RECENTLY
     return min((moment for moment in failures if since <= moment <= failed_at), default=failed_at)
 
 
 def _piece(kind: EvidenceKind, place: str, found: Any, words: Any, absent: str = "") -> Evidence:
     if isinstance(found, NotLookedUp):
-        return not_looked_up(kind, place, found.why)
+        return not_looked_up(kind, place, found.why, is_denied=found.kind == "denied")
     if found is None:
         return Evidence(kind, place, found=False, detail=absent)
     return Evidence(kind, place, found=bool(found), detail=words(found))

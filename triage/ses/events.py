@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import parsers
 from parsers.facts import Authenticity, Bounce, NotABounce
+from parsers.mime import bare_address
 from parsers.readers import describe_sent, event_time, read_notification, unwrap
 from parsers.text import one_line
 from remediation.aws import NotLookedUp
@@ -198,7 +199,7 @@ def _events(kind: str, notification: Mapping[str, Any]) -> list[Event]:
     reading = read_notification(notification)
     recipients = [failure.recipient for failure in reading.failures] if reading else []
     if kind == "Send":
-        recipients = [one_line(str(recipient)[:1000]) for recipient in sent["destination"]]
+        recipients = [bare_address(one_line(str(recipient)[:1000])) for recipient in sent["destination"]]
     if original.ses_message_id is None:
         return []
     detail = notification.get(kind[0].lower() + kind[1:]) or {}
@@ -226,7 +227,7 @@ def _events(kind: str, notification: Mapping[str, Any]) -> list[Event]:
             event,
             recipient=recipient.lower(),
             words=words.get(recipient),
-            notification=_as_mail(_alone(kind, notification, recipient)) if failed else None,
+            notification=zlib.compress(as_mail(_alone(kind, notification, recipient)), 1) if failed else None,
         )
         for recipient in dict.fromkeys(recipients)
         if recipient
@@ -283,14 +284,14 @@ def _alone(kind: str, notification: Mapping[str, Any], recipient: str) -> dict[s
 
 
 def _same(value: object, recipient: str) -> bool:
-    return isinstance(value, str) and one_line(value[:4000]) == recipient
+    return isinstance(value, str) and bare_address(one_line(value[:4000])) == recipient
 
 
-def _as_mail(notification: Mapping[str, Any]) -> bytes:
+def as_mail(notification: Mapping[str, Any]) -> bytes:
     """The event in the form SNS mails it: what is stored can be read, explained and judged again like any bounce."""
     head = b"From: Amazon SES events <no-reply@sns.amazonaws.com>\r\nSubject: AWS Notification Message\r\n"
     head += b"x-amz-sns-message-id: queue\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
-    return zlib.compress(head + json.dumps(notification).encode() + b"\r\n", 1)
+    return head + json.dumps(notification).encode() + b"\r\n"
 
 
 def _is_greeting(document: object) -> bool:

@@ -6,11 +6,13 @@ Pure data and words; asks nobody. `correlate.py` collects evidence, `store_event
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from parsers.times import MONTHS
 from triage.display import shown, when_words
-from triage.rows import EvidenceRow
+from triage.model import Evidence
+from triage.rows import EvidenceKind, EvidenceRow
 
 # In the order they are shown: first what ties the bounce to a message, the most trusted first, then what broke.
 EVIDENCE_TITLES: Mapping[str, str] = {
@@ -24,7 +26,42 @@ EVIDENCE_TITLES: Mapping[str, str] = {
     "secret": "Stored secret",
     "live-login": "Login tried",
     "own-side": "Conclusion",
+    "judgement": "Contradiction",
 }
+
+LOOK_BACK = timedelta(days=14)
+"""How old a bounce may be to be looked up still: SES and Gmail have told all they will by then."""
+
+DENIED_FOR = timedelta(days=1)
+"""How long AWS is not asked again what it did not allow: it is asked once, for all verdicts."""
+
+_LAST_NEWS: Mapping[EvidenceKind, timedelta] = {
+    "ses-event": timedelta(days=1),
+    "message-insights": timedelta(days=1),
+    "key-changes": timedelta(hours=6),
+    "smtp-keys": timedelta(days=1),
+}
+"""How long after the bounce an answer may still change: SES tells of a mail within a day, CloudTrail of a change a
+quarter of an hour later and more, IAM of the last use of a key some hours later. Any other answer stands at once."""
+_FIRST_AGAIN = timedelta(minutes=15)
+
+
+def scheduled(
+    piece: Evidence, received_at: datetime, at: datetime, *, denied_at: datetime | None = None, is_final: bool = False
+) -> Evidence:
+    """The piece with the last useful moment of its question, and when that has its turn again.
+
+    What was answered is asked again at growing distances, the last time when the answer cannot change any more;
+    `is_final`: it cannot already. What was not looked up is tried again by the next run; what is denied (first at
+    `denied_at`) a day later.
+    """
+    if piece.not_looked_up_why is not None:
+        again = (denied_at or at) + DENIED_FOR if piece.is_denied else at
+        return replace(piece, ask_until=received_at + LOOK_BACK, ask_again_at=again)
+    until = received_at + _LAST_NEWS.get(piece.kind, timedelta(0))
+    if is_final or piece.kind not in _LAST_NEWS or at >= until:
+        return piece
+    return replace(piece, ask_until=until, ask_again_at=min(until, at + max(at - received_at, _FIRST_AGAIN)))
 
 
 def evidence_lines(rows: Iterable[EvidenceRow]) -> list[tuple[str, str]]:
@@ -40,8 +77,8 @@ def evidence_lines(rows: Iterable[EvidenceRow]) -> list[tuple[str, str]]:
 def _words(row: EvidenceRow) -> str:
     place = f"{row['place']}: " if row["place"] else ""
     if row["not_looked_up_why"]:
-        tried = when_words(row["looked_up_at"])
-        return f"{place}not looked up: {row['not_looked_up_why']} (tried {tried}, the next run tries again)"
+        until = f", tried again until {when_words(row['ask_until'])}" if row["ask_until"] else ""
+        return f"{place}not looked up: {row['not_looked_up_why']} (tried {when_words(row['looked_up_at'])}{until})"
     result = f"{row['result']}: " if row["kind"] == "own-side" and row["result"] else ""
     return f"{place}{result}{shown(row['detail'] or '', 900)}"
 

@@ -124,7 +124,7 @@ def _place(alias: AliasSetup | NotLookedUp | None, sender: str | None, settings:
 
 def _piece(login: LoginTried | NotLookedUp) -> Evidence:
     if isinstance(login, NotLookedUp):
-        return not_looked_up("live-login", None, login.why)
+        return not_looked_up("live-login", None, login.why, is_denied=login.kind == "denied")
     if login.accepted is None:
         return Evidence("live-login", not_looked_up_why=login.why, result="unknown")
     return Evidence(

@@ -3,6 +3,9 @@
 Pure: takes what Gmail, IAM, CloudTrail, Secrets Manager and a login said, gives a conclusion in words: proven, likely
 or unknown. Asks nobody. Never says more than was seen: Gmail does not tell which key it holds, and a refused login
 alone proves no bad password (too many failures or a blocked address answer 535 as well).
+
+Proven means: the key that was lost was in use by the alias, the failures began after that, and no mail of the alias was
+taken since. Each of these can be shown to be otherwise later, and then the conclusion says so.
 """
 
 from __future__ import annotations
@@ -21,6 +24,11 @@ from triage.ses.evidence import moment_words
 
 RECENTLY = timedelta(days=30)
 """How long before the first failure a change may lie and still be likely to have caused it."""
+
+_SENDS = frozenset({"ses", "email"})
+"""IAM's names for SES, in what it tells of the last use of a key."""
+_BESIDE = timedelta(days=1)
+"""How long two keys may be in use beside each other while one takes the place of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,12 @@ class Known:
     changes: Sequence[KeyChange] | NotLookedUp | None = None
     versions: Sequence[SecretVersion] | NotLookedUp | None = None
     login: LoginTried | NotLookedUp | None = None
+    accepted: Sequence[datetime] = ()
+    """When the relay took mail of this alias, or its login."""
+    failures: Sequence[datetime] = ()
+    """When mail of this alias failed; the one it is about need not be among them."""
+    alias_key: str | None = None
+    """The id of the key the alias is on record to use; None: there is no record."""
 
 
 def alias_words(alias: AliasSetup, now: datetime) -> str:
@@ -98,8 +112,13 @@ def version_words(versions: Sequence[SecretVersion], beside: datetime) -> str:
     )
 
 
-def breaking_change(changes: Sequence[KeyChange] | NotLookedUp | None, before: datetime) -> KeyChange | None:
-    """The last time a key was made inactive or deleted before this moment, and not made active again."""
+def breaking_change(
+    changes: Sequence[KeyChange] | NotLookedUp | None, before: datetime, key_id: str | None = None
+) -> KeyChange | None:
+    """The last time a key was made inactive or deleted before this moment, and not made active again.
+
+    That of the key `key_id` counts before that of any other.
+    """
     if changes is None or isinstance(changes, NotLookedUp):
         return None
     lost: dict[str, KeyChange] = {}
@@ -110,6 +129,8 @@ def breaking_change(changes: Sequence[KeyChange] | NotLookedUp | None, before: d
             lost.setdefault(change.key_id, change)  # deleted later: it was out of use before that
         else:
             lost.pop(change.key_id, None)
+    if key_id in lost:
+        return lost[key_id]
     return max(lost.values(), key=lambda change: change.at, default=None)
 
 
@@ -127,13 +148,12 @@ def _conclusion(known: Known) -> tuple[Result, str]:
         return "unknown", f"SES did take this mail ({known.ses_knows}), so its relay let the alias in at that time"
     if known.cause not in CREDENTIAL_CAUSES:
         return _not_the_credentials(login, failed)
-    change = breaking_change(known.changes, first)
+    change = breaking_change(known.changes, first, known.alias_key)
     if change:
-        words = f"key {change.short_id} was {change.change} on {moment_words(change.at, first)}; {failed}"
-        # Weeks of mail that got through in between speak against it.
-        return ("proven" if first - change.at <= RECENTLY else "likely"), words
+        return _after_change(known, change, f"{_what_was_done(change, first)}; {failed}")
     if login and login.accepted is False:
-        return "proven", f"the relay refuses the stored credentials too, {moment_words(login.at, first)}: {login.why}"
+        words = f"the relay refuses the stored credentials too, {moment_words(login.at, first)}: {login.why}"
+        return _unless_accepted(known, first, f"{words}; {failed}", _TRY)
     likely = _likely(known)
     if login and login.accepted:
         stored = f"the relay accepts the stored credentials ({moment_words(login.at, first)}), so Gmail holds others"
@@ -141,6 +161,75 @@ def _conclusion(known: Known) -> tuple[Result, str]:
     if likely:
         return "likely", "; ".join([*likely, failed])
     return "unknown", f"{_nothing(known)}; {failed}"
+
+
+def _what_was_done(change: KeyChange, first: datetime) -> str:
+    return f"key {change.short_id} was {change.change} on {moment_words(change.at, first)}"
+
+
+def _after_change(known: Known, change: KeyChange, words: str) -> tuple[Result, str]:
+    """What follows from the loss of a key: proven where all three conditions hold, else likely, or refuted."""
+    first = known.first_failure_at
+    missing = _no_use(known, change)
+    if missing is None and first - change.at > RECENTLY:
+        missing = f"the failures began only {(first - change.at).days} days later"
+    if missing is None and (earlier := _failing_before(known, change)):
+        missing = f"the alias failed already on {moment_words(earlier, first)}"
+    if missing is None and not any(at > change.at for at in known.accepted):
+        return "proven", words
+    return _unless_accepted(known, change.at, f"{words}; {missing}" if missing else words, _COMPARE)
+
+
+def _failing_before(known: Known, change: KeyChange) -> datetime | None:
+    """The last failure shortly before the change, where no mail was taken between the two; None: there is none."""
+    before = max((at for at in known.failures if at < change.at), default=None)
+    if before is None or change.at - before > RECENTLY or any(before < at <= change.at for at in known.accepted):
+        return None
+    return before
+
+
+def _unless_accepted(known: Known, since: datetime, words: str, decide: str) -> tuple[Result, str]:
+    """Likely, with what would decide it; unless mail of the alias was taken in between, which refutes it."""
+    first = known.first_failure_at
+    last = max(known.failures, default=first)
+    between = [at for at in known.accepted if since < at <= last]
+    if between:
+        when = moment_words(max(between), first)
+        return "unknown", f"{words}; refuted: the relay took mail of the alias on {when}, so its login was good then"
+    after = [at for at in known.accepted if at > last]
+    if after:
+        when = moment_words(min(after), first)
+        words += f"; the relay took mail of the alias again on {when}: repaired by then, or this was not the cause"
+    return "likely", f"{words}; {decide}"
+
+
+_COMPARE = "what would decide it: the user name in Gmail's settings of the alias is the id of the key it uses"
+_TRY = "what would decide it: save the alias in Gmail with the stored login"
+
+
+def _no_use(known: Known, change: KeyChange) -> str | None:
+    """Why it is not known that the alias used the lost key; None: it is."""
+    if known.alias_key is not None:
+        return None if known.alias_key == change.key_id else "the alias is on record to use another key"
+    keys = known.keys if isinstance(known.keys, Sequence) else ()
+    key = next((key for key in keys if key.id == change.key_id), None)
+    if key is None:
+        return "whether that key was in use cannot be seen any more"
+    if isinstance(key.last_use, NotLookedUp):
+        return "the last use of that key was not looked up"
+    if key.last_use.at is None:
+        return "that key was never used, as far as IAM knows"
+    if key.last_use.service and key.last_use.service.lower() not in _SENDS:
+        return f"that key was last used for {key.last_use.service}"
+    used = key.last_use.at
+    later = next((other for other in keys if other.active and _is_later(used, other.last_use, known)), None)
+    return f"key {later.short_id}, which is active, was used after that one" if later else None
+
+
+def _is_later(used: datetime, other: LastUse | NotLookedUp, known: Known) -> bool:
+    """Whether another key was in use when the lost one no longer was; after a failure it may be a repair."""
+    at = other.at if isinstance(other, LastUse) else None
+    return at is not None and used + _BESIDE < at <= known.first_failure_at
 
 
 def _not_the_credentials(login: LoginTried | None, failed: str) -> tuple[Result, str]:

@@ -2,7 +2,8 @@
 
 Works on what is stored, after the mails of a run: mail and event of one failure become one verdict with two pieces of
 evidence, a failure known only from an event becomes a verdict of its own. AWS being away leaves "not looked up: why",
-and the next run asks again. Changes nothing at AWS, judges no bounce anew, imports no boto3 where nothing is set.
+and a later run asks again. What is known of a failure then is judged as a whole (`weighing`). Changes nothing at AWS,
+imports no boto3 where nothing is set.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from parsers.facts import Bounce
+from parsers.mime import bare_address
 from parsers.ses_ids import ses_ids
 from parsers.times import moment_from
 from remediation.aws import NotLookedUp
@@ -25,20 +27,18 @@ from triage.config import Settings
 from triage.display import counted
 from triage.errors import TriageError, why_failed
 from triage.gmail import Gmail
-from triage.judge import BY_SES, classify
+from triage.judge import BY_SES, Candidate, classify
 from triage.model import FAILURE_KINDS, SOURCE, Evidence, StoredMail, not_looked_up
 from triage.rows import EventRow, SesIds, VerdictRow
 from triage.ses.alias import alias_evidence
 from triage.ses.asked import Asked
 from triage.ses.believed import trust_of
 from triage.ses.events import Drained, drain, read_again
-from triage.ses.evidence import moment_words
+from triage.ses.evidence import DENIED_FOR, LOOK_BACK, moment_words, scheduled
+from triage.ses.weighing import judge_anew, of_events, of_insights, of_keys, of_later_mail, of_suppression
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-LOOK_BACK = timedelta(days=14)
-"""How old a bounce may be to be looked up still: SES and Gmail have told all they will by then."""
 
 ALONE_AFTER = timedelta(minutes=15)
 """How long an event waits for the mail about the same failure before it becomes a verdict of its own."""
@@ -52,10 +52,15 @@ MOST_ASKED = 100
 MOST_UNASKED = 5000
 """The same where nothing is asked of AWS."""
 
-Listed = tuple[Evidence, aws_ses.Suppressed | None]
-"""A piece, with the entry of a suppression list it tells of."""
-
 PROBABLE = "probable: same recipient, subject and time as an SES event"
+
+
+class LookedUp(NamedTuple):
+    """A piece of evidence, with what SES answered: the entry of a suppression list, or what it kept of a message."""
+
+    piece: Evidence
+    entry: aws_ses.Suppressed | None = None
+    events: Sequence[aws_ses.MessageEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +87,21 @@ def correlate(db: Database, settings: Settings, gmail: Gmail | None, at: datetim
 
     `drained` is what `take_events` said in this run. Raises what Gmail raises (TryLater, CredentialsDead).
     """
-    asked = Asked()
+    asked = Asked.after(store.denials(db, at - DENIED_FOR), at)
     if drained.away:
         waits = f" ({counted(drained.waiting, 'message')} in the queue until then)" if drained.waiting else ""
         asked.problems[drained.away.what] = drained.away.why + waits
     if drained.refused:
         asked.problems["messages of the event queue"] = f"{drained.refused} not believed; `triage report` says why"
     limit = MOST_ASKED if _asks_aws(settings) else MOST_UNASKED
-    waiting = {row["id"]: row for row in store.verdicts_to_correlate(db, at - LOOK_BACK, limit)}
+    waiting = {row["id"]: row for row in store.verdicts_to_correlate(db, at - LOOK_BACK, at, limit)}
     for verdict_id in _named_by_events(db):
         if verdict_id not in waiting and (row := store.verdict_row(db, verdict_id)):
             waiting[verdict_id] = row
     made = 0
+    in_order = sorted(waiting.values(), key=lambda row: (row["received_at"], row["id"]))
     new_ones = _verdicts_of_events(db, at, settings.incidents_per_day)
-    for is_new, row in chain(((False, row) for row in waiting.values()), new_ones):
+    for is_new, row in chain(((False, row) for row in in_order), new_ones):
         try:
             _record(db, row, settings, gmail, asked, at, drained.away)
         except TriageError:
@@ -103,8 +109,10 @@ def correlate(db: Database, settings: Settings, gmail: Gmail | None, at: datetim
         except Exception as error:  # what our code trips over must not stop the run
             why = f"our own code failed: {why_failed(error)}"
             asked.problems[f"verdict {row['id']}"] = why
-            store.record_evidence(db, row["id"], [not_looked_up("ses-id", None, why)], at)
+            piece = scheduled(not_looked_up("ses-id", None, why), datetime.fromisoformat(row["received_at"]), at)
+            store.record_evidence(db, row["id"], [piece], at)
         made += is_new
+    store.keep_denials(db, asked.new_denials)
     problems = tuple(f"{what}: {why}" for what, why in asked.problems.items())
     return Correlated(drained.new, made, problems)
 
@@ -123,17 +131,54 @@ def _record(
         pieces = [Evidence("ses-id", found=False, detail="none: it was stopped before SES took it")]
         pieces += _event_pieces(db, events, settings, away, row)
         pieces += alias_evidence(db, row, events, settings, gmail, asked, at)
-        store.record_evidence(db, row["id"], pieces, at)
+        candidates = [*of_keys(pieces), *of_later_mail(events, row)]
+        _write(db, row, pieces, candidates, asked, at)
         return
     events, ses = _tied(db, row)
     known = _with_ids(row, ses)
-    looked_up = list(_looked_up(known, settings, asked))
+    looked_up = list(_looked_up(db, known, settings, asked, at))
     ses |= _from_suppression_list(known, looked_up)
     known = _with_ids(row, ses)
-    pieces = [_id_piece(known), *_event_pieces(db, events, settings, away, row), *(piece for piece, _ in looked_up)]
+    pieces = [_id_piece(known), *_event_pieces(db, events, settings, away, row), *(found.piece for found in looked_up)]
     # A delay and a complaint about the same mail are failures, and verdicts, of their own.
     mine = [event["id"] for event in events if FAILURE_KINDS.get(event["kind"], row["kind"]) == row["kind"]]
-    store.record_evidence(db, row["id"], pieces, at, event_ids=mine, ses=ses)
+    candidates = [*of_events(events, row["kind"]), *of_later_mail(events, row), *_said(db, known, looked_up, settings)]
+    _write(db, row, pieces, candidates, asked, at, mine, ses)
+
+
+def _write(
+    db: Database,
+    row: VerdictRow,
+    pieces: Iterable[Evidence],
+    candidates: Sequence[Candidate],
+    asked: Asked,
+    at: datetime,
+    event_ids: Sequence[int] = (),
+    ses: SesIds | None = None,
+) -> None:
+    """Write what was found about a verdict, each piece with its next turn, and judge it by all that is known."""
+    received_at = datetime.fromisoformat(row["received_at"])
+    planned = [scheduled(piece, received_at, at, denied_at=asked.denied_at) for piece in pieces]
+    store.record_evidence(
+        db,
+        row["id"],
+        planned,
+        at,
+        event_ids=event_ids,
+        ses=ses,
+        then=lambda verdict_id, before: judge_anew(db, verdict_id, before, candidates, at),
+    )
+
+
+def _said(db: Database, row: VerdictRow, looked_up: Iterable[LookedUp], settings: Settings) -> Iterator[Candidate]:
+    """What the answers of SES say of the cause."""
+    is_all = settings.queue_url is None and not settings.vdm
+    for found in looked_up:
+        if found.entry is not None and found.piece.place is not None:
+            record = store.verdicts_numbered(db, [row["id"]])[row["id"]]
+            yield from of_suppression(found.entry, record, row, found.piece.place, is_all=is_all)
+        if found.events and found.piece.place is not None:
+            yield from of_insights(found.events, row, found.piece.place)
 
 
 def _with_ids(row: VerdictRow, ses: SesIds) -> VerdictRow:
@@ -149,9 +194,13 @@ def _named_by_events(db: Database) -> set[int]:
     found = set()
     for event in store.untied_failures(db):
         candidates = store.verdicts_for_event(db, event, NEAR_MINUTES)
-        if candidates:
-            found.add(int(candidates[0]["id"]))
+        found |= {int(row["id"]) for number, row in enumerate(candidates) if number == 0 or _names(event, row)}
     return found
+
+
+def _names(event: EventRow, row: VerdictRow) -> bool:
+    """Whether an event names the very mail of a verdict: several mails may tell of one failure."""
+    return row["ses_message_id"] == event["ses_message_id"] or event["client_id"] in _client_ids(row)
 
 
 def _verdicts_of_events(db: Database, at: datetime, most: int) -> Iterator[tuple[bool, VerdictRow]]:
@@ -230,7 +279,7 @@ def _event_pieces(
     if settings.queue_url is None:
         return []
     if away:
-        return [not_looked_up("ses-event", None, away.why)]
+        return [not_looked_up("ses-event", None, away.why)]  # the queue is read in each run, whatever it was told
     count = store.count_events(db)
     words = f"SES published nothing about it, and {counted(count, 'event')} about other mails"
     if count == 0:
@@ -250,59 +299,70 @@ def event_words(events: Iterable[EventRow], beside: datetime | None) -> str:
 # What SES is asked
 
 
-def _looked_up(row: VerdictRow, settings: Settings, asked: Asked) -> Iterator[Listed]:
-    """Ask the suppression list of each region that may know the address, and insights about the message."""
-    address = row["original_recipient"] or row["recipient"]
+def _looked_up(db: Database, row: VerdictRow, settings: Settings, asked: Asked, at: datetime) -> Iterator[LookedUp]:
+    """Ask the suppression list of each region that may know the address, and insights about the message.
+
+    Not again where the answer stands, or has its turn later.
+    """
+    address = bare_address(row["original_recipient"] or row["recipient"] or "")
     if not _asks_aws(settings) or not address or (row["path"] == "gmail" and not row["ses_message_id"]):
         return
+    rests = {
+        (piece["kind"], piece["place"])
+        for piece in store.evidence_of(db, [row["id"]]).get(row["id"], ())
+        if piece["ask_again_at"] is None or moment_from(piece["ask_again_at"]) > at
+    }
     for region in dict.fromkeys(filter(None, [row["ses_region"], *settings.regions])):
-        yield _suppression(row, address, region, asked)
-    if settings.vdm and row["ses_message_id"] and row["ses_region"]:
-        yield _insights(row, row["ses_region"], row["ses_message_id"], asked), None
+        if ("suppression-list", region) not in rests:
+            yield _suppression(row, address, region, asked)
+    region = row["ses_region"] or ""
+    if settings.vdm and row["ses_message_id"] and region and ("message-insights", region) not in rests:
+        yield _insights(row, region, row["ses_message_id"], asked)
 
 
-def _suppression(row: VerdictRow, address: str, region: str, asked: Asked) -> Listed:
+def _suppression(row: VerdictRow, address: str, region: str, asked: Asked) -> LookedUp:
     entry = asked.ask(("sesv2", region), "suppressed", address, lambda: aws_ses.suppressed_destination(region, address))
     if isinstance(entry, NotLookedUp):
-        return not_looked_up("suppression-list", region, entry.why), None
+        return LookedUp(not_looked_up("suppression-list", region, entry.why, is_denied=entry.kind == "denied"))
     if entry is None:
-        return Evidence("suppression-list", region, found=False, detail=f"{address} is not on it"), None
+        return LookedUp(Evidence("suppression-list", region, found=False, detail=f"{address} is not on it"))
     cause = "put there by hand" if entry.message_id is None else f"because of another mail, {entry.message_id}"
     if entry.message_id is not None and entry.message_id == row["ses_message_id"]:
         cause = "because of this very mail"
     words = (
         f"{address} is on it since {moment_words(entry.since, moment_from(row['sent_at']))} ({entry.reason}), {cause}"
     )
-    return Evidence("suppression-list", region, found=True, detail=words), entry
+    return LookedUp(Evidence("suppression-list", region, found=True, detail=words), entry)
 
 
-def _from_suppression_list(row: VerdictRow, looked_up: Iterable[Listed]) -> SesIds:
+def _from_suppression_list(row: VerdictRow, looked_up: Iterable[LookedUp]) -> SesIds:
     """The SES id a suppression entry names, where nothing better is known and the id's own time fits the mail's."""
     sent_at = moment_from(row["sent_at"])
     if row["ses_message_id"] or sent_at is None:
         return {}
-    for _, entry in looked_up:
-        for found in ses_ids(entry.message_id) if entry and entry.message_id else ():
+    for entry in filter(None, (found.entry for found in looked_up)):
+        for found in ses_ids(entry.message_id) if entry.message_id else ():
             if found.sent_at and abs(found.sent_at - sent_at) <= timedelta(minutes=NEAR_MINUTES):
                 source = "suppression list entry"
                 return {"ses_message_id": found.id, "ses_region": found.region, "ses_id_source": source}
     return {}
 
 
-def _insights(row: VerdictRow, region: str, message_id: str, asked: Asked) -> Evidence:
+def _insights(row: VerdictRow, region: str, message_id: str, asked: Asked) -> LookedUp:
     answer = asked.ask(("sesv2", region), "insights", message_id, lambda: aws_ses.message_insights(region, message_id))
     if isinstance(answer, NotLookedUp):
-        return not_looked_up("message-insights", region, answer.why)
+        return LookedUp(not_looked_up("message-insights", region, answer.why, is_denied=answer.kind == "denied"))
     if answer is None:
-        return Evidence("message-insights", region, found=False, detail="SES kept nothing of this mail")
+        return LookedUp(Evidence("message-insights", region, found=False, detail="SES kept nothing of this mail"))
     addresses = _addresses(row)
-    events = [event for event in answer.events if event.recipient.lower() in addresses]
+    events = [event for event in answer.events if bare_address(event.recipient).lower() in addresses]
     words = "; ".join(
         f"{event.type} {moment_words(event.at, moment_from(row['sent_at']))}"
         + "".join(f", {part}" for part in (event.bounce_type, event.bounce_subtype, event.diagnostic) if part)
         for event in events
     )
-    return Evidence("message-insights", region, found=bool(events), detail=words or "nothing about this recipient")
+    piece = Evidence("message-insights", region, found=bool(events), detail=words or "nothing about this recipient")
+    return LookedUp(piece, events=events)
 
 
 def _id_piece(row: VerdictRow) -> Evidence:
@@ -325,7 +385,7 @@ def _queue_region(settings: Settings) -> str:
 
 
 def _addresses(row: VerdictRow) -> list[str]:
-    return list(dict.fromkeys(a.lower() for a in (row["recipient"], row["original_recipient"]) if a))
+    return list(dict.fromkeys(bare_address(a).lower() for a in (row["recipient"], row["original_recipient"]) if a))
 
 
 def _client_ids(row: VerdictRow) -> list[str]:

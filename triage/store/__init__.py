@@ -20,6 +20,7 @@ from triage.store.actions import (
     record_unsaid,
     stuck_actions,
     trouble_began,
+    withdrawn_actions,
 )
 from triage.store.alerts import (
     alerts_of,
@@ -44,14 +45,19 @@ from triage.store.audits import (
 )
 from triage.store.database import WAY_BACK, blamed, integrity_problem, open_readonly, open_store, schema_text
 from triage.store.events import (
+    accepted_through,
     alias_failures,
+    alias_key,
     count_events,
+    denials,
     drop_notification,
     events_by_client_id,
     events_of_message,
     events_to_recipient,
     evidence_of,
+    failures_tied,
     is_delivered,
+    keep_denials,
     last_login,
     record_evidence,
     retired_keys,
@@ -60,6 +66,7 @@ from triage.store.events import (
     verdict_row,
     verdicts_for_event,
     verdicts_to_correlate,
+    write_piece,
 )
 from triage.store.figures import (
     FigureRow,
@@ -136,8 +143,19 @@ from triage.store.names import (
     read_owner,
     told_by_events,
 )
-from triage.store.proofs import mails_without_proof, settle_proofs, told_by_ses
-from triage.store.rejudge import mail_again, mails_with_bytes, received_times, rewrite
+from triage.store.proofs import keep_proof, mails_without_proof, settle_proofs, told_by_ses
+from triage.store.rejudge import (
+    change_verdict,
+    correct_actions,
+    keep_readings,
+    mail_again,
+    mails_to_correct,
+    mails_with_bytes,
+    readings_of,
+    received_times,
+    rewrite,
+    settle_incident,
+)
 from triage.store.resends import (
     Way,
     begin_resend,
@@ -176,10 +194,12 @@ __all__ = [
     "AuditChange",
     "FigureRow",
     "Way",
+    "accepted_through",
     "actions_to_undo",
     "add_repair",
     "alerts_of",
     "alias_failures",
+    "alias_key",
     "audit_changes",
     "audits_since",
     "backups",
@@ -188,12 +208,15 @@ __all__ = [
     "begin_resend",
     "blamed",
     "bounces_of",
+    "change_verdict",
     "changes_of",
     "client_ids",
     "close_by_hand",
+    "correct_actions",
     "count_events",
     "day_counts",
     "delivered_later",
+    "denials",
     "doubt_resend",
     "drafts_in_doubt",
     "drop_alerts",
@@ -209,6 +232,7 @@ __all__ = [
     "fail_alert",
     "failed_mails",
     "failures_of_alias",
+    "failures_tied",
     "figures_of",
     "file_copy",
     "find_mails",
@@ -235,7 +259,10 @@ __all__ = [
     "is_delivered",
     "keep_account",
     "keep_audit",
+    "keep_denials",
     "keep_owner",
+    "keep_proof",
+    "keep_readings",
     "keep_rotation",
     "known_gmail_ids",
     "last_delivery",
@@ -247,6 +274,7 @@ __all__ = [
     "login_accepted_at",
     "mail_again",
     "mails_of_thread",
+    "mails_to_correct",
     "mails_with_bytes",
     "mails_without_proof",
     "miss_actions",
@@ -276,6 +304,7 @@ __all__ = [
     "read_owner",
     "read_raw",
     "read_resends",
+    "readings_of",
     "received_times",
     "record_evidence",
     "record_failed",
@@ -295,6 +324,7 @@ __all__ = [
     "seen_up_to",
     "ses_sends",
     "settle_all",
+    "settle_incident",
     "settle_proofs",
     "settle_resend",
     "settle_resends_by_events",
@@ -321,5 +351,7 @@ __all__ = [
     "verdicts_to_correlate",
     "want_since",
     "wanted_since",
+    "withdrawn_actions",
     "without_copy",
+    "write_piece",
 ]

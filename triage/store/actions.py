@@ -7,11 +7,12 @@ before Gmail is asked, so that none goes in twice; `done_at` tells whether it is
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parsers.times import utc_text
+from triage.model import Action, Withdrawn
 from triage.rows import DoneRow, StuckRow
 from triage.store.database import Row, all_rows, storable, transaction, with_json
 
@@ -62,6 +63,67 @@ def notes_since(db: Database, since: datetime) -> int:
     sql = "SELECT count(*) FROM actions WHERE kind = 'note' AND state = 'done' AND done_at >= ?"
     (number,) = db.execute(sql, [utc_text(since)]).fetchone()
     return int(number)
+
+
+def withdraw_others(db: Database, mail_id: int, wanted: Sequence[Action], at: datetime) -> None:
+    """Withdraw the labels and notes of a mail that are not wanted any more; part of the caller's transaction.
+
+    What was not begun is dropped; what was done, or may have been, is taken back by a run (`withdrawn_actions`). A note
+    that explains another failure of its thread stays. What was withdrawn before and is wanted again is planned anew.
+    """
+    keys = {(action.kind, action.target, _about(action.payload)) for action in wanted}
+    rows = with_json(
+        all_rows(
+            db,
+            "SELECT id, kind, target, payload, state, tries + put_off AS tries, withdrawn_at FROM actions"
+            " WHERE mail_id = ? AND kind IN ('label', 'note') AND (undone_at IS NULL OR withdrawn_at IS NOT NULL)",
+            [mail_id],
+        ),
+        "payload",
+    )
+    for row in rows:
+        about = _about(row["payload"])
+        is_wanted = (row["kind"], row["target"], about) in keys
+        is_wanted = is_wanted or (row["kind"] == "note" and _explains(db, row["target"], about))
+        if is_wanted and row["withdrawn_at"] is not None:
+            db.execute(
+                "UPDATE actions SET state = 'planned', tries = 0, error = NULL, done_at = NULL, undone_at = NULL,"
+                " withdrawn_at = NULL, put_off = 0, try_after = NULL, missing_at = NULL WHERE id = ?",
+                [row["id"]],
+            )
+        elif not is_wanted and row["withdrawn_at"] is None:
+            is_begun = row["state"] == "done" or (row["kind"] == "note" and row["tries"] > 0)
+            db.execute(
+                "UPDATE actions SET withdrawn_at = :at, undone_at = iif(:begun, NULL, :at),"
+                " state = iif(state = 'planned', 'dropped', state), missing_at = NULL,"
+                " error = ifnull(error, 'the verdict changed') WHERE id = :id",
+                {"at": utc_text(at), "begun": is_begun, "id": row["id"]},
+            )
+
+
+def withdrawn_actions(db: Database) -> list[Withdrawn]:
+    """What was done, or may have been, and is to be taken back because the verdict changed, oldest first."""
+    rows = all_rows(
+        db,
+        "SELECT a.id, a.kind, m.gmail_id AS mail, a.target, a.payload, a.gmail_id FROM actions a"
+        " JOIN mails m ON m.id = a.mail_id WHERE a.withdrawn_at IS NOT NULL AND a.undone_at IS NULL ORDER BY a.id",
+    )
+    return with_json(rows, "payload")
+
+
+def _about(payload: Mapping[str, Any]) -> str:
+    """What an action is about: the label, or what the note explains."""
+    return str(payload.get("label") or payload.get("about"))
+
+
+def _explains(db: Database, thread_id: str, about: str) -> bool:
+    """Whether a verdict of this thread is what this note explains (`note.note_key`)."""
+    rows = db.execute(
+        "SELECT 1 FROM verdicts v JOIN mails m ON m.id = v.mail_id WHERE m.thread_id = ? AND v.proof IS NOT NULL"
+        " AND v.cause || iif(v.kind = 'delayed', '/delayed', '') = ? LIMIT 1",
+        [thread_id, about],
+    )
+    return next(iter(rows), None) is not None
 
 
 def actions_to_undo(db: Database, kind: str) -> list[DoneRow]:

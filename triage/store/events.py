@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsers.times import utc_text
-from triage.model import FAILURE_KINDS, SOURCE, Event, Evidence, StoredMail
+from triage.model import FAILURE_KINDS, SOURCE, Denial, Event, Evidence, StoredMail
 from triage.rows import EventRow, EvidenceRow, SesIds, VerdictRow
 from triage.store.database import all_rows, storable, transaction
 
@@ -28,6 +28,11 @@ _EVENT_COLUMNS = (
 _ABOUT_VERDICT = """SELECT v.id, v.kind, v.recipient, v.original_recipient, v.category, v.cause, v.received_at,
  v.message_id, v.gmail_message_id, v.ses_message_id, v.ses_region, v.ses_id_source, v.sent_at, v."from" AS sender,
  v.subject, v.path, v.genuine, v.reply_code, v.reported_by, v.source FROM verdicts v"""
+_THROUGH_ALIAS = (
+    "s.kind IN ('Send', 'Delivery') AND (s.path = 'gmail-alias' OR s.client_id LIKE '%@mail.gmail.com')"
+    " AND s.sent_at <= s.seen_at"
+)
+"""SES took a mail that Gmail handed over for an alias. Programs that send by the API do not use the alias's login."""
 _OPEN = "v.kind IN ('failed', 'delayed', 'feedback') AND v.genuine IS NOT 'fail'"
 
 
@@ -100,6 +105,13 @@ def untied_failures(db: Database) -> Iterator[EventRow]:
         last = rows[-1]["id"]
 
 
+def failures_tied(db: Database, verdict_id: int) -> list[EventRow]:
+    """The events that tell of the failure of this verdict."""
+    return all_rows(
+        db, "SELECT * FROM events WHERE verdict_id = ? AND notification IS NOT NULL ORDER BY id", [verdict_id]
+    )
+
+
 def is_delivered(db: Database, event: EventRow) -> bool:
     """Whether SES says later that this mail reached this recipient after all."""
     rows = db.execute(
@@ -149,15 +161,27 @@ def verdicts_for_event(db: Database, event: EventRow, minutes: int) -> list[Verd
     )
 
 
-def verdicts_to_correlate(db: Database, since: datetime, limit: int) -> list[VerdictRow]:
-    """Verdicts received since then without any evidence, or with a piece that could not be looked up; oldest first."""
+def verdicts_to_correlate(db: Database, since: datetime, at: datetime, limit: int) -> list[VerdictRow]:
+    """Verdicts received since then with an open question that has its turn at `at`: our own side first, and the newest.
+
+    A question is open until its answer cannot change any more (`evidence.ask_until`). What was concluded about an alias
+    is open to every mail of it that SES took, and to a failure that speaks against it, whenever that becomes known.
+    """
     return all_rows(
         db,
-        f"{_ABOUT_VERDICT} WHERE {_OPEN} AND v.superseded_by IS NULL AND v.received_at >= ? AND (NOT EXISTS"  # noqa: S608
+        f"{_ABOUT_VERDICT} WHERE {_OPEN} AND v.superseded_by IS NULL AND v.received_at >= :since AND (NOT EXISTS"  # noqa: S608
         " (SELECT 1 FROM evidence e WHERE e.verdict_id = v.id) OR EXISTS"
-        " (SELECT 1 FROM evidence e WHERE e.verdict_id = v.id AND e.not_looked_up_why IS NOT NULL))"
-        " ORDER BY v.received_at, v.id LIMIT ?",
-        [utc_text(since), limit],
+        " (SELECT 1 FROM evidence e WHERE e.verdict_id = v.id AND e.ask_again_at IS NOT NULL AND e.ask_again_at <= :at)"
+        " OR (v.category = 'smtp-credentials' AND EXISTS (SELECT 1 FROM evidence e JOIN events s"
+        '  ON s.sender = lower(v."from") AND s.seen_at > e.looked_up_at'
+        f"  WHERE e.verdict_id = v.id AND e.kind = 'own-side' AND {_THROUGH_ALIAS}"
+        "  UNION ALL SELECT 1 FROM evidence e JOIN verdicts w ON w.category = 'smtp-credentials'"
+        '  AND lower(w."from") = lower(v."from") JOIN mails n ON n.id = w.mail_id AND n.seen_at > e.looked_up_at'
+        "  WHERE e.verdict_id = v.id AND e.kind = 'own-side' AND (w.received_at < v.received_at OR EXISTS"
+        '  (SELECT 1 FROM events s WHERE s.sender = lower(v."from") AND s.sent_at >= v.received_at'
+        f"   AND {_THROUGH_ALIAS})))))"
+        " ORDER BY v.side IS NOT 'own', v.received_at DESC, v.id DESC LIMIT :limit",
+        {"since": utc_text(since), "at": utc_text(at), "limit": limit},
     )
 
 
@@ -174,6 +198,47 @@ def alias_failures(db: Database, alias: str, since: datetime) -> list[datetime]:
         [utc_text(since), alias.lower()],
     )
     return [datetime.fromisoformat(at) for (at,) in rows]
+
+
+def accepted_through(db: Database, alias: str, since: datetime) -> list[datetime]:
+    """When SES took mail that came through this alias, or Gmail its login, from then on, in order."""
+    rows = db.execute(
+        f"SELECT s.sent_at FROM events s WHERE s.sender = :alias AND s.sent_at >= :since AND {_THROUGH_ALIAS}"  # noqa: S608
+        ' UNION SELECT sent_at FROM verdicts WHERE lower("from") = :alias AND sent_at >= :since'
+        " AND ses_message_id IS NOT NULL AND gmail_message_id IS NOT NULL AND proof IS NOT NULL"
+        " AND sent_at <= received_at"
+        " UNION SELECT confirmed_at FROM rotations WHERE lower(alias) = :alias AND confirmed_at >= :since"
+        " ORDER BY 1 LIMIT 10000",
+        {"alias": alias.lower(), "since": utc_text(since)},
+    )
+    return [datetime.fromisoformat(at) for (at,) in rows]
+
+
+def alias_key(db: Database, alias: str, user: str, before: datetime) -> str | None:
+    """The access key the alias was given by the last renewal confirmed before then; None: none is on record."""
+    rows = db.execute(
+        "SELECT new_key_id FROM rotations WHERE lower(alias) = ? AND iam_user = ? AND confirmed_at IS NOT NULL"
+        " AND confirmed_at <= ? AND keeps = 'new' ORDER BY confirmed_at DESC LIMIT 1",
+        [alias.lower(), user, utc_text(before)],
+    )
+    return next((str(key) for (key,) in rows if key), None)
+
+
+def denials(db: Database, since: datetime) -> list[Denial]:
+    """What AWS did not allow to be asked, and said so since then."""
+    return all_rows(db, "SELECT * FROM denials WHERE at > ?", [utc_text(since)])
+
+
+def keep_denials(db: Database, rows: Sequence[Denial]) -> None:
+    """Remember what AWS does not allow to be asked."""
+    if not rows:
+        return
+    with transaction(db):
+        db.conn.executemany(
+            "INSERT OR REPLACE INTO denials (service, region, question, what, why, at)"
+            " VALUES (:service, :region, :question, :what, :why, :at)",
+            rows,
+        )
 
 
 def last_login(db: Database, alias: str | None, since: datetime) -> EvidenceRow | None:
@@ -201,17 +266,18 @@ def record_evidence(
     *,
     event_ids: Sequence[int] = (),
     ses: SesIds | None = None,
+    then: Callable[[int, Mapping[str, Any] | None], None] | None = None,
 ) -> int:
     """Write what was found about a verdict, tie these events to it, and give it its SES id if one was found.
 
     Of `ses` what the verdict has already stays. A verdict that was made from one of these events alone becomes this
-    one: it keeps its id, takes over what the mail says, and its stand-in goes. Returns the id of the verdict from now
-    on.
+    one: it keeps its id, takes over what the mail says, and its stand-in goes. `then` is called last in the same
+    transaction, with the verdict's id and the row it had before that. Returns the id of the verdict from now on.
     """
     with transaction(db):
-        verdict_id = _adopt(db, verdict_id, event_ids)
+        verdict_id, before = _adopt(db, verdict_id, event_ids)
         for piece in pieces:
-            _write_piece(db, verdict_id, piece, at)
+            write_piece(db, verdict_id, piece, at)
         db.execute(
             # Several verdicts may rest on one Send or Delivery: it stays with the first.
             "UPDATE events SET verdict_id = ? WHERE id IN (SELECT value FROM json_each(?))"
@@ -221,6 +287,8 @@ def record_evidence(
         if ses:
             assignments = ", ".join(f"{column} = ifnull({column}, :{column})" for column in ses)
             db.execute(f"UPDATE verdicts SET {assignments} WHERE id = :id", {**ses, "id": verdict_id})  # noqa: S608
+        if then:
+            then(verdict_id, before)
     return verdict_id
 
 
@@ -238,27 +306,43 @@ def evidence_of(db: Database, verdict_ids: Iterable[int]) -> dict[int, list[Evid
     return found
 
 
-def _write_piece(db: Database, verdict_id: int, piece: Evidence, at: datetime) -> None:
-    """Write or renew one piece. What was found once is not lost because it could not be looked up later."""
+def write_piece(db: Database, verdict_id: int, piece: Evidence, at: datetime) -> None:
+    """Write or renew one piece; part of the caller's transaction.
+
+    What was found once is not lost because it could not be looked up later.
+    """
     db.execute(
-        "INSERT INTO evidence (verdict_id, kind, place, found, detail, result, looked_up_at, not_looked_up_why)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (verdict_id, kind, ifnull(place, '')) DO UPDATE SET"
+        "INSERT INTO evidence (verdict_id, kind, place, found, detail, result, looked_up_at, not_looked_up_why,"
+        " ask_until, ask_again_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (verdict_id, kind, ifnull(place, '')) DO UPDATE SET"
         " found = excluded.found, detail = excluded.detail, result = excluded.result, tries = tries + 1,"
         " looked_up_at = excluded.looked_up_at, not_looked_up_why = excluded.not_looked_up_why"
         " WHERE excluded.not_looked_up_why IS NULL OR found IS NULL",
         [
             *(verdict_id, piece.kind, storable(piece.place), piece.found, storable(piece.detail), piece.result),
             *(utc_text(at), storable(piece.not_looked_up_why)),
+            *(utc_text(piece.ask_until), utc_text(piece.ask_again_at)),
+        ],
+    )
+    # Also where an old answer stays, because it could not be looked up this time: that has its turn again.
+    db.execute(
+        "UPDATE evidence SET ask_until = ?, ask_again_at = ? WHERE verdict_id = ? AND kind = ? AND place IS ?",
+        [
+            *(utc_text(piece.ask_until), utc_text(piece.ask_again_at)),
+            *(verdict_id, piece.kind, storable(piece.place)),
         ],
     )
 
 
-def _adopt(db: Database, verdict_id: int, event_ids: Sequence[int]) -> int:
-    """Let the verdict made from an event alone take over the mail's verdict; returns the id that stays."""
+def _adopt(db: Database, verdict_id: int, event_ids: Sequence[int]) -> tuple[int, Mapping[str, Any] | None]:
+    """Let the verdict made from an event alone take over the mail's verdict.
+
+    Returns the id that stays, and the row that it had until now where that is another one.
+    """
     row = next(
         iter(
             db.query(
-                "SELECT v.id, v.mail_id FROM events e JOIN verdicts v ON v.id = e.verdict_id"
+                "SELECT v.* FROM events e JOIN verdicts v ON v.id = e.verdict_id"
                 " JOIN mails m ON m.id = v.mail_id WHERE e.id IN (SELECT value FROM json_each(?)) AND v.id != ?"
                 " AND m.source LIKE ? ORDER BY v.id LIMIT 1",
                 [json.dumps(list(event_ids)), verdict_id, f"{SOURCE}%"],
@@ -267,7 +351,7 @@ def _adopt(db: Database, verdict_id: int, event_ids: Sequence[int]) -> int:
         None,
     )
     if row is None:
-        return verdict_id
+        return verdict_id, None
     columns = [name for (name,) in db.execute("SELECT name FROM pragma_table_info('verdicts') WHERE name != 'id'")]
     assignments = ", ".join(f'"{name}" = mail."{name}"' for name in columns)
     values = {"old": row["id"], "new": verdict_id, "mail": row["mail_id"]}
@@ -277,13 +361,14 @@ def _adopt(db: Database, verdict_id: int, event_ids: Sequence[int]) -> int:
         " WHERE verdicts.id = :old",
         values,
     )
-    db.execute("UPDATE OR REPLACE evidence SET verdict_id = :old WHERE verdict_id = :new", values)
+    for table in ("evidence", "readings", "verdict_changes"):
+        db.execute(f"UPDATE OR REPLACE {table} SET verdict_id = :old WHERE verdict_id = :new", values)  # noqa: S608
     db.execute("UPDATE events SET verdict_id = :old WHERE verdict_id = :new", values)
     db.execute("DELETE FROM verdicts WHERE id = :new", values)
     db.execute(
         "DELETE FROM mails WHERE id = :mail AND NOT EXISTS (SELECT 1 FROM verdicts WHERE mail_id = :mail)", values
     )
-    return int(row["id"])
+    return int(row["id"]), row
 
 
 def _event_row(event: Event, at: datetime) -> list[Any]:

@@ -30,7 +30,9 @@ _TOLD = (
     "e.recipient IN (lower(v.recipient), lower(v.original_recipient))"
     " AND (e.ses_message_id = v.ses_message_id OR e.client_id IN (v.gmail_message_id, v.message_id))"
     " AND v.category NOT IN ('smtp-credentials', 'gmail-refused', 'unverified') AND v.genuine IS NOT 'fail'"
-    " AND (v.side IS NOT 'own' OR e.kind IN ('Bounce', 'Reject'))"
+    " AND (v.side IS NOT 'own' OR (e.kind IN ('Bounce', 'Reject') AND (EXISTS (SELECT 1 FROM readings r"
+    "  WHERE r.verdict_id = v.id AND r.source = 'ses-event' AND r.cause = v.cause)"
+    "  OR NOT EXISTS (SELECT 1 FROM readings r WHERE r.verdict_id = v.id AND r.source = 'ses-event'))))"
 )
 
 
@@ -60,6 +62,11 @@ def told_by_ses(db: Database, verdict_id: int) -> bool:
     sql = f"SELECT EXISTS (SELECT 1 FROM verdicts v JOIN events e ON {_TOLD} WHERE v.id = ?)"  # noqa: S608
     (found,) = db.execute(sql, [verdict_id]).fetchone()
     return bool(found)
+
+
+def keep_proof(db: Database, verdict_id: int, kind: str, why: str | None) -> None:
+    """Write what proves a verdict; part of the caller's transaction."""
+    db.execute("UPDATE verdicts SET proof = ?, proof_why = ?, proof_open = 0 WHERE id = ?", [kind, why, verdict_id])
 
 
 def settle_proofs(

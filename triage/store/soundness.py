@@ -41,7 +41,7 @@ _PARTS = (
 _JSON = {
     *(("verdicts", "fix"), ("verdicts", "links"), ("actions", "payload"), ("rotations", "keys_before")),
     *(("audits", "domains"), ("audits", "regions"), ("audits", "calls"), ("audits", "not_asked")),
-    ("findings", "figures"),
+    *(("findings", "figures"), ("readings", "said")),
 }
 _WORDS: dict[tuple[str, str], frozenset[str]] = {
     ("verdicts", "kind"): frozenset(get_args(FailureKind) + get_args(NotKind)),

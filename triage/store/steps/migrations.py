@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
+from parsers.mime import bare_address
 from triage.store.steps.first_steps import migrations
 from triage.store.steps.views import VIEWS
 
@@ -191,3 +192,67 @@ def m070_later(db: Database) -> None:
 def m080_unsaid(db: Database) -> None:
     """A run whose output is closed or on a full disk does its work all the same, and keeps what it could not say."""
     db.execute("ALTER TABLE runs ADD COLUMN unsaid TEXT /* what could not be printed; NULL: all was */")
+
+
+@migrations()
+def m090_judgement(db: Database) -> None:
+    """What each source says of a failure, what a verdict was before, until when an answer may still change."""
+    db.execute(
+        """CREATE TABLE readings (
+    id INTEGER PRIMARY KEY,
+    verdict_id INTEGER NOT NULL REFERENCES verdicts (id),
+    source TEXT NOT NULL,            -- mail, ses-event, message-insights, suppression-list, access-keys, later-sends
+    place TEXT,                      -- which one: an event, a region; NULL: there is only one
+    cause TEXT,                      -- what this source takes for the cause; NULL: it names none
+    at TEXT,                         -- UTC: when what it tells of happened; NULL: it does not tell
+    words TEXT NOT NULL,             -- what it says, short
+    said TEXT NOT NULL,              -- JSON: the columns of the verdict as this source would have them
+    denies INTEGER NOT NULL,         -- 1: it says that it cannot have been so
+    standing TEXT NOT NULL           -- beside what is believed: believed, agrees, says less, contradicts
+)"""
+    )
+    db.execute("CREATE UNIQUE INDEX readings_once ON readings (verdict_id, source, ifnull(place, ''))")
+    db.execute(
+        """CREATE TABLE verdict_changes (
+    id INTEGER PRIMARY KEY,
+    verdict_id INTEGER NOT NULL REFERENCES verdicts (id),
+    at TEXT NOT NULL,                -- UTC: start of the run that changed it
+    old_category TEXT,
+    old_cause TEXT,
+    new_category TEXT,
+    new_cause TEXT,
+    why TEXT NOT NULL,               -- who is believed now, and why
+    corrected_at TEXT                -- UTC: label and note are planned anew; NULL: not yet
+)"""
+    )
+    db.execute("CREATE INDEX verdict_changes_by_verdict ON verdict_changes (verdict_id)")
+    db.execute("CREATE INDEX verdict_changes_to_correct ON verdict_changes (verdict_id) WHERE corrected_at IS NULL")
+    db.execute("ALTER TABLE actions ADD COLUMN withdrawn_at TEXT /* UTC: the verdict changed; taken back by a run */")
+    db.execute("CREATE INDEX actions_withdrawn ON actions (id) WHERE withdrawn_at IS NOT NULL AND undone_at IS NULL")
+    db.execute("ALTER TABLE evidence ADD COLUMN ask_until TEXT /* UTC: no answer changes later; NULL: it stands */")
+    db.execute("ALTER TABLE evidence ADD COLUMN ask_again_at TEXT /* UTC: asked again from then on; NULL: it stands */")
+    db.execute(
+        "UPDATE evidence SET ask_again_at = looked_up_at, ask_until ="
+        " (SELECT replace(datetime(v.received_at, '+14 days'), ' ', 'T') || 'Z' FROM verdicts v"
+        " WHERE v.id = evidence.verdict_id)"
+        " WHERE not_looked_up_why IS NOT NULL"
+    )
+    db.execute("DROP INDEX IF EXISTS evidence_to_look_up")
+    db.execute("CREATE INDEX evidence_to_look_up ON evidence (verdict_id, ask_again_at) WHERE ask_again_at IS NOT NULL")
+    db.execute(
+        """CREATE TABLE denials (
+    service TEXT NOT NULL,
+    region TEXT NOT NULL,
+    question TEXT NOT NULL,          -- keys, changes, versions, suppressed, insights
+    what TEXT NOT NULL,              -- what was to be looked up, in words
+    why TEXT NOT NULL,
+    at TEXT NOT NULL,                -- UTC: when AWS last said so; asked again a day later, once for all verdicts
+    PRIMARY KEY (service, region, question)
+)"""
+    )
+    for row_id, recipient in db.execute("SELECT id, recipient FROM events WHERE recipient LIKE '%<%@%>%'").fetchall():
+        db.execute("UPDATE OR IGNORE events SET recipient = ? WHERE id = ?", [bare_address(recipient).lower(), row_id])
+    for column in ("recipient", "original_recipient"):
+        rows = db.execute(f"SELECT id, {column} FROM verdicts WHERE {column} LIKE '%<%@%>%'").fetchall()  # noqa: S608
+        for row_id, address in rows:
+            db.execute(f"UPDATE verdicts SET {column} = ? WHERE id = ?", [bare_address(address), row_id])  # noqa: S608
