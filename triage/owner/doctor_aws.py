@@ -27,8 +27,6 @@ MANY = 10_000
 _POLICY = "Give this identity the policy that `triage doctor --iam-policy triage` prints."
 _TODO = {
     "denied": _POLICY,
-    "no-credentials": "Run `aws configure`, or set AWS_PROFILE, also where cron or systemd starts triage.",
-    "bad-credentials": "Make a new access key for this identity in IAM and enter it with `aws configure`.",
     "unsupported": "Check the region's name in triage.toml.",
     "misdirected": "Take it out, and ask who put it there.",
 }
@@ -116,4 +114,5 @@ def _said(answer: object, words: str, missing: tuple[str, str] | None = None) ->
 
 def _not_looked_up(answer: NotLookedUp) -> Found:
     state: HealthState = "warn" if answer.will_pass else "fail"
-    return state, f"{answer.what}: {answer.why}", _TODO.get(answer.kind, _NETWORK if answer.will_pass else _POLICY)
+    todo = answer.todo or _TODO.get(answer.kind, _NETWORK if answer.will_pass else _POLICY)
+    return state, f"{answer.what}: {answer.why}", todo
