@@ -1,7 +1,7 @@
 """Asks AWS, and makes every way of not getting an answer a value with a reason.
 
-Imports boto3 lazily: one Session, one client for each service and region, short time-outs, few tries. What the answers mean is the business of `aws_ses`, `aws_iam`, `aws_secrets` and `aws_queue`.
-No secret ever stands in a reason, and none is logged. Who asks is the business of `signing_in`.
+Imports boto3 lazily: one Session, one client for each service and region, short time-outs, few tries. What the
+answers mean is the business of `ses`, `iam`, `secrets` and `queue`.
 """
 
 from __future__ import annotations
