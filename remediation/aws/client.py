@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from remediation.aws.endpoints import Misdirected, is_aws_or_here, refuse_elsewhere
+from remediation.aws.partitions import partition_of
 from remediation.aws.signing_in import SignInFailed, not_accepted, session, sign_in
 from remediation.deadline import within
 
 _T = TypeVar("_T")
 
 GLOBAL_REGION = "us-east-1"
-"""Where IAM and STS are asked: they have no region of their own, but a client must be given one."""
+"""Where IAM, STS, Route 53 and CloudTrail's record of IAM are asked: one answer for all regions of a partition.
+
+In another partition its own home is asked instead: the region of the profile, or AWS_DEFAULT_REGION, says which.
+"""
+_GLOBAL_SERVICES = frozenset({"iam", "sts", "route53", "cloudtrail"})
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
@@ -203,7 +208,12 @@ def _signed_in_client(service: str, region: str, attempts: int) -> Any:
         # Without this, a machine without credentials waits for an instance metadata service that is not there.
         os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     surroundings = _surroundings()
-    return sign_in(surroundings, region) or _client(service, region, attempts, surroundings)
+    failed = sign_in(surroundings, region)
+    if failed:
+        return failed
+    if region == GLOBAL_REGION and service in _GLOBAL_SERVICES:
+        region = partition_of(session(surroundings).region_name).home
+    return _client(service, region, attempts, surroundings)
 
 
 def _surroundings() -> object:

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.ses_hosts import relay_host
+from parsers.ses_hosts import relay_host, ses_region_of_host
 from remediation.aws.client import NotLookedUp
 from remediation.aws.secrets import secret_login
 from remediation.credentials import (
@@ -115,6 +115,8 @@ def test_what_looks_wrong_about_a_region() -> None:
 def test_hosts_and_ports_of_ses() -> None:
     assert relay_host("eu-west-1") == "email-smtp.eu-west-1.amazonaws.com"
     assert relay_host("cn-north-1").endswith(".amazonaws.com.cn")
+    assert relay_host("eusc-de-east-1") == "email-smtp.eusc-de-east-1.amazonaws.eu"
+    assert ses_region_of_host(relay_host("eusc-de-east-1")) == "eusc-de-east-1"
     assert [usual_security(port) for port in (25, 587, 2587, 465, 2465)] == ["starttls"] * 3 + ["ssl"] * 2
 
 
