@@ -17,9 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from remediation.deadline import within
+
 PROCESS_SECONDS = 20.0
 """How long a profile's `credential_process` may take."""
-AGAIN_SECONDS = 60.0
+SIGN_IN_SECONDS = 30.0
+"""How long all of it may take: botocore itself waits a minute for each answer, and tries again."""
+REMEMBERED_SECONDS = 60.0
 """How long a failure stands before the credentials are looked for again: one run asks AWS dozens of things."""
 
 _CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
@@ -101,13 +105,14 @@ def _made(region: str) -> Any:
 def sign_in(surroundings: object, region: str) -> SignInFailed | None:
     """Have credentials ready in the session, renewed where they can be; None: they are there."""
     at, failure = _failed.get(surroundings, (0.0, None))
-    if failure and time.monotonic() - at < AGAIN_SECONDS:
+    if failure and time.monotonic() - at < REMEMBERED_SECONDS:
         return failure
     try:
-        found = session(surroundings, region).get_credentials()
-        if found is not None:
-            found.get_frozen_credentials()
-            return None
+        with within(SIGN_IN_SECONDS):
+            found = session(surroundings, region).get_credentials()
+            if found is not None:
+                found.get_frozen_credentials()
+                return None
         failure = SignInFailed("no-credentials", "no AWS credentials", _todo("none", surroundings))
     except Exception as error:  # what a settings file, a program or a token of others can do has no end
         failure = _failure(error, surroundings)
@@ -137,7 +142,7 @@ def _failure(error: Exception, surroundings: object) -> SignInFailed:
 
     if isinstance(error, errors.ClientError):
         return _refused(error, surroundings)
-    if isinstance(error, errors.ConnectTimeoutError | errors.ReadTimeoutError):
+    if isinstance(error, errors.ConnectTimeoutError | errors.ReadTimeoutError | TimeoutError):
         return SignInFailed("timeout", "AWS did not answer in time when asked for credentials", _todo("", surroundings))
     if isinstance(error, errors.HTTPClientError | errors.ConnectionError):
         return SignInFailed("unreachable", "AWS could not be reached for credentials", _todo("", surroundings))

@@ -312,6 +312,15 @@ def test_what_passes_by_itself_asks_for_no_change(place: Place, give: Callable[[
     assert answer.kind == kind
 
 
+def test_a_role_that_is_never_given_ends_in_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_in, "SIGN_IN_SECONDS", 0.5)
+    GOOD["role of a profile"](place)
+    place.server.give = lambda request: Reply(200, b"{}", delay=3)
+    answer = asking.caller_identity()
+    assert isinstance(answer, NotLookedUp)
+    assert (answer.kind, answer.will_pass) == ("timeout", True)
+
+
 def test_credentials_are_not_looked_for_again_and_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing_in, "PROCESS_SECONDS", 0.5)
     NOT["a program that hangs"][0](place)

@@ -139,6 +139,15 @@ def test_a_good_login_is_one_login_and_no_mail(relay: RelayDouble, security: str
     assert relay.mails == []
 
 
+def test_a_relay_with_auth_login_only_is_logged_in_to(relay: RelayDouble) -> None:
+    relay.mode = "login-only"
+    good = check_login(GOOD, relay.starttls)
+    assert good.is_good, good.why
+    bad = check_login(replace(GOOD, password="not it"), relay.starttls)
+    assert (bad.fault, bad.reply_code) == ("credential", 535)
+    assert relay.attempts == [(KEY_ID, 235), (KEY_ID, 535)], "one login each"
+
+
 def test_a_wrong_password_is_tried_once(relay: RelayDouble) -> None:
     check = check_login(replace(GOOD, password=derive_smtp_password(KEY, "us-west-2")), relay.starttls)
     assert (check.fault, check.reply_code) == ("credential", 535)
