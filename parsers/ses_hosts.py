@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-SES_HOST = r"email-smtp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
+SES_HOST = r"email-smtp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.(?:com(?:\.cn)?|eu)"
 """A pattern for a host name in lower case; its only group is the region."""
 REGION = r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}"
 """A pattern for what regions look like: us-east-1, ap-southeast-2, us-gov-west-1."""
@@ -31,6 +31,8 @@ def ses_region_of_host(host: str | None) -> str | None:
 
 def relay_host(region: str) -> str:
     """The SES SMTP endpoint of a region."""
+    if region.startswith("eusc-"):  # the European Sovereign Cloud
+        return f"email-smtp.{region}.amazonaws.eu"
     return f"email-smtp.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from parsers.mime import Headers, Mail
+from parsers.ses_hosts import REGION
 
 _ID = re.compile(
     r"([01](?<![0-9A-Za-z].)[0-9a-f]{3})([0-9a-f]{12})-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-\d{6}(?!\d)"
 )
-_DOMAIN = re.compile(r"@(?:email-bounces\.|email\.)?(?:([a-z]{2}(?:-[a-z]+)+-\d)\.)?amazonses\.com", re.IGNORECASE)
+_DOMAIN = re.compile(rf"@(?:email-bounces\.|email\.)?(?:({REGION})\.)?amazonses\.com", re.IGNORECASE)
 # The first four hex digits. Not listed: unknown, the domain behind the id may still tell.
 REGION_OF_PREFIX = {
     "0100": "us-east-1",
@@ -27,9 +28,13 @@ REGION_OF_PREFIX = {
     "0108": "ap-southeast-2",
     "0109": "ap-south-1",
     "010b": "eu-west-2",
+    "010c": "ap-northeast-2",
+    "010d": "ca-central-1",
     "010e": "ap-southeast-1",
     "010f": "us-east-2",
+    "0110": "eu-north-1",
     "0111": "us-west-1",
+    "0113": "eu-west-3",
 }
 _EARLIEST = datetime(2011, 1, 1, tzinfo=UTC)  # SES opened to the public that month
 

@@ -252,15 +252,13 @@ def _encrypted(relay: Relay, trust: ssl.SSLContext, seconds: float) -> smtplib.S
 
 def _logged_in(smtp: smtplib.SMTP, login: Login, sender: str | None, relay: Relay) -> LoginCheck:
     offered = smtp.esmtp_features.get("auth", "").upper().split()
-    if "PLAIN" not in offered:
+    if not {"PLAIN", "LOGIN"} & set(offered):
         return LoginCheck(
             "auth-not-offered",
             f"{relay.host} offers no login" + (f" that we know ({' '.join(offered)[:60]})" if offered else ""),
             "Check host and port (SES: 587, 2587, 465, 2465); ask its operator whether logins from here are allowed.",
         )
-    # Not smtplib.login(): that tries PLAIN and then LOGIN, two failures for one wrong password.
-    secret = base64.b64encode(f"\0{login.username}\0{login.password}".encode()).decode("ascii")
-    code, words = smtp.docmd("AUTH", f"PLAIN {secret}")
+    code, words = _authenticated(smtp, login, "PLAIN" if "PLAIN" in offered else "LOGIN")
     said = f"{code} {_harmless(words, login)}".rstrip()
     if code != 235:
         return _refused(code, said, relay)
@@ -276,6 +274,22 @@ def _logged_in(smtp: smtplib.SMTP, login: Login, sender: str | None, relay: Rela
                 will_pass=400 <= code < 500,
             )
     return LoginCheck(None, f"{relay.host}:{relay.port} accepts the login ({said})", None, 235)
+
+
+def _authenticated(smtp: smtplib.SMTP, login: Login, how: str) -> tuple[int, bytes]:
+    """The answer to one login. Not smtplib.login(): that tries PLAIN and then LOGIN, two failures for one password."""
+
+    def coded(text: str) -> str:
+        return base64.b64encode(text.encode()).decode("ascii")
+
+    if how == "PLAIN":
+        return smtp.docmd("AUTH", f"PLAIN {coded(f'{chr(0)}{login.username}{chr(0)}{login.password}')}")
+    answer = smtp.docmd("AUTH", "LOGIN")
+    for secret in (login.username, login.password):
+        if answer[0] != 334:  # it asks for nothing more
+            break
+        answer = smtp.docmd(coded(secret))
+    return answer
 
 
 def _refused(code: int, said: str, relay: Relay) -> LoginCheck:

@@ -205,10 +205,9 @@ def unanswered(
         fix = "Nothing to repair: ask again when DNS answers."
     else:
         asked, answered = why.what, f"not looked up: {why.why}"
-        fix = {
+        fix = why.todo or {
             "denied": "Give this AWS identity the policy that `triage doctor --iam-policy audit` prints.",
             "no-credentials": "Give AWS credentials (AWS_PROFILE, or `aws configure`) to have this judged.",
-            "bad-credentials": "Renew the AWS credentials; `aws sts get-caller-identity` shows whether they work.",
         }.get(why.kind, "Nothing to repair: ask again later.")
     return finding(check, subject, "unknown", asked, answered, fix=[fix], by_hand=by_hand, leaves_open=leaves_open)
 

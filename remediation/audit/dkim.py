@@ -5,6 +5,7 @@ Facts in, findings out. What DNS or AWS did not answer is `unknown`, and the oth
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 
 from remediation.audit.catalogue import dig, finding, record_steps, unanswered
@@ -118,13 +119,42 @@ def _problem(cname: Answer, txt: Answer, target: str) -> str | Answer | None:
 def _own_key_problem(txt: Answer) -> str | Answer | None:
     if txt.state == "unknown":
         return txt
-    return None if any(_holds_key(text) for text in txt.records) else f"has no public key ({txt.words})"
+    keys = [text for text in txt.records if _holds_key(text)]
+    if not keys:
+        return f"has no public key ({txt.words})"
+    problems = [_key_problem(text) for text in keys]
+    return None if None in problems else problems[0]
+
+
+def _key_problem(text: str) -> str | None:
+    """What makes a published key useless: receivers take no RSA key below 1024 bits (RFC 8301 3.2)."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    tags = _key_tags(text)
+    try:
+        key = b64decode("".join(tags["p"].split()), validate=True)
+    except ValueError:
+        return "holds a p= that is no base64"
+    if tags.get("k", "rsa").lower() == "ed25519":
+        return None if len(key) == 32 else "holds no key of ed25519, which has 32 bytes"
+    try:
+        public = load_der_public_key(key)
+    except Exception:  # whatever was published there
+        return "holds a p= that is no whole public key"
+    if not isinstance(public, RSAPublicKey):
+        return "holds a key that is none of RSA"
+    return f"holds a key of {public.key_size} bits; below 1024 nobody takes it" if public.key_size < 1024 else None
 
 
 def _holds_key(text: str) -> bool:
     """Whether a TXT record is a DKIM key that is not revoked (RFC 6376 3.6.1: an empty p=)."""
-    tags = dict(part.strip().partition("=")[::2] for part in text.split(";"))
-    return bool({key.strip(): value for key, value in tags.items()}.get("p", "").strip())
+    return bool(_key_tags(text).get("p"))
+
+
+def _key_tags(text: str) -> dict[str, str]:
+    parts = (part.partition("=")[::2] for part in text.split(";"))
+    return {name.strip(): value.strip() for name, value in parts}
 
 
 def _in_route53(held: Mapping[str, str] | NotLookedUp | None, name: str, target: str) -> str:

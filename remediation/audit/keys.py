@@ -95,7 +95,12 @@ def _policies(user: str, actions: dict[str, list[str]] | NotLookedUp) -> Iterato
     yield finding(
         *("user-policy", user, "warn" if wide else "ok", f"the inline policies of IAM user {user}"),
         "; ".join(f"{name} allows {', '.join(allowed[:6])}" for name, allowed in (wide or actions).items()),
-        fix=["Let the policy allow `ses:SendRawEmail` on the identity, and nothing else."] if wide else [],
+        fix=[
+            "Let the policy allow `ses:SendRawEmail` on the identity and, where it has a default configuration set, on"
+            " that set too (`configuration-set/NAME`), or SES refuses the mail; nothing more."
+        ]
+        if wide
+        else [],
         by_hand=by_hand,
     )
 

@@ -15,6 +15,7 @@ from remediation.dns import (
     Dmarc,
     DmarcRecord,
     SpfWalk,
+    is_dmarc,
     report_addresses,
     strangers,
     tree_lines,
@@ -219,7 +220,7 @@ def _reports(name: str, record: DmarcRecord, reports: dict[str, Answer], zone: Z
             continue
         if answer.state == "unknown":
             return unanswered("dmarc-reports", name, answer, by_hand=dig("TXT", agreement))
-        if not any(text.replace(" ", "").lower().startswith("v=dmarc1") for text in answer.records):
+        if not any(is_dmarc(text) for text in answer.records):
             return finding(
                 *("dmarc-reports", name, "warn", f"TXT {agreement}", f"{other} does not agree to take the reports"),
                 fix=[f'{other} must publish: `{agreement}. 300 IN TXT "v=DMARC1"`; or name an address of your own.'],

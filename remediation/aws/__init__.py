@@ -9,6 +9,7 @@ from __future__ import annotations
 from remediation.aws.client import GLOBAL_REGION, NotLookedUp, ask, caller_identity, find
 from remediation.aws.grants import has_bounce_topic, inline_actions, topic_admits_ses
 from remediation.aws.iam import AccessKey, KeyChange, LastUse, access_keys, short_key_id
+from remediation.aws.partitions import partition_of
 from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
 from remediation.aws.rates import Reputation, reputation
 from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
@@ -51,6 +52,7 @@ __all__ = [
     "has_bounce_topic",
     "iam",
     "inline_actions",
+    "partition_of",
     "queue",
     "reputation",
     "secret_login",

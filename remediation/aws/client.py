@@ -1,9 +1,7 @@
 """Asks AWS, and makes every way of not getting an answer a value with a reason.
 
-The only module that imports boto3, and that lazily: one Session, one client for each service and region, short
-time-outs, few tries. What the answers mean is the business of `aws_ses`, `aws_iam`, `aws_secrets` and `aws_queue`.
-No secret ever stands in a reason, and none is logged. Finds credentials as every AWS tool does (environment, profile,
-instance role) and never stores any.
+Imports boto3 lazily: one Session, one client for each service and region, short time-outs, few tries. What the
+answers mean is the business of `ses`, `iam`, `secrets` and `queue`.
 """
 
 from __future__ import annotations
@@ -18,12 +16,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from remediation.aws.endpoints import Misdirected, is_aws_or_here, refuse_elsewhere
+from remediation.aws.partitions import partition_of
+from remediation.aws.signing_in import SignInFailed, not_accepted, session, sign_in
 from remediation.deadline import within
 
 _T = TypeVar("_T")
 
 GLOBAL_REGION = "us-east-1"
-"""Where IAM and STS are asked: they have no region of their own, but a client must be given one."""
+"""Where IAM, STS, Route 53 and CloudTrail's record of IAM are asked: one answer for all regions of a partition.
+
+In another partition its own home is asked instead: the region of the profile, or AWS_DEFAULT_REGION, says which.
+"""
+_GLOBAL_SERVICES = frozenset({"iam", "sts", "route53", "cloudtrail"})
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
@@ -50,7 +54,7 @@ _CODES: Mapping[WhyNot, str] = {
     " 403",
     "bad-credentials": "InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId SignatureDoesNotMatch"
     " IncompleteSignature InvalidSignatureException ExpiredToken ExpiredTokenException MissingAuthenticationToken"
-    " RequestExpired 401",
+    " RequestExpired RequestTimeTooSkewed NotAuthorized 401",
     "throttled": "Throttling ThrottlingException ThrottledException TooManyRequestsException RequestLimitExceeded"
     " RequestThrottled RequestThrottledException SlowDown KmsThrottled 429",
     # A code that is only the HTTP status 404 means "no such page", never "no such thing": that has a name of its own.
@@ -77,6 +81,8 @@ class NotLookedUp:
     kind: WhyNot
     code: str | None = None
     """AWS's own word for the error; None where no answer came."""
+    todo: str | None = None
+    """The next step, where it is about the AWS credentials of this computer."""
 
     @property
     def will_pass(self) -> bool:
@@ -113,45 +119,47 @@ def ask(
     Takes at most about `attempts` x (CONNECT_SECONDS + READ_SECONDS) seconds. What must not happen twice (a mail, a new
     key) is asked for with `attempts=1`: a request whose answer was lost may have been carried out.
     """
-    from botocore import exceptions as errors
-    from botocore import xform_name
-    from botocore.parsers import ResponseParserError
-
     action = f"{_SERVICE_OF_POLICY.get(service, service)}:{operation}"
     try:
+        client = _signed_in_client(service, region, attempts)
+        if isinstance(client, SignInFailed):
+            return NotLookedUp(what, client.why, client.kind, todo=client.todo)
+        from botocore import xform_name
+
         with within(attempts * (CONNECT_SECONDS + READ_SECONDS) + SPARE_SECONDS):
-            return read(getattr(client_for(service, region, attempts), xform_name(operation))(**parameters))
-    except Misdirected as error:
-        return NotLookedUp(what, f"{error} names a server that is neither AWS's nor on this computer", "misdirected")
-    except errors.ClientError as error:
-        return _refusal(what, action, error.response)
-    except (
-        errors.NoCredentialsError,
-        errors.PartialCredentialsError,
-        errors.ProfileNotFound,
-        errors.TokenRetrievalError,
-    ) as error:
-        return NotLookedUp(what, f"no AWS credentials ({type(error).__name__})", "no-credentials")
-    except (errors.CredentialRetrievalError, errors.SSOError, errors.UnauthorizedSSOTokenError) as error:
-        return NotLookedUp(what, f"the AWS credentials could not be had ({type(error).__name__})", "bad-credentials")
-    except (errors.ConnectTimeoutError, errors.ReadTimeoutError, TimeoutError):
-        return NotLookedUp(what, f"AWS did not answer {action} in {region} in time", "timeout")
-    except (errors.HTTPClientError, errors.ConnectionError) as error:
-        return NotLookedUp(what, f"AWS in {region} could not be reached ({type(error).__name__})", "unreachable")
-    except (
-        errors.UnknownServiceError,
-        errors.UnknownEndpointError,
-        errors.InvalidRegionError,
-        errors.EndpointProviderError,
-    ):
-        return NotLookedUp(what, f"{region} has no {action.partition(':')[0]} or is no AWS region", "unsupported")
-    except errors.ParamValidationError:
-        # Its text repeats the parameters, and one of them may be a password.
-        return NotLookedUp(what, f"{action} was given a value it cannot take", "refused", "ParamValidation")
-    except errors.BotoCoreError as error:
-        return NotLookedUp(what, f"{action} failed before it was sent ({type(error).__name__})", "refused")
-    except (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        return NotLookedUp(what, f"AWS's answer to {action} makes no sense ({type(error).__name__})", "garbled")
+            return read(getattr(client, xform_name(operation))(**parameters))
+    except Exception as error:  # nothing on AWS's side, and nothing in somebody's settings, may ever end a run
+        return _why_not(error, what, action, region)
+
+
+def _why_not(error: Exception, what: str, action: str, region: str) -> NotLookedUp:
+    """What an exception on the way to an answer means."""
+    from botocore import exceptions as errors
+
+    match error:
+        case Misdirected():
+            return NotLookedUp(
+                what, f"{error} names a server that is neither AWS's nor on this computer", "misdirected"
+            )
+        case errors.ClientError():
+            return _refusal(what, action, error.response)
+        case errors.ConnectTimeoutError() | errors.ReadTimeoutError() | TimeoutError():
+            return NotLookedUp(what, f"AWS did not answer {action} in {region} in time", "timeout")
+        case errors.HTTPClientError() | errors.ConnectionError():
+            return NotLookedUp(what, f"AWS in {region} could not be reached ({type(error).__name__})", "unreachable")
+        case (
+            errors.UnknownServiceError()
+            | errors.UnknownEndpointError()
+            | errors.InvalidRegionError()
+            | errors.EndpointProviderError()
+        ):
+            return NotLookedUp(what, f"{region} has no {action.partition(':')[0]} or is no AWS region", "unsupported")
+        case errors.ParamValidationError():
+            # Its text repeats the parameters, and one of them may be a password.
+            return NotLookedUp(what, f"{action} was given a value it cannot take", "refused", "ParamValidation")
+        case errors.BotoCoreError():
+            return NotLookedUp(what, f"{action} failed before it was sent ({type(error).__name__})", "refused")
+    return NotLookedUp(what, f"AWS's answer to {action} makes no sense ({type(error).__name__})", "garbled")
 
 
 def find(
@@ -192,16 +200,25 @@ def caller_identity() -> Identity | NotLookedUp:
     )
 
 
-def client_for(service: str, region: str, attempts: int = AWS_TRIES) -> Any:
-    """The boto3 client for a service in a region, made once. Prefer `ask`: what a bare client raises is boto3's."""
+def _signed_in_client(service: str, region: str, attempts: int) -> Any:
+    """The boto3 client for a service in a region, made once, its credentials at hand; else the SignInFailed."""
     _hush()
     refuse_elsewhere(os.environ)
     if not _is_on_ec2():
         # Without this, a machine without credentials waits for an instance metadata service that is not there.
         os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    # In the key: tests and long-lived callers may change where and as whom we ask.
-    surroundings = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_")))
+    surroundings = _surroundings()
+    failed = sign_in(surroundings, region)
+    if failed:
+        return failed
+    if region == GLOBAL_REGION and service in _GLOBAL_SERVICES:
+        region = partition_of(session(surroundings).region_name).home
     return _client(service, region, attempts, surroundings)
+
+
+def _surroundings() -> object:
+    """In the key of what is kept: tests and long-lived callers may change where and as whom we ask."""
+    return tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_") or k == "HOME"))
 
 
 def _hush() -> None:
@@ -210,6 +227,8 @@ def _hush() -> None:
         logger = logging.getLogger(name)
         if logger.getEffectiveLevel() < logging.INFO:
             logger.setLevel(logging.INFO)
+    # It shows a stack where credentials cannot be renewed, which `sign_in` says in a line.
+    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)
 
 
 @cache
@@ -222,18 +241,10 @@ def _client(service: str, region: str, attempts: int, surroundings: object) -> A
         retries={"total_max_attempts": attempts, "mode": "standard"},
         user_agent_extra="bounce-triage",
     )
-    session: Any = _session(surroundings)
-    made = session.client(service, region_name=region, config=config)
+    made = session(surroundings).client(service, region_name=region, config=config)
     if not is_aws_or_here(made.meta.endpoint_url):
         raise Misdirected("`endpoint_url` in the AWS settings")
     return made
-
-
-@cache
-def _session(surroundings: object) -> Any:
-    import boto3
-
-    return boto3.Session()
 
 
 @cache
@@ -263,7 +274,8 @@ def _refusal(what: str, action: str, response: Mapping[str, Any]) -> NotLookedUp
         "failed": f"AWS could not answer {action} ({code or status})",
         "refused": f"{action} was refused: {code}" + (f": {said}" if said else ""),
     }[kind]
-    return NotLookedUp(what, why, kind, code)
+    todo = not_accepted(_surroundings(), code, said) if kind == "bad-credentials" else None
+    return NotLookedUp(what, why, kind, code, todo)
 
 
 def masked(text: str) -> str:

@@ -19,6 +19,7 @@ UNKNOWN_ACCOUNT = "ACCOUNT_ID"
 def triage_policy(
     *,
     account: str = UNKNOWN_ACCOUNT,
+    partition: str = "aws",
     queue: str | None = None,
     queue_region: str = "*",
     smtp_user: str | None = None,
@@ -33,7 +34,7 @@ def triage_policy(
     statements = [
         _allow(
             "ReadBouncesFromSes",
-            ["ses:GetSuppressedDestination", "ses:ListSuppressedDestinations", "ses:GetMessageInsights"],
+            ["ses:GetSuppressedDestination", "ses:GetMessageInsights"],
             "*",  # AWS has no resources for these
         )
     ]
@@ -42,67 +43,80 @@ def triage_policy(
             _allow(
                 "TakeSesEvents",
                 ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
-                f"arn:aws:sqs:{queue_region}:{account}:{queue}",
+                f"arn:{partition}:sqs:{queue_region}:{account}:{queue}",
             )
         )
     if smtp_user:
         statements.append(
-            _allow("SeeSmtpKeys", ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"], _user_arn(account, smtp_user))
+            _allow(
+                "SeeSmtpKeys",
+                ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"],
+                _user_arn(partition, account, smtp_user),
+            )
         )
         # Only CloudTrail remembers when a key was made inactive or deleted.
         statements.append(_allow("SeeWhenKeysChanged", ["cloudtrail:LookupEvents"], "*"))
     if secret:
-        reading = ["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"]
+        reading = ["secretsmanager:ListSecretVersionIds"]
         reading += ["secretsmanager:GetSecretValue"] if probe else []
         statements.append(
-            _allow("SeeSecret" if probe else "SeeSecretDates", reading, _secret_arn(account, "*", secret))
+            _allow("SeeSecret" if probe else "SeeSecretDates", reading, _secret_arn(partition, account, "*", secret))
         )
     return _policy(statements)
 
 
 def audit_policy(
-    *, account: str = UNKNOWN_ACCOUNT, smtp_user: str | None = None, secret: str | None = None, zone: str = "*"
+    *,
+    account: str = UNKNOWN_ACCOUNT,
+    partition: str = "aws",
+    smtp_user: str | None = None,
+    secret: str | None = None,
+    probe: bool = False,
+    zone: str = "*",
 ) -> Policy:
-    """What `triage audit` needs: read how SES, DNS and the credentials are set up. `zone` is a hosted zone id."""
+    """What `triage audit` needs: read how SES, DNS and the credentials are set up.
+
+    `zone` is a hosted zone id. Only with `probe`, the live login, it may read the secret itself.
+    """
     statements = [
         _allow(
             "ReadSesAccount",
             [
-                *("ses:GetAccount", "ses:ListEmailIdentities", "ses:ListConfigurationSets", "ses:ListRecommendations"),
+                *("ses:GetAccount", "ses:ListEmailIdentities", "ses:ListRecommendations"),
                 *("ses:GetSuppressedDestination", "ses:ListSuppressedDestinations"),
-                *("ses:GetIdentityNotificationAttributes", "ses:BatchGetMetricData"),
+                "ses:GetIdentityNotificationAttributes",
             ],
             "*",
         ),
-        _allow("ReadSesIdentities", ["ses:GetEmailIdentity"], f"arn:aws:ses:*:{account}:identity/*"),
+        _allow("ReadSesIdentities", ["ses:GetEmailIdentity"], f"arn:{partition}:ses:*:{account}:identity/*"),
         _allow(
             "ReadSesConfigurationSets",
             ["ses:GetConfigurationSet", "ses:GetConfigurationSetEventDestinations"],
-            f"arn:aws:ses:*:{account}:configuration-set/*",
+            f"arn:{partition}:ses:*:{account}:configuration-set/*",
         ),
         _allow("FindZone", ["route53:ListHostedZonesByName"], "*"),
         _allow(
             "ReadZone",
             ["route53:GetHostedZone", "route53:ListResourceRecordSets"],
-            f"arn:aws:route53:::hostedzone/{zone}",
+            f"arn:{partition}:route53:::hostedzone/{zone}",
         ),
-        _allow("ReadReputation", ["cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"], "*"),
-        _allow("ReadTopicPolicy", ["sns:GetTopicAttributes"], f"arn:aws:sns:*:{account}:*"),
+        _allow("ReadReputation", ["cloudwatch:GetMetricData"], "*"),
+        _allow("ReadTopicPolicy", ["sns:GetTopicAttributes"], f"arn:{partition}:sns:*:{account}:*"),
     ]
     if smtp_user:
         statements.append(
             _allow(
                 "SeeSmtpUser",
                 ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserPolicies", "iam:GetUserPolicy"],
-                _user_arn(account, smtp_user),
+                _user_arn(partition, account, smtp_user),
             )
         )
     if secret:
         statements.append(
             _allow(
                 "SeeSecretDates",
-                ["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"],
-                _secret_arn(account, "*", secret),
+                ["secretsmanager:ListSecretVersionIds"] + (["secretsmanager:GetSecretValue"] if probe else []),
+                _secret_arn(partition, account, "*", secret),
             )
         )
     return _policy(statements)
@@ -111,6 +125,7 @@ def audit_policy(
 def rotation_policy(
     *,
     account: str = UNKNOWN_ACCOUNT,
+    partition: str = "aws",
     smtp_user: str = "SMTP_USER",
     secret: str = "SECRET_NAME",  # noqa: S107 - a name, no secret
     secret_region: str = "*",  # noqa: S107
@@ -127,16 +142,15 @@ def rotation_policy(
                 *("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:CreateAccessKey"),
                 *("iam:UpdateAccessKey", "iam:DeleteAccessKey"),
             ],
-            _user_arn(account, smtp_user),
+            _user_arn(partition, account, smtp_user),
         ),
         _allow(
             "WriteOneSecret",
             [
-                *("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"),
-                *("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
-                "secretsmanager:UpdateSecretVersionStage",
+                *("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"),
+                *("secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"),
             ],
-            _secret_arn(account, secret_region, secret),
+            _secret_arn(partition, account, secret_region, secret),
         ),
     ]
     if kms_key_arn:
@@ -144,12 +158,20 @@ def rotation_policy(
     return _policy(statements)
 
 
-def resend_policy(*, account: str = UNKNOWN_ACCOUNT, region: str = "*", domain: str = "*") -> Policy:
+def resend_policy(
+    *, account: str = UNKNOWN_ACCOUNT, partition: str = "aws", region: str = "*", domain: str = "*"
+) -> Policy:
     """What `triage resend --send` needs: to send as one domain, to see quota and suppression list. Not for cron."""
     return _policy(
         [
             _allow(
-                "SendAgain", ["ses:SendEmail", "ses:SendRawEmail"], f"arn:aws:ses:{region}:{account}:identity/{domain}"
+                "SendAgain",
+                ["ses:SendEmail", "ses:SendRawEmail"],
+                # Where a configuration set applies, also as the identity's default, SES asks for that resource too.
+                [
+                    f"arn:{partition}:ses:{region}:{account}:identity/{domain}",
+                    f"arn:{partition}:ses:{region}:{account}:configuration-set/*",
+                ],
             ),
             _allow("SeeWhatIsAllowed", ["ses:GetAccount", "ses:GetSuppressedDestination"], "*"),
         ]
@@ -178,10 +200,12 @@ def _allow(name: str, actions: Sequence[str], resource: str | list[str]) -> Poli
     return {"Sid": name, "Effect": "Allow", "Action": list(actions), "Resource": resource}
 
 
-def _user_arn(account: str, user: str) -> str:
-    return f"arn:aws:iam::{account}:user/{user}"
+def _user_arn(partition: str, account: str, user: str) -> str:
+    return f"arn:{partition}:iam::{account}:user/{user}"
 
 
-def _secret_arn(account: str, region: str, secret: str) -> str:
+def _secret_arn(partition: str, account: str, region: str, secret: str) -> str:
+    if secret.startswith("arn:"):
+        return secret
     # Secrets Manager puts a dash and six characters of its own behind the name.
-    return secret if secret.startswith("arn:") else f"arn:aws:secretsmanager:{region}:{account}:secret:{secret}-??????"
+    return f"arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}-??????"

@@ -21,7 +21,9 @@ HIDDEN_SECONDS = 120
 WAIT_SECONDS = 1
 """Waiting at all makes SQS ask every server of the queue; without it an answer of none proves nothing."""
 
-_REGION = re.compile(r"^https?://(?:sqs\.([a-z0-9-]+)\.|([a-z0-9-]+)\.queue\.)amazonaws\.com", re.IGNORECASE)
+_REGION = re.compile(
+    r"^https?://(?:sqs\.([a-z0-9-]+)\.|([a-z0-9-]+)\.queue\.)amazonaws\.(?:com|eu)(?![a-z0-9-])", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ MOST_CERTIFICATES = 4
 _SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 """What is signed of a notification, in this order; a subject only where there is one."""
 # Only SNS's own hosts, so that nobody else's certificate is ever asked for.
-_CERTIFICATE = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/[A-Za-z0-9._-]+\.pem")
+_CERTIFICATE = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.(?:com(?:\.cn)?|eu)/[A-Za-z0-9._-]+\.pem")
 _MOST_BYTES = 64_000
 _WHAT = "the certificate of SNS"
 

@@ -6,7 +6,7 @@ May import: nothing of ours.
 
 from __future__ import annotations
 
-from remediation.dns.dmarc import Dmarc, DmarcRecord, report_addresses, strangers
+from remediation.dns.dmarc import Dmarc, DmarcRecord, is_dmarc, report_addresses, strangers
 from remediation.dns.lookup import Answer, Ask, BadServerError, Dns, plain_name, server_address
 from remediation.dns.spf import MAX_LOOKUPS, MAX_VOIDS, SpfWalk, tree_lines
 
@@ -21,6 +21,7 @@ __all__ = [
     "Dns",
     "SpfWalk",
     "dmarc",
+    "is_dmarc",
     "plain_name",
     "report_addresses",
     "server_address",

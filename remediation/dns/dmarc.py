@@ -60,6 +60,11 @@ class Dmarc:
         return own if self.record.domain == self.domain else self.record.tag("sp", own)
 
 
+def is_dmarc(text: str) -> bool:
+    """Whether a TXT record is one of DMARC at all. Its version is case-sensitive: `v=dmarc1` says nothing."""
+    return re.match(r"[vV]\s*=\s*DMARC1\s*(;|$)", text) is not None
+
+
 def find_dmarc(ask: Ask, domain: str) -> Dmarc:
     """Look up the record that counts for mail from a domain. Never raises."""
     domain = plain_name(domain)
@@ -71,6 +76,9 @@ def find_dmarc(ask: Ask, domain: str) -> Dmarc:
     own = next((record for record in records if record.domain == domain), None)
     if own is None and not unknown and organization is not None:
         own = next((record for record in records if record.domain == organization), None)
+    if own is None and not unknown and not several:
+        # RFC 9989 4.10.1: last of all the public suffix above speaks, where it has a policy for those below.
+        own = next((record for record in records if record.tag("psd", "u") == "y"), None)
     if own is None and not unknown and several:
         return Dmarc(domain, first, None, several[0][1], None, unknown)
     return Dmarc(domain, first, own, (), organization, unknown)
@@ -166,7 +174,7 @@ def _walk(ask: Ask, domain: str) -> tuple[list[DmarcRecord], list[tuple[str, tup
     unknown: list[Answer] = []
     for name in walk_names(domain):
         answer = ask(f"_dmarc.{name}", "TXT")
-        texts = tuple(text for text in answer.records if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text, re.IGNORECASE))
+        texts = tuple(text for text in answer.records if is_dmarc(text))
         if answer.state == "unknown":
             unknown.append(answer)
         elif len(texts) > 1:

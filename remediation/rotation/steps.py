@@ -302,10 +302,8 @@ def _rolled_back(rotation: Rotation, why: str) -> Rotation:
 
 def could_not(answer: NotLookedUp) -> StepFailed:
     """What to tell the owner about a question or an order that AWS did not carry out."""
-    todo = {
+    todo = answer.todo or {
         "denied": "Allow it: `triage doctor --iam-policy rotation` prints the policy. Then run the same command again.",
-        "no-credentials": "Give this computer AWS credentials (environment, profile or role) for the rotation.",
-        "bad-credentials": "Renew the AWS credentials of this computer; they are not the SMTP ones.",
         "unsupported": "Check the region.",
         "misdirected": "Take it out, and ask who put it there.",
         "refused": "Mend what it names, then run the same command again; it takes up where this one stopped.",

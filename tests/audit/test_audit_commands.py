@@ -17,7 +17,9 @@ import pytest
 
 from remediation.audit.catalogue import finding
 from remediation.audit.facts import Audit
+from remediation.aws.policies import actions
 from tests.audit import example as audit_example
+from tests.aws.recorder import record_actions
 from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.healthy import DOMAIN, SES_HOST, World, make_healthy
@@ -94,6 +96,22 @@ def test_json_is_one_object_with_everything(world: World, run: Run) -> None:
     assert {row["state"] for row in record["findings"]} == {"ok"}
     assert any(row["subject"] == f"pat@client.example in {REGION}" for row in record["findings"])
     assert any(row["subject"] == f"admin@{DOMAIN}" for row in record["findings"])
+
+
+def test_audit_and_check_address_ask_for_what_the_printed_policy_allows(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.account["VdmAttributes"] = {"VdmEnabled": "ENABLED"}
+    called = record_actions(monkeypatch)
+    run("audit", "--probe", DOMAIN)
+    run("check-address", "pat@client.example")
+    world.identity["ConfigurationSetName"] = ""
+    world.identity["FeedbackForwardingStatus"] = False
+    run("audit", DOMAIN)
+    asked = set(called)
+    monkeypatch.setenv("TRIAGE_PROBE", "true")
+    _, printed, _ = run("doctor", "--iam-policy", "audit")
+    assert sorted(asked) == actions(json.loads(printed))
 
 
 def test_what_moved_since_the_last_audit(world: World, run: Run) -> None:

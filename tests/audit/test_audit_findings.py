@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import time
+from base64 import b64encode
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from remediation.audit.ask import Meter
 from remediation.audit.facts import Alias, Finding
@@ -91,12 +95,41 @@ def test_name_servers_may_go_by_names_of_their_own(world: World) -> None:
     assert wrong(look(world)) == [("zone-in-use", "unknown")]
 
 
+@cache
+def published(bits: int) -> str:
+    """The p= of a new public key. One below 1024 bits is no longer made by the library: that one was made before."""
+    if bits < 1024:
+        return (
+            "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAL/6B1WJkq9sdr90YAKvWw6PeUvTkoY0"
+            "4Ti4YlmErtEqm64pHIuyM/xba7ttO0DaHPPk3868DL5Rm4zp+/LlMkkCAwEAAQ=="
+        )
+    public = generate_private_key(65537, bits).public_key()
+    return b64encode(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
 def test_a_key_of_ones_own_is_looked_for_as_text(world: World) -> None:
     world.identity["DkimAttributes"].update(SigningAttributesOrigin="EXTERNAL", Tokens=["mine"])
-    world.dns.set(f"mine._domainkey.{DOMAIN}", "TXT", '"v=DKIM1; k=rsa; p=MIGf"')
+    place = f"mine._domainkey.{DOMAIN}"
+    world.dns.set(place, "TXT", f'"v=DKIM1; k=rsa; p={published(1024)}"')
     assert wrong(look(world)) == []
-    world.dns.set(f"mine._domainkey.{DOMAIN}", "TXT")
+    world.dns.set(place, "TXT")
     assert wrong(look(world)) == [("dkim-records", "fail")]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("MIGf", "no whole public key"),
+        ("MIG#=!", "no base64"),
+        ("", "no public key"),
+        (published(512), "512 bits"),
+    ],
+)
+def test_a_key_of_ones_own_must_be_one_that_receivers_take(world: World, key: str, words: str) -> None:
+    world.identity["DkimAttributes"].update(SigningAttributesOrigin="EXTERNAL", Tokens=["mine"])
+    world.dns.set(f"mine._domainkey.{DOMAIN}", "TXT", f'"v=DKIM1; p={key}"')
+    found = the(look(world), "dkim-records")
+    assert (found.state, words in found.answered) == ("fail", True), found.answered
 
 
 def test_an_address_alone_is_no_verified_domain(world: World) -> None:

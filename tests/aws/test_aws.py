@@ -199,6 +199,9 @@ def test_a_queue_gives_and_deletes(aws: AwsDouble, monkeypatch: pytest.MonkeyPat
     [
         ("https://sqs.us-east-1.amazonaws.com/123456789012/ses-events", "us-east-1"),
         ("https://eu-west-1.queue.amazonaws.com/123456789012/ses-events", "eu-west-1"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/ses-events", "cn-north-1"),
+        ("https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/ses-events", "eusc-de-east-1"),
+        ("https://sqs.us-east-1.amazonaws.community/1/q", None),
         ("http://127.0.0.1:5000/123456789012/ses-events", None),
     ],
 )

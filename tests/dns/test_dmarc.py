@@ -50,6 +50,32 @@ def test_the_tree_walk(table: dict[str, list[str]], organization: str | None) ->
     assert organizational_domain(made_ask(table), "a.b.example.org") == organization
 
 
+def test_the_public_suffix_speaks_last() -> None:
+    """RFC 9989 4.10.1: its policy holds for domains below that say nothing themselves."""
+    table = {"TXT _dmarc.org": ["v=DMARC1; p=none; sp=quarantine; psd=y"]}
+    found = find_dmarc(made_ask(table), "a.example.org")
+    assert found.record is not None
+    assert (found.record.domain, found.policy, found.organization) == ("org", "quarantine", "example.org")
+    own = find_dmarc(made_ask(table | {"TXT _dmarc.example.org": ["v=DMARC1; p=reject"]}), "a.example.org")
+    assert (own.policy, own.organization) == ("reject", "example.org")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("v=DMARC1; p=none", True),
+        ("V=DMARC1;p=none", True),
+        ("v = DMARC1", True),
+        ("v=dmarc1; p=none", False),
+        ("v=Dmarc1; p=none", False),
+        ("v=DMARC10; p=none", False),
+        (" v=DMARC1; p=none", False),
+    ],
+)
+def test_the_version_is_case_sensitive(text: str, is_one: bool) -> None:
+    assert (find_dmarc(made_ask({"TXT _dmarc.example.org": [text]}), "example.org").record is not None) is is_one
+
+
 def test_long_names_are_cut() -> None:
     assert walk_names("a.b.c.d.e.f.g.h.example.org") == [
         "a.b.c.d.e.f.g.h.example.org",

@@ -32,6 +32,7 @@ Mode = Literal[
     "blocked",  # 535 whatever the password: too many failures from this address
     "closed",  # a refusal instead of a greeting
     "no-auth",  # no login offered
+    "login-only",  # AUTH LOGIN and nothing else, as some Exchange servers have it
     "put-off",  # 454
     "no-starttls",
     "chatty",  # refuses, and repeats what it was told
@@ -152,7 +153,7 @@ class RelayDouble:
             authenticator=self._authenticate,
             auth_required=not implicit,  # aiosmtpd knows no "required, and already encrypted"
             auth_require_tls=not implicit,
-            auth_exclude_mechanism=["PLAIN", "LOGIN"] if self.mode == "no-auth" else None,
+            auth_exclude_mechanism={"no-auth": ["PLAIN", "LOGIN"], "login-only": ["PLAIN"]}.get(self.mode),
             tls_context=context if with_starttls else None,
             require_starttls=with_starttls,
             loop=self._loop,

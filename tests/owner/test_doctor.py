@@ -361,8 +361,8 @@ def test_what_the_settings_name_must_be_there(gmail: GmailDouble, folder: Path, 
     ("kind", "state", "words"),
     [
         ("denied", "fail", "--iam-policy triage"),
-        ("no-credentials", "fail", "aws configure"),
-        ("bad-credentials", "fail", "new access key"),
+        ("no-credentials", "fail", "its own step"),
+        ("bad-credentials", "fail", "its own step"),
         ("timeout", "warn", "if it passes"),
         ("refused", "fail", "--iam-policy triage"),
     ],
@@ -370,7 +370,8 @@ def test_what_the_settings_name_must_be_there(gmail: GmailDouble, folder: Path, 
 def test_what_aws_does_not_answer_has_a_next_step(
     gmail: GmailDouble, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: Any, state: str, words: str
 ) -> None:
-    answer = aws_module.NotLookedUp("the AWS identity", "so it is", kind)
+    todo = "its own step" if kind.endswith("credentials") else None
+    answer = aws_module.NotLookedUp("the AWS identity", "so it is", kind, todo=todo)
     monkeypatch.setattr(aws_module, "caller_identity", lambda: answer)
     (check,) = aws_lines(gmail, folder, TRIAGE_REGIONS="us-east-1")
     assert (check.state, words in str(check.todo)) == (state, True)

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.ses_hosts import relay_host
+from parsers.ses_hosts import relay_host, ses_region_of_host
 from remediation.aws.client import NotLookedUp
 from remediation.aws.secrets import secret_login
 from remediation.credentials import (
@@ -115,6 +115,8 @@ def test_what_looks_wrong_about_a_region() -> None:
 def test_hosts_and_ports_of_ses() -> None:
     assert relay_host("eu-west-1") == "email-smtp.eu-west-1.amazonaws.com"
     assert relay_host("cn-north-1").endswith(".amazonaws.com.cn")
+    assert relay_host("eusc-de-east-1") == "email-smtp.eusc-de-east-1.amazonaws.eu"
+    assert ses_region_of_host(relay_host("eusc-de-east-1")) == "eusc-de-east-1"
     assert [usual_security(port) for port in (25, 587, 2587, 465, 2465)] == ["starttls"] * 3 + ["ssl"] * 2
 
 
@@ -135,6 +137,15 @@ def test_a_good_login_is_one_login_and_no_mail(relay: RelayDouble, security: str
     assert check.reply_code == 235
     assert relay.attempts == [(KEY_ID, 235)]
     assert relay.mails == []
+
+
+def test_a_relay_with_auth_login_only_is_logged_in_to(relay: RelayDouble) -> None:
+    relay.mode = "login-only"
+    good = check_login(GOOD, relay.starttls)
+    assert good.is_good, good.why
+    bad = check_login(replace(GOOD, password="not it"), relay.starttls)
+    assert (bad.fault, bad.reply_code) == ("credential", 535)
+    assert relay.attempts == [(KEY_ID, 235), (KEY_ID, 535)], "one login each"
 
 
 def test_a_wrong_password_is_tried_once(relay: RelayDouble) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from botocore.session import Session
 
+from parsers.ses_hosts import AWS_REGIONS
+from remediation.aws.partitions import partition_of
 from remediation.aws.policies import POLICIES, actions, audit_policy, resend_policy, rotation_policy, triage_policy
 
 FULL = {
@@ -59,13 +63,42 @@ def test_what_is_not_named_is_not_asked_for() -> None:
     assert actions(triage_policy()) == [
         "ses:GetMessageInsights",
         "ses:GetSuppressedDestination",
-        "ses:ListSuppressedDestinations",
     ]
     assert not [a for a in actions(audit_policy()) if a.startswith(("iam:", "secretsmanager:"))]
 
 
 def test_sending_again_is_held_to_one_domain() -> None:
     policy = FULL["resend"]
-    assert resources(policy, "ses:SendEmail") == ["arn:aws:ses:us-east-1:123456789012:identity/queenofsandiego.com"]
+    assert resources(policy, "ses:SendEmail") == [
+        "arn:aws:ses:us-east-1:123456789012:identity/queenofsandiego.com",
+        "arn:aws:ses:us-east-1:123456789012:configuration-set/*",
+    ]
     changing = [a for a in actions(policy) if not a.partition(":")[2].startswith(READING)]
     assert changing == ["ses:SendEmail", "ses:SendRawEmail"]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("us-east-1", "aws"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("cn-northwest-1", "aws-cn"),
+        ("eusc-de-east-1", "aws-eusc"),
+        (None, "aws"),
+    ],
+)
+def test_every_partition_has_its_own_names(region: str | None, partition: str) -> None:
+    known = partition_of(region)
+    assert known.name == partition
+    assert known.home in Session().get_available_regions("iam", known.name) or known.home in AWS_REGIONS
+    for make in POLICIES.values():
+        arns = re.findall(r"arn:[a-z-]+", json.dumps(make(partition=partition)))
+        assert set(arns) <= {f"arn:{partition}"}
+
+
+def test_partitions_are_those_of_the_service_models() -> None:
+    for name in Session().get_available_partitions():
+        for region in Session().get_available_regions("sqs", name):
+            if not name.startswith("aws-iso"):
+                assert partition_of(region).name == name, region

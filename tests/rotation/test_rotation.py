@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from remediation.aws import policies
+from tests.aws.recorder import record_actions
 from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.rotation.stage import ALIAS, ROOT, SECRET, Stage
@@ -100,6 +101,18 @@ def test_abort_after_the_hand_over_keeps_both_until_it_is_known_what_gmail_has(s
     stage.rotate("finish")
     assert stage.key_states() == {stage.user.key_id: "Active"}
     assert stage.works()
+
+
+def test_a_rotation_asks_for_what_the_printed_policy_allows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = record_actions(monkeypatch)
+    stage.run_here("credentials", "status")
+    stage.rotate("start")
+    stage.rotate("abort", "--gmail-has-old")
+    stage.days_pass(3)
+    stage.rotate("finish")
+    asked = set(called)
+    printed = stage.run_here("doctor", "--iam-policy", "rotation").stdout
+    assert sorted(asked) == policies.actions(json.loads(printed))
 
 
 @pytest.mark.parametrize(

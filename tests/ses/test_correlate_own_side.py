@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.client import BaseClient
 from sqlite_utils import Database
 
 from remediation import credentials
@@ -17,6 +16,7 @@ from remediation.aws import queue as aws_queue
 from remediation.aws.client import NotLookedUp
 from remediation.aws.policies import actions, triage_policy
 from remediation.credentials import LoginCheck
+from tests.aws.recorder import record_actions
 from tests.doubles.aws import AwsDouble
 from tests.doubles.ses_events import ses_event
 from tests.ses.world import (
@@ -38,6 +38,7 @@ from tests.ses.world import (
     story,
 )
 from triage.config import Settings
+from triage.owner.doctor_aws import check_aws, iam_policy
 from triage.ses import tie as module
 from triage.ses.tie import take_events
 
@@ -70,17 +71,9 @@ def test_the_rotation_that_broke_the_alias_is_named(db: Database, plain: Setting
     assert aws.ses.calls == {}, "a mail that never reached SES is not on its lists"
 
 
-def test_a_run_asks_for_no_more_than_its_policy_allows(
+def test_a_run_and_doctor_ask_for_what_the_printed_policy_allows(
     db: Database, plain: Settings, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called: set[str] = set()
-    whole = BaseClient._make_api_call
-
-    def noted(client: Any, operation: str, parameters: Any) -> Any:
-        service = {"sesv2": "ses"}.get(client.meta.service_model.service_name, client.meta.service_model.service_name)
-        called.add(f"{service}:{operation}")
-        return whole(client, operation, parameters)
-
     settings, _ = story(aws, plain)
     queue = aws.make_event_queue()
     aws.publish(BOUNCE)
@@ -89,16 +82,13 @@ def test_a_run_asks_for_no_more_than_its_policy_allows(
     put(db, alias_record(), number=2, received_at=FAILED)
     monkeypatch.setattr(credentials, "check_login", lambda *_, **__: LoginCheck(None, "the login is accepted"))
     monkeypatch.setattr(aws_queue, "WAIT_SECONDS", 0)
-    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
+    called = record_actions(monkeypatch)
     drained = take_events(db, settings, NOW)
     assert drained.away is None
     settle(db, settings, Gmail(THROUGH_SES), drained=drained)
-    # sqs:DeleteMessage covers the batch (Service Authorization Reference).
-    called = {name.removesuffix("Batch") for name in called}
-    policy = triage_policy(queue="ses-events", smtp_user=settings.smtp_user, secret="ses-smtp", probe=True)
-    assert called <= set(actions(policy))
-    unused = {"ses:ListSuppressedDestinations", "sqs:GetQueueAttributes", "secretsmanager:DescribeSecret"}
-    assert set(actions(policy)) - called == unused, "the report and doctor ask for these"
+    list(check_aws(settings))
+    printed = iam_policy("triage", settings)
+    assert sorted(called) == actions(printed)
     assert "secretsmanager:GetSecretValue" not in actions(triage_policy(secret="ses-smtp"))
 
 

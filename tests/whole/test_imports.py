@@ -66,7 +66,7 @@ ONLY_IN = {
         "triage.gmail",
     ),
     **dict.fromkeys(("sqlite3", "sqlite_utils"), "triage.store"),
-    **dict.fromkeys(("boto3", "botocore"), "remediation.aws.client"),
+    **dict.fromkeys(("boto3", "botocore"), "remediation.aws"),
     "dns": "remediation.dns",
     "mailparser": "parsers.trail",
     "flufl": "parsers.second_opinion",

@@ -183,7 +183,7 @@ def _aliases(settings: Settings) -> tuple[Any, str | None]:
     what = "the aliases in Gmail"
     if not settings.token.exists():
         why = f"nobody is signed in to Gmail ({settings.token} is not there; `triage auth`)"
-        return NotLookedUp(what, why, "no-credentials"), settings.mailbox
+        return NotLookedUp(what, why, "no-credentials", todo="Run `triage auth`."), settings.mailbox
     try:
         with closing(connect(settings.token, url=settings.gmail_url)) as gmail:
             entries = gmail.send_as()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from remediation.aws import POLICIES, UNKNOWN_ACCOUNT, NotLookedUp, Policy
+from remediation.aws import POLICIES, UNKNOWN_ACCOUNT, NotLookedUp, Policy, partition_of
 from remediation.aws import client as aws
 from remediation.aws import iam as aws_iam
 from remediation.aws import queue as aws_queue
@@ -27,8 +27,6 @@ MANY = 10_000
 _POLICY = "Give this identity the policy that `triage doctor --iam-policy triage` prints."
 _TODO = {
     "denied": _POLICY,
-    "no-credentials": "Run `aws configure`, or set AWS_PROFILE, also where cron or systemd starts triage.",
-    "bad-credentials": "Make a new access key for this identity in IAM and enter it with `aws configure`.",
     "unsupported": "Check the region's name in triage.toml.",
     "misdirected": "Take it out, and ask who put it there.",
 }
@@ -70,15 +68,20 @@ def iam_policy(name: str, settings: Settings) -> Policy:
         queue = settings.queue_url.rstrip("/").rpartition("/")[2]
         account = next((p for p in settings.queue_url.split("/") if p.isdecimal() and len(p) == 12), account)
         queue_region = aws_queue.queue_region(settings.queue_url) or "*"
+    of_secret = "".join((settings.smtp_secret or "").split(":")[3:4])
+    region = settings.smtp_region or of_secret or aws_queue.queue_region(settings.queue_url or "")
+    partition = partition_of(region or next(iter(settings.regions), None)).name
     known: dict[str, Any] = {"smtp_user": settings.smtp_user, "secret": settings.smtp_secret}
+    if name == "audit":
+        known |= {"probe": settings.probe}
     if name == "triage":
-        known |= {"queue": queue, "queue_region": queue_region}
+        known |= {"queue": queue, "queue_region": queue_region, "probe": settings.probe}
     if name == "rotation":
         known |= {"secret_region": settings.smtp_region}
     if name == "resend":
         sender = (settings.smtp_alias or "").rpartition("@")[2] or next(iter(settings.domains), None)
         known = {"region": settings.smtp_region, "domain": sender}
-    return POLICIES[name](account=account, **{key: value for key, value in known.items() if value})
+    return POLICIES[name](account=account, partition=partition, **{key: value for key, value in known.items() if value})
 
 
 def _queue(url: str, settings: Settings) -> Found:
@@ -116,4 +119,5 @@ def _said(answer: object, words: str, missing: tuple[str, str] | None = None) ->
 
 def _not_looked_up(answer: NotLookedUp) -> Found:
     state: HealthState = "warn" if answer.will_pass else "fail"
-    return state, f"{answer.what}: {answer.why}", _TODO.get(answer.kind, _NETWORK if answer.will_pass else _POLICY)
+    todo = answer.todo or _TODO.get(answer.kind, _NETWORK if answer.will_pass else _POLICY)
+    return state, f"{answer.what}: {answer.why}", todo
