@@ -263,7 +263,7 @@ RULES = {rule.id: rule.pattern for table in load_tables() for rule in table.rule
 
 PUT_TOGETHER = {
     "parsers.signs": "its table of subjects, found among the constants",
-    "parsers.readers.delivery_status": "holds one word of the mail, escaped",
+    "parsers.smtp_reply": "holds one status code of the mail, escaped",
     "triage.store.backups": "holds the name of the database's file, escaped",
     "triage.judge.table": "the patterns of the rules, tested below",
 }
