@@ -7,6 +7,22 @@ from datetime import UTC, datetime
 ALIASES_END = datetime(2027, 1, 1, tzinfo=UTC)
 """From then on Google takes outside servers out of "Send mail as" of personal accounts; it named the month only."""
 ALIASES_END_LINK = "https://support.google.com/mail/answer/17101213"
+ALIASES_NEVER_DELETE = (
+    "Edit the alias, never delete it: Google may refuse new aliases with an outside server since the second half of"
+    " 2026, and so the same one again."
+)
+"""The same page: new configurations may be restricted from the third quarter of 2026."""
+
+MICROSOFT_SUBMISSION = "smtp.office365.com"
+MICROSOFT_AUTH_OFF = datetime(2026, 12, 31, tzinfo=UTC)
+"""SMTP logins with a password are off by default from then on; no day was named but the end of the month.
+
+Microsoft 365 Message Center MC786329, 27 January 2026; the last date is to be announced in the second half of 2027.
+"""
+MICROSOFT_AUTH_WORDS = (
+    "Microsoft turns SMTP logins with a password off by default at the end of December 2026. An administrator may turn"
+    " them on again until a last date that is still to come; look for another way to send from this address."
+)
 
 # https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-bounce.html, ...-complaint.html
 BOUNCE_LIMITS = (0.05, 0.10)

@@ -13,7 +13,14 @@ from remediation.audit.facts import Alias, AuditFacts, Finding, FindingState
 from remediation.audit.scope import aliases_of, covering, regions_of
 from remediation.aws import NotLookedUp, SesIdentity
 from remediation.credentials import TLS_PORTS
-from remediation.vendor_limits import ALIASES_END, ALIASES_END_LINK
+from remediation.vendor_limits import (
+    ALIASES_END,
+    ALIASES_END_LINK,
+    ALIASES_NEVER_DELETE,
+    MICROSOFT_AUTH_OFF,
+    MICROSOFT_AUTH_WORDS,
+    MICROSOFT_SUBMISSION,
+)
 
 PERSONAL = frozenset({"gmail.com", "googlemail.com"})
 STARTTLS_PORTS = frozenset({25, 587, 2587})
@@ -59,6 +66,9 @@ def _relay(facts: AuditFacts, alias: Alias) -> Iterator[Finding]:
         f"In Gmail, edit the alias: SMTP server {host}, port 587, TLS, with the login for that region."
         for host in right
     ]
+    if alias.host.lower() == MICROSOFT_SUBMISSION:
+        yield _microsoft(facts, alias, asked)
+        return
     if region is None and ("amazonaws" in alias.host.lower() or alias.host.lower().startswith("email-smtp")):
         words = f"{alias.host}, which is no SES endpoint (email-smtp.REGION.amazonaws.com)"
         yield finding("alias-relay", alias.address, "fail", asked, words, fix=fix, by_hand=BY_HAND)
@@ -113,6 +123,14 @@ def _is_told(facts: AuditFacts, domain: str, region: str) -> bool:
     return covering(domain, facts.regions[region].identities) is not None
 
 
+def _microsoft(facts: AuditFacts, alias: Alias, asked: str) -> Finding:
+    """A login with a password, which is all Gmail can, has an end at Microsoft."""
+    is_off = facts.at >= MICROSOFT_AUTH_OFF
+    words = f"{alias.host}: logins with a password {'are' if is_off else 'will be'} off by default"
+    fix = [MICROSOFT_AUTH_WORDS]
+    return finding("alias-relay", alias.address, "warn", asked, words, fix=fix, by_hand=BY_HAND)
+
+
 def _regions_with(facts: AuditFacts, domain: str) -> list[str]:
     """The regions that were looked at and know the domain."""
     return [
@@ -159,6 +177,7 @@ def check_end(mailbox: str, aliases: tuple[Alias, ...], now: datetime) -> Findin
         " outside servers; (2) a mail program that reads Gmail by IMAP and sends through SES by SMTP; (3) sending"
         " through the SES API.",
         "Until then keep the alias working: do not let its login lapse, and test the new way with a mail to yourself.",
+        ALIASES_NEVER_DELETE,
         f"Google's word on it: {ALIASES_END_LINK}",
     ]
     asked = f"aliases of {mailbox} with an outside server"

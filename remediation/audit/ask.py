@@ -23,11 +23,14 @@ from remediation.aws import (
     caller_identity,
     has_bounce_topic,
     inline_actions,
+    queue_setup,
     reputation,
     secret_login,
     secret_versions,
+    subscriptions,
     topic_admits_ses,
 )
+from remediation.aws import queue as aws_queue
 from remediation.aws import ses as aws_ses
 from remediation.aws import ses_setup as aws_ses_setup
 from remediation.credentials import Login, Relay, check_login, usual_security
@@ -170,6 +173,28 @@ def ask_keys(facts: AuditFacts, meter: Meter) -> None:
         made.actions = inline_actions(user)
         meter.count("IAM", 1 + (len(made.actions) if isinstance(made.actions, dict) else 0))
     facts.keys = made
+
+
+def ask_event_path(facts: AuditFacts, meter: Meter) -> None:
+    """Whom the topics of our events tell, and how the queue of the settings is set up."""
+    if facts.aws_away is not None:
+        return
+    # A topic that is gone, or that SNS says nothing about, was told already.
+    used = [
+        arn
+        for region in facts.regions.values()
+        for held in region.sets.values()
+        for arn, admits in held.topics.items()
+        if isinstance(admits, bool)
+    ]
+    for arn in dict.fromkeys(used):
+        meter.count("SNS")
+        facts.subscribers[arn] = subscriptions(arn)
+    url = facts.scope.queue_url
+    if url:
+        meter.count("SQS")
+        region = aws_queue.queue_region(url) or regions_of(facts.scope)[0]
+        facts.queue = queue_setup(region, url)
 
 
 def ask_secret(facts: AuditFacts, meter: Meter) -> None:

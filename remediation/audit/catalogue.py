@@ -91,6 +91,11 @@ CHECKS: Mapping[str, Check] = {
         "Event destination", "medium", "Bounces and complaints that are published nowhere cannot be tied to their mail."
     ),
     "event-topic": Check("Topic takes events", "medium", "Events SES may not publish are lost without a word."),
+    "event-subscription": Check("Topic is heard", "medium", "What nobody is subscribed to is lost without a word."),
+    "event-queue": Check("Queue takes events", "medium", "Events the queue does not let in are lost without a word."),
+    "event-queue-writers": Check(
+        "Nobody else writes", "high", "Whoever may write to the queue can make up events about your mail."
+    ),
     # MAIL FROM
     "mail-from": Check(
         "Custom MAIL FROM", "medium", "Without it SPF passes only for amazonses.com, and DMARC hangs on DKIM alone."

@@ -15,11 +15,13 @@ from remediation.aws import (
     ConfigurationSet,
     EventDestination,
     NotLookedUp,
+    QueueSetup,
     Recommendation,
     Reputation,
     SecretVersion,
     SesAccount,
     SesIdentity,
+    Subscription,
     Suppressed,
     Zone,
 )
@@ -112,6 +114,10 @@ class Scope:
     ca_file: Path | None = None
     probe: bool = False
     """Log in to the SMTP server with the login in the secret."""
+    queue_url: str | None = None
+    """The queue our events arrive in; None: there is none."""
+    topics: tuple[str, ...] = ()
+    """The topics the settings name, by ARN."""
     earlier: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Figures of the last audit: `check subject` -> numbers."""
 
@@ -253,6 +259,10 @@ class AuditFacts:
     alias_hosts: dict[str, Answer] = field(default_factory=dict)
     keys: KeyFacts | None = None
     secret: SecretFacts | None = None
+    subscribers: dict[str, list[Subscription] | NotLookedUp | None] = field(default_factory=dict)
+    """Topic ARN -> whom it tells; of the topics SES may publish to. None: there is no such topic."""
+    queue: QueueSetup | NotLookedUp | None = None
+    """The queue of the settings; None: none is set, or there is no such queue."""
     endpoints: list[Endpoint] = field(default_factory=list)
     logins: list[tuple[str, LoginCheck]] = field(default_factory=list)
     """Host and what came of the login there."""

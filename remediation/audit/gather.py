@@ -17,6 +17,7 @@ from remediation.audit.ask import (
     Meter,
     ask_account,
     ask_alias_identities,
+    ask_event_path,
     ask_identities,
     ask_keys,
     ask_region,
@@ -56,6 +57,7 @@ def gather_facts(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> 
         _wait(side)
         _wait([pool.submit(_ask_records, facts, domain, dns, meter) for domain in facts.domains.values()])
         ask_alias_identities(facts, meter)
+        ask_event_path(facts, meter)
     _note_not_asked(facts)
     meter.count("DNS", dns.questions)
     return facts, meter.calls

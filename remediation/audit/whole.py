@@ -15,6 +15,7 @@ from remediation.audit.alias import check_aliases
 from remediation.audit.ask import PACE_SECONDS
 from remediation.audit.catalogue import CHECKS, unanswered, worst_first
 from remediation.audit.dkim import check_dkim, check_mail_from, check_zone
+from remediation.audit.event_path import check_event_path
 from remediation.audit.facts import Audit, AuditFacts, DomainFacts, Finding, Scope
 from remediation.audit.gather import gather_facts
 from remediation.audit.identity import check_identities
@@ -66,6 +67,7 @@ def judge_facts(facts: AuditFacts) -> Iterator[Finding]:
         for identity in identities:
             yield from check_dkim(domain, identity)
             yield from check_mail_from(domain, identity)
+    yield from check_event_path(facts)
     yield from check_credentials(facts)
     yield from check_aliases(facts)
 

@@ -7,6 +7,14 @@ May import: `remediation.dns` (names as DNS compares them).
 from __future__ import annotations
 
 from remediation.aws.client import GLOBAL_REGION, NotLookedUp, ask, caller_identity, find
+from remediation.aws.event_path import (
+    QueueSetup,
+    Subscription,
+    lets_topic_send,
+    queue_setup,
+    strange_senders,
+    subscriptions,
+)
 from remediation.aws.grants import has_bounce_topic, inline_actions, topic_admits_ses
 from remediation.aws.iam import AccessKey, KeyChange, LastUse, access_keys, short_key_id
 from remediation.aws.partitions import partition_of
@@ -35,11 +43,13 @@ __all__ = [
     "LastUse",
     "NotLookedUp",
     "Policy",
+    "QueueSetup",
     "Recommendation",
     "Reputation",
     "SecretVersion",
     "SesAccount",
     "SesIdentity",
+    "Subscription",
     "Suppressed",
     "Zone",
     "access_keys",
@@ -52,8 +62,10 @@ __all__ = [
     "has_bounce_topic",
     "iam",
     "inline_actions",
+    "lets_topic_send",
     "partition_of",
     "queue",
+    "queue_setup",
     "reputation",
     "secret_login",
     "secret_versions",
@@ -64,6 +76,8 @@ __all__ = [
     "ses_setup",
     "short_key_id",
     "sns",
+    "strange_senders",
+    "subscriptions",
     "suppressed_destination",
     "topic_admits_ses",
     "zone",

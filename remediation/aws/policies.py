@@ -69,6 +69,8 @@ def audit_policy(
     *,
     account: str = UNKNOWN_ACCOUNT,
     partition: str = "aws",
+    queue: str | None = None,
+    queue_region: str = "*",
     smtp_user: str | None = None,
     secret: str | None = None,
     probe: bool = False,
@@ -101,8 +103,15 @@ def audit_policy(
             f"arn:{partition}:route53:::hostedzone/{zone}",
         ),
         _allow("ReadReputation", ["cloudwatch:GetMetricData"], "*"),
-        _allow("ReadTopicPolicy", ["sns:GetTopicAttributes"], f"arn:{partition}:sns:*:{account}:*"),
+        _allow(
+            "ReadTopics",
+            ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"],
+            f"arn:{partition}:sns:*:{account}:*",
+        ),
     ]
+    if queue:
+        arn = f"arn:{partition}:sqs:{queue_region}:{account}:{queue}"
+        statements.append(_allow("ReadQueuePolicy", ["sqs:GetQueueAttributes"], arn))
     if smtp_user:
         statements.append(
             _allow(

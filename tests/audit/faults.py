@@ -5,6 +5,7 @@ A fault is a function that breaks one thing in the doubles, or returns what the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from tests.doubles.healthy import ALIASES, DKIM, DOMAIN, MAIL_FROM, NOW, SECRET,
 SPF = '"v=spf1 {} -all"'
 DMARC = f"_dmarc.{DOMAIN}"
 NAMES = list(DKIM)
+OPEN_QUEUE = json.dumps({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}})
 Break = Callable[[World], "dict[str, Any] | None"]
 
 
@@ -34,6 +36,20 @@ def account(**changes: Any) -> Break:
 
 def identity(**changes: Any) -> Break:
     return lambda world: world.identity.update(changes)
+
+
+def unsubscribed(world: World) -> None:
+    sns = world.client("sns")
+    for row in sns.list_subscriptions_by_topic(TopicArn=world.topic)["Subscriptions"]:
+        sns.unsubscribe(SubscriptionArn=row["SubscriptionArn"])
+
+
+def another_queue(world: World) -> None:
+    unsubscribed(world)
+    world.client("sqs").create_queue(QueueName="other")
+    world.client("sns").subscribe(
+        TopicArn=world.topic, Protocol="sqs", Endpoint=world.queue_arn.replace("ses-events", "other")
+    )
 
 
 def part(key: str, **changes: Any) -> Break:
@@ -310,6 +326,31 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
         lambda world: world.client("sns").delete_topic(TopicArn=world.topic) and None,
         ("event-topic", "fail"),
     ),
+    # the way of an event behind the topic
+    "nobody subscribed to the topic": (unsubscribed, ("event-subscription", "fail")),
+    "another queue subscribed": (another_queue, ("event-subscription", "fail")),
+    "queue does not let the topic in": (lambda world: world.set_queue_policy(None), ("event-queue", "fail")),
+    "queue with the key of AWS": (
+        lambda world: (
+            world.client("sqs").set_queue_attributes(
+                QueueUrl=world.queue_url, Attributes={"KmsMasterKeyId": "alias/aws/sqs"}
+            )
+            and None
+        ),
+        ("event-queue", "fail"),
+    ),
+    "queue is gone": (
+        lambda world: world.client("sqs").delete_queue(QueueUrl=world.queue_url) and None,
+        ("event-queue", "fail"),
+    ),
+    "anything of SNS may write": (lambda world: world.set_queue_policy({}), ("event-queue-writers", "warn")),
+    "everybody may write": (
+        lambda world: (
+            world.client("sqs").set_queue_attributes(QueueUrl=world.queue_url, Attributes={"Policy": OPEN_QUEUE})
+            and None
+        ),
+        ("event-queue-writers", "fail"),
+    ),
     # keys and secret
     "no such SMTP user": (asked(smtp_user="somebody-else"), ("smtp-user", "fail")),
     "no active key": (lambda world: world.set_key(active=False), ("smtp-user", "fail")),
@@ -325,6 +366,7 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
     "alias in a region not looked at": (unlisted_region, ("alias-relay", "warn")),
     "alias host misspelt": (with_alias(host="email-smtp.us-east-1.amazonaws.co"), ("alias-relay", "fail")),
     "alias host does not exist": (dns(SES_HOST, "A"), ("alias-relay", "fail")),
+    "alias at Microsoft": (with_alias(host="smtp.office365.com"), ("alias-relay", "warn")),
     "alias with the wrong encryption": (with_alias(port=465), ("alias-security", "fail")),
     "alias without encryption": (with_alias(security="none"), ("alias-security", "fail")),
     "alias not confirmed": (with_alias(verification="pending"), ("alias-verification", "warn")),

@@ -185,6 +185,6 @@ def test_the_policy_for_the_audit_allows_all_it_asks_and_nothing_that_writes(
     world.aws.ses.region(REGION).destinations[SET] = []
     look(world, addresses=("pat@client.example",))
     assert len(called) > 15
-    allowed = set(actions(audit_policy(smtp_user=world.user.name, secret=SECRET)))
+    allowed = set(actions(audit_policy(queue="ses-events", smtp_user=world.user.name, secret=SECRET)))
     assert called - {"sts:GetCallerIdentity"} <= allowed
     assert all(action.partition(":")[2].startswith(("Get", "List", "Describe", "BatchGet")) for action in allowed)

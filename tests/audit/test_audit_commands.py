@@ -48,7 +48,8 @@ def world(
     for name in [name for name in os.environ if name.startswith("TRIAGE_")]:
         monkeypatch.delenv(name)
     (tmp_path / "triage.toml").write_text(
-        f'regions = ["{REGION}"]\ndns = "{dns.address}"\nsmtp_user = "{made.user.name}"\n'
+        f'regions = ["{REGION}"]\nqueue_url = "{made.queue_url}"\n'
+        f'dns = "{dns.address}"\nsmtp_user = "{made.user.name}"\n'
         f'smtp_secret = "ses-smtp/{DOMAIN}"\nsmtp_host = "localhost"\nsmtp_port = {relay.starttls.port}\n'
         f'smtp_security = "starttls"\nsmtp_ca_file = "{relay.ca_file}"\n'
     )

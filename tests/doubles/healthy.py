@@ -45,6 +45,8 @@ class World:
     user: SmtpUser
     zone_id: str
     topic: str
+    queue_url: str = ""
+    queue_arn: str = ""
 
     def scope(self, **changes: Any) -> Scope:
         """What the audit is asked to look at."""
@@ -58,6 +60,7 @@ class World:
             "dns_server": self.dns.address,
             "server": (self.relay.starttls.host, self.relay.starttls.port, "starttls"),
             "ca_file": self.relay.ca_file,
+            "queue_url": self.queue_url,
         }
         return Scope(**{**asked, **changes})
 
@@ -104,6 +107,21 @@ class World:
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
         self.client("sns").set_topic_attributes(TopicArn=self.topic, AttributeName="Policy", AttributeValue=policy)
 
+    def make_queue(self) -> None:
+        """The queue of the events, subscribed to the topic and open to it alone."""
+        sqs = self.client("sqs")
+        self.queue_url = sqs.create_queue(QueueName="ses-events")["QueueUrl"]
+        self.queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ses-events"
+        self.set_queue_policy({"ArnEquals": {"aws:SourceArn": self.topic}})
+        self.client("sns").subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self.queue_arn)
+
+    def set_queue_policy(self, condition: dict[str, Any] | None, service: str = "sns.amazonaws.com") -> None:
+        """Who may put messages into the queue: a service, under a condition; None: nobody."""
+        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage"}
+        statement |= {"Resource": self.queue_arn, "Condition": condition or {}}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [] if condition is None else [statement]})
+        self.client("sqs").set_queue_attributes(QueueUrl=self.queue_url, Attributes={"Policy": policy})
+
     def set_rates(self, bounce: float, complaint: float, at: datetime = NOW - timedelta(hours=2)) -> None:
         """What CloudWatch has measured last; fractions."""
         rows = [("Reputation.BounceRate", bounce), ("Reputation.ComplaintRate", complaint)]
@@ -135,6 +153,7 @@ def make_healthy(aws: AwsDouble, dns: ZoneDouble, relay: RelayDouble) -> World:
     aws.ses.add_identity(DOMAIN, ConfigurationSetName=SET)
     aws.ses.add_configuration_set(SET, topic_arn=topic)
     world.set_topic_policy("ses.amazonaws.com")
+    world.make_queue()
     world.set_rates(0.004, 0.0002)
     world.set_key(age=timedelta(days=20))
     login = {"username": world.user.key_id, "password": "B" * 44, "iam_user": USER}

@@ -437,5 +437,5 @@ def test_a_policy_is_printed_for_what_the_settings_name(folder: Path, triage: Tr
     text = json.dumps(policy)
     assert policy["Version"] == "2012-10-17"
     assert "arn:aws:iam::123456789012:user/ses-smtp" in text
-    assert ("arn:aws:sqs:eu-west-1:123456789012:ses-events" in text) == (name == "triage")
+    assert ("arn:aws:sqs:eu-west-1:123456789012:ses-events" in text) == (name in ("triage", "audit"))
     assert "ACCOUNT_ID" not in text

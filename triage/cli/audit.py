@@ -152,6 +152,8 @@ def _scope(settings: Settings, domains: tuple[str, ...], addresses: tuple[str, .
         server=server,
         ca_file=settings.smtp_ca_file,
         probe=probe,
+        queue_url=settings.queue_url,
+        topics=settings.topics,
     )
 
 

@@ -56,7 +56,8 @@ def check_aws(settings: Settings) -> Iterator[Found]:
         yield _said(keys, f"access keys of {user}", missing)
     secret = settings.smtp_secret
     if secret:
-        region = settings.smtp_region or next(iter(settings.regions), aws.GLOBAL_REGION)
+        of_secret = "".join(secret.split(":")[3:4]) if secret.startswith("arn:") else None
+        region = of_secret or settings.smtp_region or next(iter(settings.regions), aws.GLOBAL_REGION)
         missing = f"there is no secret {secret} in {region}", "Mend `smtp_secret` or `smtp_region` in triage.toml."
         yield _said(aws_secrets.secret_versions(region, secret), f"secret {secret} in {region}", missing)
 
@@ -72,9 +73,7 @@ def iam_policy(name: str, settings: Settings) -> Policy:
     region = settings.smtp_region or of_secret or aws_queue.queue_region(settings.queue_url or "")
     partition = partition_of(region or next(iter(settings.regions), None)).name
     known: dict[str, Any] = {"smtp_user": settings.smtp_user, "secret": settings.smtp_secret}
-    if name == "audit":
-        known |= {"probe": settings.probe}
-    if name == "triage":
+    if name in ("triage", "audit"):
         known |= {"queue": queue, "queue_region": queue_region, "probe": settings.probe}
     if name == "rotation":
         known |= {"secret_region": settings.smtp_region}
