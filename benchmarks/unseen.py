@@ -4,7 +4,7 @@
 
 Refusals (`replies.txt`) are put into the notices of mail systems (`forms.txt`); bounces of no form (`odd.txt`) and
 mails that tell of no failure (`letters.txt`) are whole. What came out is kept in `unseen_mails/scores.toml`: the first
-score, taken before anything was repaired, is the honest estimate of what a user will see; each later one knows the mails.
+score, taken before anything was repaired, is the honest estimate of what a user will see; later ones know the mails.
 """
 
 from __future__ import annotations
