@@ -11,7 +11,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus golden rule docs fuzz real-bounces browser vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz real-bounces browser vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -53,6 +53,9 @@ bench: $(TOOLS) ## Measure the budgets as ratios in one run
 
 corpus: $(TOOLS) ## Score public bounces with labels (CORPUS=folder with labels.jsonl)
 	$(BIN)/python -m benchmarks.corpus $(CORPUS)
+
+unseen: $(TOOLS) ## Score mails written by someone who had not read the rules
+	$(BIN)/python -m benchmarks.unseen
 
 golden: $(TOOLS) ## Accept what the tests wrote as *.got.json (read the diff first)
 	$(BIN)/python -m tests.golden

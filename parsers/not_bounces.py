@@ -32,6 +32,7 @@ from parsers.signs import (
     words_of_failure,
 )
 from parsers.words import (
+    CHALLENGES,
     DAEMON_NAMES,
     HELD_SUBJECTS,
     LURES,
@@ -243,6 +244,8 @@ def _about_else(mail: Mail, sender: str, lower: str) -> str | None:
         return "about goods that are delivered, not about a mail"
     if _HELD.search(subject) is not None and not speaks_of_failure(subject):
         return "tells its reader which mails were held back from him (its subject)"
+    if says(lower, CHALLENGES) or says(subject.lower(), CHALLENGES):
+        return "asks its reader to show that he is a person, and holds his mail until then"
     if not has_null_sender(mail) and says(lower, LURES) and ("://" in lower or _links(mail)):
         return f"it claims to be a failed delivery, but asks to press a link and shows no report (from {sender})"
     return None

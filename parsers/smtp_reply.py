@@ -234,3 +234,18 @@ def statuses(text: str) -> list[str]:
 def is_status(text: str) -> bool:
     """Whether the whole text is an enhanced status code (RFC 3463)."""
     return _ONLY_STATUS.fullmatch(text) is not None
+
+
+# QUIRK(sendmail): closes the answer of a server with its own name for the exit code, as if somebody had said that: of
+# every refusal at RCPT "User unknown", of every one at DATA "Service unavailable" (its sysexits.c).
+_CLOSING = re.compile(
+    r"^(<<< [245]\d\d[^\n]*\n)[245]\d\d [245]\.\d{1,3}\.\d{1,3} (?:<[^<>\n]{1,320}>\.\.\. )?"
+    r"(?:User unknown|Service unavailable|Data format error|Remote protocol error|Internal error|System error"
+    r"|Permission denied|Can't create output)[^\n]*",
+    re.MULTILINE,
+)
+
+
+def as_said(prose: str) -> str:
+    """The words around a reply, without the lines in which sendmail names its exit code behind a server's answer."""
+    return _CLOSING.sub(r"\1", prose) if "<<< " in prose else prose

@@ -14,6 +14,7 @@ from parsers.platform import platform_of, reporter_of
 from parsers.returned import returned_headers
 from parsers.signs import REPORT_TYPES
 from parsers.smtp_reply import (
+    as_said,
     better_status,
     innermost_reply,
     is_status,
@@ -297,7 +298,7 @@ def with_words(
         command=failure.command
         or (refused_command(diagnostic) if diagnostic else None)
         or (refused_command(prose) if prose else None),
-        prose=prose[:MAX_PROSE].strip() or None if prose else None,
+        prose=as_said(prose[:MAX_PROSE]).strip() or None if prose else None,
         remote_host=host,
         # The reporter's own prose says nothing about who refused.
         platform=failure.platform or platform_of(host, diagnostic),

@@ -38,7 +38,18 @@ _OLD_RELAY = re.compile(
 )
 _OLD_RECIPIENT = re.compile(r"rejected by the server for the recipient domain", re.IGNORECASE)
 # The alias notice in the languages seen; the token above covers the others.
-_ALIAS_WORDS = ("'Send mail as'", "‘Send mail as’", "Mail sturen als", "?p=CustomFromDenied")
+# The name of the setting, in the words of Gmail's own settings page, and the page the notice leads to.
+_ALIAS_WORDS = (
+    "'Send mail as'",
+    "‘Send mail as’",
+    "Mail sturen als",
+    "Senden als",
+    "Envoyer des e-mails en tant que",
+    "Enviar como",
+    "Enviar e-mail como",
+    "Invia messaggio come",
+    "?p=CustomFromDenied",
+)
 
 # What else a notice can be about, the most telling words first: a title says less than the sentence below it.
 _NOTICES: tuple[tuple[str, re.Pattern[str]], ...] = (

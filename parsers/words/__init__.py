@@ -10,6 +10,7 @@ from parsers.words.addresses import find_addresses
 from parsers.words.bounce_marks import AWAY_SUBJECTS, AWAY_WORDS, BOUNCE_SUBJECTS, BOUNCE_WORDS, DAEMON_NAMES, DAEMONS
 from parsers.words.failure_text import MAX_RECIPIENTS, recipient_reason, says, spoken_to, told_failures
 from parsers.words.letter_marks import (
+    CHALLENGES,
     FAILURE_SENTENCES,
     FORWARDED,
     HELD_SUBJECTS,
@@ -43,6 +44,7 @@ __all__ = [
     "BOUNCE_WORDS",
     "BY_SENDER",
     "BY_TEXT",
+    "CHALLENGES",
     "DAEMONS",
     "DAEMON_NAMES",
     "DELAY_TITLES",

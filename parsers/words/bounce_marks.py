@@ -133,7 +133,7 @@ BOUNCE_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 # How automatic replies begin their subject, as patterns.
 AWAY_SUBJECTS = (
-    r"auto(?:matic|mated)?[ -]?(?:reply|response|respond|answer)",
+    r"auto(?:matic|mated)?[ -]?(?:reply|replied \(vacation\)|response|respond|answer)",
     r"auto\s?:",
     r"(?:re: ?)?out[ -]of[ -](?:the[ -])?office",
     r"ooo\b",

@@ -274,6 +274,7 @@ HELD_SUBJECTS = (
     r"quarantin|quarantän|quarantain|cuarentena|quarentena|quarantena|kwarantann|karant[ée]n|карантин|隔離|隔离|격리"
     r"|(?:spam|junk|user|daily|weekly)[ -](?:mail[ -])?(?:digest|report|summary|bericht|rapport)|spamrapport"
     r"|spam-?(?:bericht|zusammenfassung)|(?:messages?|mails?|nachrichten) (?:on hold|held|zurückgehalten)"
+    r"|(?:new|\d{1,5}) (?:held|on-hold|quarantined) (?:messages?|e-?mails?)"
     r"|digest\b|resumen de spam|resumo de spam|riepilogo (?:dello )?spam"
 )
 SUMMARY_SUBJECTS = (
@@ -374,4 +375,16 @@ FORWARDED = (
     r"|begin forwarded message:"
     r"|(?:on|am|le|el|em|il|op|den|dnia|dne) [^\n]{6,120}(?:wrote|schrieb|écrit|escribió|escreveu|scritto|schreef|skrev"
     r"|napisał\(?a?\)?|napsal\(?a?\)?) ?:"
+)
+# Challenge and response: the mail waits until its sender shows that he is a person; it may still arrive.
+CHALLENGES = (
+    "guest list",
+    "prove that you are",
+    "prove you are human",
+    "verify that you are a",
+    "confirm that you are a",
+    "confirm that you sent",
+    "confirm your message",
+    "to have your message delivered",
+    "to deliver your message",
 )

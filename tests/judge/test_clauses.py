@@ -18,6 +18,13 @@ PREFIX = "<pat@client.example>: Recipient address rejected: "
         (f"450 4.7.1 {PREFIX}Greylisted for 5 minutes", "greylisted"),
         (f"552 5.2.2 {PREFIX}Mailbox full", "mailbox-full"),
         (f"550 5.7.26 {PREFIX}Authentication failure", "sender-unauthenticated"),
+        # RFC 5321's own text for 550 is such a prefix, too, where more is said.
+        ("550 Requested action not taken: mailbox unavailable Reject due to policy restrictions.", "policy-rejected"),
+        ("550 Requested action not taken: mailbox unavailable. Mailbox is full", "mailbox-full"),
+        ("550 Requested action not taken: mailbox unavailable invalid DNS MX or A/AAAA record", "domain-not-found"),
+        ("550 Requested action not taken: mailbox unavailable", "recipient-unknown"),
+        ("550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302).", "recipient-unknown"),
+        ("550 Requested action not taken: mailbox unavailable For explanation visit us", "recipient-unknown"),
         # Words nobody knows behind it: the code says more than the prefix.
         (f"550 5.7.0 {PREFIX}Oh no", "policy-rejected"),
         (f"550 5.6.0 {PREFIX}Oh no", "content-rejected"),

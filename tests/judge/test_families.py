@@ -39,6 +39,13 @@ def test_there_are_many() -> None:
         ("domain-not-found", "550 5.1.2 Domain does not exist"),
         ("recipient-unknown", "550 5.1.1 Mailbox does not exist, contact support"),
         ("dmarc-rejected", "550 5.7.1 Header From: failed DMARC policy"),
+        ("sender-blocklisted", "554 5.7.1 Sender IP 192.0.2.9 is on our blacklist"),
+        ("sender-blocklisted", "550 Sender's host is blacklisted"),
+        ("sender-blocklisted", "550 Your IP 192.0.2.9 is not allowed to connect"),
+        ("connection-failed", "connect to mx.client.example[192.0.2.25]:25: Connection refused"),
+        ("connection-failed", "Deferred: Connection refused by mx.client.example."),
+        ("mailbox-full", "552 5.2.2 Mailbox full"),
+        ("message-too-large", "552 5.3.4 Message size exceeds fixed limit"),
     ],
 )
 def test_neighbours_stay_what_they_are(cause: str, reply: str) -> None:

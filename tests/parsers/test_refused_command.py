@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parsers.facts import COMMANDS
-from parsers.smtp_reply import refused_command
+from parsers.smtp_reply import as_said, refused_command
 from parsers.words.transcript import read_transcript
 
 
@@ -73,3 +73,19 @@ def test_each_recipient_of_a_transcript_has_the_command_of_its_own_session() -> 
         "kim@marina.example": "DATA",
         "sam@pier.example": "RCPT",
     }
+
+
+@pytest.mark.parametrize(
+    ("prose", "left"),
+    [
+        (">>> RCPT TO:<a@b.example>\n<<< 550 5.7.1 Oh no\n550 5.1.1 <a@b.example>... User unknown", "550 5.7.1 Oh no"),
+        (">>> DATA\n<<< 554 5.7.1 Oh no\n554 5.0.0 Service unavailable", "554 5.7.1 Oh no"),
+        (">>> DATA\n<<< 554 Oh no\n554 5.0.0 <a@b.example>... Service unavailable\n", "554 Oh no"),
+        # Nobody else has said anything; or the server said more behind it.
+        ("550 5.1.1 <a@b.example>... User unknown", "User unknown"),
+        ("<<< 550 5.7.1 Oh no\n<<< 550 5.1.1 <a@b.example>... User unknown", "User unknown"),
+        ("<<< 550 5.7.1 Oh no\n550 5.1.1 <a@b.example>... Mailbox is full", "Mailbox is full"),
+    ],
+)
+def test_sendmails_name_for_its_exit_code_is_no_word_of_the_server(prose: str, left: str) -> None:
+    assert as_said(prose).strip().endswith(left)

@@ -12,7 +12,10 @@ import re
 _IN_BRACKETS = re.compile(r"(?<=<)[\w.+=-]{1,64}@")
 _LETTERS = re.compile(r"[^\W_]")
 # Postfix begins every refusal at RCPT with these words, whatever its restriction looked at; the clause behind says why.
-_GENERAL = re.compile(r"\b(?:all )?recipient address(?:es)? rejected ?: ?(?=\W{0,3}[^\W\d_]{2})")
+_GENERAL = re.compile(
+    r"\b(?:all )?recipient address(?:es)? rejected ?: ?(?=\W{0,3}[^\W\d_]{2})"
+    r"|\brequested (?:mail )?action not taken: mailbox unavailable[.;:]? (?=[^\W\d_]{2})"
+)
 _POSSIBLE = re.compile(r"\b(?:may|might|could)\b")
 _SENTENCE = re.compile(r"(?:[^.;!?]|[.;!?](?!\s)){1,1000}[.;!?]?")
 
@@ -33,7 +36,7 @@ def _meaningless(name: str) -> str:
 
 def end_of_general(lower: str) -> int:
     """Where the clause begins that stands behind a general prefix; 0 where there is none, or nothing behind it."""
-    found = _GENERAL.search(lower) if "rejected" in lower else None
+    found = _GENERAL.search(lower) if "rejected" in lower or "not taken" in lower else None
     return found.end() if found is not None else 0
 
 
