@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.measure import Row, best_of, sample_mails, within
 from parsers import parse
-from triage.judge.files import json_line, judge_mails
-from triage.judge.verdict import classify
+from triage.judging.files import json_line, judge_mails
+from triage.judging.verdict import classify
 from triage.mailbox import LocalMail
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from parsers import parse
 from parsers.second_opinion import differences, second_opinion
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 HERE = Path(__file__).parent
 # Sisimai makes a status up where the mail has none (its codes end in 9nn); no mail says so, and neither do we.

@@ -13,8 +13,8 @@ from pathlib import Path
 from parsers import parse
 from parsers.facts import Bounce
 from triage.errors import TriageError
-from triage.judge import also_matched, classify, load_rules
-from triage.judge.rules import FOLDER, Rule
+from triage.judging import also_matched, classify, load_rules
+from triage.judging.rules import FOLDER, Rule
 from triage.mailbox import LocalMail, read_mails
 
 ROOT = Path(__file__).parents[1]

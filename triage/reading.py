@@ -18,7 +18,7 @@ from triage import store
 from triage.config import Settings
 from triage.errors import ConfigError, TriageError, TryLater
 from triage.gmail import Gmail, RawMessage, Refused, Sent, Streak, Unavailable, bounce_query
-from triage.judge import judge
+from triage.judging import judge
 from triage.letters import NOTE_DOMAIN
 from triage.model import Failed, Judged, Outcome, Progress, StoredMail
 from triage.plan import planned

@@ -19,7 +19,7 @@ from triage import store
 from triage.config import Settings
 from triage.gmail import Gmail, RawMessage, Sent, bounce_query, connect
 from triage.incidents import alerts
-from triage.judge import judge
+from triage.judging import judge
 from triage.letters import NOTE_DOMAIN
 from triage.lock import locked
 from triage.model import Clock, Failed, Progress, StoredMail

@@ -95,7 +95,7 @@ class StoredVerdict(VerdictRecord):
     superseded_by: int | None
     gmail_id: str | None
     thread_id: str | None
-    proof: Literal["sent", "ses", "alias", "given"] | None  # see `triage.judge.proof`; None: nothing proves it ours
+    proof: Literal["sent", "ses", "alias", "given"] | None  # see `triage.judging.proof`; None: nothing proves it ours
     proof_why: str | None
     proof_open: int
 

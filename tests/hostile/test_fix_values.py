@@ -23,7 +23,7 @@ from triage import store
 from triage.config import Settings
 from triage.fixes import OwnAccount, OwnAddress, ToldBySes, fix_of, names_of
 from triage.incidents.alerts import facts_of
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.letters.note import note_text
 from triage.names import known_names
 from triage.owner.explain_lookup import explain_stored

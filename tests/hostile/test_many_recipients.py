@@ -16,7 +16,7 @@ from tests.worlds.run_world import ask, clock, seed, settings_over
 from triage import run as worker
 from triage.gmail.client import connect
 from triage.gmail.sent import Claim, Sent
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.owner.explain import explain_mail
 from triage.store import incidents as store_incidents
 

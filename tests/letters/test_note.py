@@ -15,7 +15,7 @@ from remediation import load_causes
 from remediation.suggest import Names
 from tests.worlds.made_mails import NOW, alias_notice, delay, opened, refusal
 from triage.display import wrapped
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.letters.letter import Place, note_place
 from triage.letters.note import COLUMNS, MOST_LINES, NOTE_SENDER, compose_note, note_key, note_text
 

@@ -18,7 +18,7 @@ from remediation import load_causes
 from tests.worlds.made_mails import NOW
 from triage import store
 from triage.errors import UsageError
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.model import StoredMail
 from triage.owner.explain_lookup import admin_lines
 from triage.owner.for_admin import admin_message, authentication, sending_host, why_no_message

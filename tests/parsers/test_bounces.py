@@ -14,7 +14,7 @@ import pytest
 
 from parsers import parse
 from tests.golden import as_text, differences
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 FOLDER = Path(__file__).parents[1] / "bounces"
 MAILS = sorted(FOLDER.glob("*.eml"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from parsers import parse
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 FOLDER = Path(__file__).parents[1] / "bounces"
 

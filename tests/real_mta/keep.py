@@ -24,7 +24,7 @@ from parsers import parse
 from tests.golden import as_text
 from tests.real_mta import install
 from tests.whole.test_real_mta import collect
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 BOUNCES = Path(__file__).parents[1] / "bounces"
 

@@ -102,7 +102,7 @@ def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
     import shutil
 
     from triage.display import table_head, table_row, table_totals
-    from triage.judge import json_line, judge_mails
+    from triage.judging import json_line, judge_mails
     from triage.mailbox import UnreadableFile, read_mails
 
     mails = read_mails(paths, sys.stdin.buffer)

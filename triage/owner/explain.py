@@ -24,7 +24,7 @@ from triage.display import (
     when_words,
     wrapped,
 )
-from triage.judge import PROOFS
+from triage.judging import PROOFS
 from triage.rows import EvidenceRow, MailRow, StoredVerdict, VerdictRecord
 from triage.ses import evidence_lines
 
@@ -36,7 +36,7 @@ MOST_DOUBTS = 5
 """Differences of the second reader that are quoted."""
 
 Also = Mapping[tuple[str | None, str | None], Sequence[tuple[str, str]]]
-"""As `judge.also_matched` gives it."""
+"""As `judging.also_matched` gives it."""
 
 
 def explain_mail(

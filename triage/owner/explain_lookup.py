@@ -21,7 +21,7 @@ from triage import store
 from triage.config import Settings
 from triage.errors import UsageError
 from triage.fixes import fix_of, names_of
-from triage.judge import also_matched, classify
+from triage.judging import also_matched, classify
 from triage.mailbox import LocalMail, read_mails
 from triage.names import known_names
 from triage.owner.explain import explain_mail

@@ -17,7 +17,7 @@ from parsers.facts import Bounce, NotABounce
 from triage import store
 from triage.config import Settings
 from triage.errors import TriageError, why_failed
-from triage.judge import classify, proof_of
+from triage.judging import classify, proof_of
 from triage.lock import locked
 from triage.model import Action, Judged, MailAgain, Progress, Proof, StoredMail
 from triage.plan import actions_of, notice_of

@@ -27,7 +27,7 @@ from triage.config import Settings
 from triage.display import counted
 from triage.errors import TriageError, why_failed
 from triage.gmail import Gmail
-from triage.judge import BY_SES, Candidate, classify
+from triage.judging import BY_SES, Candidate, classify
 from triage.model import FAILURE_KINDS, SOURCE, Evidence, StoredMail, not_looked_up
 from triage.rows import EventRow, SesIds, VerdictRow
 from triage.ses.alias import alias_evidence

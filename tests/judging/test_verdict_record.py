@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from parsers.facts import Failure, NotABounce, Original
 from remediation import load_causes
-from tests.judge.made import failure as _failure
-from tests.judge.made import judge as _judge
-from triage.judge.rules import load_rules
-from triage.judge.verdict import classify
+from tests.judging.made import failure as _failure
+from tests.judging.made import judge as _judge
+from triage.judging.rules import load_rules
+from triage.judging.verdict import classify
 
 KEYS = [
     *("source", "kind", "recipient", "original_recipient", "category", "cause", "side", "actor", "permanent"),

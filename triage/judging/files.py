@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from parsers import parse
 from triage.errors import TriageError
-from triage.judge.table import load_tables
-from triage.judge.verdict import classify
+from triage.judging.table import load_tables
+from triage.judging.verdict import classify
 from triage.mailbox import LocalMail, UnreadableFile
 from triage.rows import VerdictRecord
 

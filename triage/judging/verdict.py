@@ -16,9 +16,9 @@ from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
 from triage.display import counted
 from triage.fixes import fix_of
-from triage.judge.clauses import is_general
-from triage.judge.rules import Rule
-from triage.judge.table import Table, all_by_words, by_codes, load_tables
+from triage.judging.clauses import is_general
+from triage.judging.rules import Rule
+from triage.judging.table import Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
 
 MAX_DIAGNOSTIC = 1000

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from triage.judge import files as classify_files
-from triage.judge.files import CHUNK_MAILS, json_line, judge_mails
+from triage.judging import files as classify_files
+from triage.judging.files import CHUNK_MAILS, json_line, judge_mails
 from triage.mailbox import LocalMail, UnreadableFile
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 JOBS = """
 import sys
-from triage.judge import json_line, judge_mails
+from triage.judging import json_line, judge_mails
 from triage.mailbox import LocalMail
 notice = open(sys.argv[2], "rb").read()
 mails = [LocalMail(f"m{n}", notice if n % 7 == 0 else b"Subject: %d\\n\\nx\\n" % n) for n in range(1000)]
@@ -93,7 +93,7 @@ for block in judge_mails(mails, json_line, int(sys.argv[1])):
 KILLED = """
 import os
 from triage.errors import TriageError
-from triage.judge import files as classify_files
+from triage.judging import files as classify_files
 from triage.mailbox import LocalMail
 def die(data): os._exit(9)
 classify_files.parse = die

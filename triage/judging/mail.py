@@ -7,7 +7,7 @@ from dataclasses import replace
 import parsers
 from parsers.facts import Bounce
 from triage.errors import TriageError, why_failed
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.model import Failed, Judged, StoredMail
 
 
