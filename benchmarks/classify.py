@@ -18,7 +18,7 @@ from triage.mailbox import LocalMail
 
 def judge(mail: bytes) -> str:
     """What `triage classify --jsonl` does with one mail."""
-    return "".join([json_line(verdict.record()) for verdict in classify(parse(mail), "mail")])
+    return "".join([json_line(verdict.as_dict()) for verdict in classify(parse(mail), "mail")])
 
 
 def rows(quick: bool, folder: Path | None = None) -> Iterator[Row]:

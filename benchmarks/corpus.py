@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         found = parse(mail)
         opinion = second_opinion(mail)
         doubts[name] = ["it stumbles over the mail"] if opinion is None else list(differences(found, opinion))
-        got = [v.record() for v in classify(found, name)]
+        got = [v.as_dict() for v in classify(found, name)]
         for field, expected, actual in compare(label, got):
             right = expected == actual
             for group in ("all", family):

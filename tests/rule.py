@@ -60,7 +60,7 @@ def decided(rule: Rule, folder: Path) -> Iterator[str]:
         if not isinstance(found, Bounce):
             continue
         others = also_matched(found)
-        for record in [verdict.record() for verdict in classify(found, mail.source)]:
+        for record in [verdict.as_dict() for verdict in classify(found, mail.source)]:
             if record["rule"] == rule.id:
                 after = others.get((record["recipient"], rule.id))
                 beside = f"; below it: {after[0][0]} ({after[0][1]})" if after else ""

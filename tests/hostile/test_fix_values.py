@@ -76,7 +76,7 @@ def forged_notice() -> bytes:
 def test_a_forged_notice_cannot_name_the_server_to_enter(plain: Settings, account: OwnAccount | None) -> None:
     found = parsers.parse(forged_notice())
     assert isinstance(found, Bounce)
-    (verdict,) = (one.record() for one in classify(found, "gmail:1"))
+    (verdict,) = (one.as_dict() for one in classify(found, "gmail:1"))
     assert EVIL in (verdict["diagnostic"] or "") + str(verdict["original"])
     for host in (None, EVIL):
         text = "\n".join(fix_of(verdict | {"remote_host": host}, names_of(verdict, plain, account)))

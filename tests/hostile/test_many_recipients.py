@@ -53,7 +53,7 @@ def test_so_many_are_told_and_the_rest_is_counted(recipients: int, told: int) ->
     found = read(recipients)
     assert (len(found.failures), found.left_out) == (told, recipients - told)
     assert found.failures[0].recipient == "person-1@client.example"
-    records = [verdict.record() for verdict in classify(found, "gmail:1")]
+    records = [verdict.as_dict() for verdict in classify(found, "gmail:1")]
     assert len(records) == told
     left_out = [record["why"] for record in records if "why" in record]
     words = f"left out: at least {recipients - told:,} more recipient"

@@ -310,7 +310,7 @@ def test_a_complaint() -> None:
 
 
 def test_a_delivery_needs_no_fix() -> None:
-    record = _judge(_failure("250 2.0.0 OK", kind="delivered")).record()
+    record = _judge(_failure("250 2.0.0 OK", kind="delivered")).as_dict()
     assert {key: record[key] for key in ("cause", "side", "actor", "permanent", "rule", "evidence")} == dict.fromkeys(
         ("cause", "side", "actor", "permanent", "rule", "evidence")
     )

@@ -23,7 +23,7 @@ PLACE = Place("triage.1@bounce-triage.invalid", "Undelivered Mail", ("a@example.
 
 
 def records_of(raw: bytes) -> list[dict[str, Any]]:
-    return [verdict.record() | {"id": 17} for verdict in classify(parsers.parse(raw), "x")]
+    return [verdict.as_dict() | {"id": 17} for verdict in classify(parsers.parse(raw), "x")]
 
 
 # What it says

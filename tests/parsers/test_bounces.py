@@ -59,7 +59,7 @@ def _expected(name: str) -> list[dict[str, Any]]:
 
 
 def _judge(data: bytes, name: str) -> list[dict[str, Any]]:
-    records = [verdict.record() for verdict in classify(parse(data), f"bounces/{name}.eml")]
+    records = [verdict.as_dict() for verdict in classify(parse(data), f"bounces/{name}.eml")]
     # As it is printed: a record that JSON cannot carry unchanged is no record.
     return json.loads(json.dumps(records, ensure_ascii=False))  # type: ignore[no-any-return]
 

@@ -55,7 +55,7 @@ def _judge(data: bytes) -> None:
     started = time.process_time()
     found = parse(data)
     verdicts = classify(found, "fuzz")
-    records = [verdict.record() for verdict in verdicts]
+    records = [verdict.as_dict() for verdict in verdicts]
     seconds = time.process_time() - started
     assert verdicts
     for _, text in _texts([found, records]):

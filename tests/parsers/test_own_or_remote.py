@@ -404,7 +404,7 @@ def test_a_refusal_by_the_recipients_server_is_never_our_relay(refusal: str) -> 
 
 def _only(data: bytes) -> dict[str, Any]:
     (verdict,) = classify(parse(data), "test")
-    return verdict.record()
+    return verdict.as_dict()
 
 
 _HEADERS = """Return-Path: <>

@@ -102,7 +102,7 @@ CONNECTION_WORDS = {
 
 def _only(data: bytes) -> dict[str, Any]:
     (verdict,) = classify(parse(data), "test")
-    return verdict.record()
+    return verdict.as_dict()
 
 
 def _is_own(record: dict[str, Any]) -> bool:

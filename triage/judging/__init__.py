@@ -18,7 +18,7 @@ from triage.judging.judgement import (
     merged,
     said_by,
 )
-from triage.judging.mail import judge
+from triage.judging.mail import judge_stored
 from triage.judging.proof import (
     BY_SES,
     GIVEN,
@@ -28,8 +28,9 @@ from triage.judging.proof import (
     may_be_proven,
     proof_of,
 )
+from triage.judging.public import Speaker, judge
 from triage.judging.rules import load_rules
-from triage.judging.verdict import also_matched, classify
+from triage.judging.verdict import Verdict, also_matched, classify
 
 __all__ = [
     "BY_SES",
@@ -40,6 +41,8 @@ __all__ = [
     "HowItStands",
     "Notice",
     "ReadingRow",
+    "Speaker",
+    "Verdict",
     "also_matched",
     "classify",
     "inferred",
@@ -48,6 +51,7 @@ __all__ = [
     "judge",
     "judge_all",
     "judge_mails",
+    "judge_stored",
     "key_of",
     "load_rules",
     "may_be_proven",

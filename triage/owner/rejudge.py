@@ -96,7 +96,7 @@ def _rejudged(db: Database, settings: Settings, at: datetime, progress: Progress
         mail = store.mail_again(db, mail_id)
         try:
             found = read_again(mail.source, mail.raw)
-            new = [verdict.record() for verdict in classify(found, mail.source)]
+            new = [verdict.as_dict() for verdict in classify(found, mail.source)]
             pairs, readings = _weighed(db, _paired(store.verdicts_of(db, mail_id), new))
             moved = [move for old, record in pairs if (move := _move(mail, old, record))]
             others = sum(bool(old and record and _differs(old, record)) for old, record in pairs) - sum(

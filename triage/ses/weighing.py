@@ -210,7 +210,7 @@ def _read(source: str, raw: bytes, kind: str, recipient: str | None) -> VerdictR
     if not isinstance(found, Bounce):
         return None
     for verdict in classify(found, source):
-        record = verdict.record()
+        record = verdict.as_dict()
         same = recipient is None or bare_address(record["recipient"] or "").lower() == recipient
         if record["kind"] == kind and same:
             return record
