@@ -11,14 +11,14 @@ from pathlib import Path
 
 from benchmarks.measure import Row, best_of, sample_mails, within
 from parsers import parse
-from triage.judge.files import json_line, judge_mails
-from triage.judge.verdict import classify
+from triage.judging.files import json_line, judge_mails
+from triage.judging.verdict import classify
 from triage.mailbox import LocalMail
 
 
 def judge(mail: bytes) -> str:
     """What `triage classify --jsonl` does with one mail."""
-    return "".join([json_line(verdict.record()) for verdict in classify(parse(mail), "mail")])
+    return "".join([json_line(verdict.as_dict()) for verdict in classify(parse(mail), "mail")])
 
 
 def rows(quick: bool, folder: Path | None = None) -> Iterator[Row]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from parsers import parse
 from parsers.second_opinion import differences, second_opinion
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 HERE = Path(__file__).parent
 # Sisimai makes a status up where the mail has none (its codes end in 9nn); no mail says so, and neither do we.
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         found = parse(mail)
         opinion = second_opinion(mail)
         doubts[name] = ["it stumbles over the mail"] if opinion is None else list(differences(found, opinion))
-        got = [v.record() for v in classify(found, name)]
+        got = [v.as_dict() for v in classify(found, name)]
         for field, expected, actual in compare(label, got):
             right = expected == actual
             for group in ("all", family):

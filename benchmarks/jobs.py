@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import Row, at_least, sample_mails
-from triage.judge.files import json_line, judge_mails
+from triage.judging.files import json_line, judge_mails
 from triage.mailbox import LocalMail
 
 TIMES_OVER = 40

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import Row, at_least, best_of, peak_mb, processor_seconds, run_module, sample_mails, within
-from triage.judge.files import json_line, judge_mails
+from triage.judging.files import json_line, judge_mails
 from triage.mailbox import read_mails
 
 NUMBER = 3_000

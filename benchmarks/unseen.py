@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from parsers import parse
 from remediation.reasons import REASONS
-from triage.judge.verdict import Verdict, classify
+from triage.judging.verdict import Verdict, classify
 
 FOLDER = Path(__file__).parent / "unseen_mails"
 ORIGINAL = """From: Jada <admin@queenofsandiego.com>

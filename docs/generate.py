@@ -24,8 +24,8 @@ from triage import store
 from triage.cli.program import EXIT_CODES, cli
 from triage.config import load_settings, settings_table
 from triage.display import ACTOR_WORDS, SIDE_WORDS, table_row
-from triage.judge.files import judge_mails
-from triage.judge.rules import load_rules
+from triage.judging.files import judge_mails
+from triage.judging.rules import load_rules
 from triage.mailbox import read_mails
 from triage.plan import LABELS
 from triage.report.build import read_report

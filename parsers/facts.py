@@ -1,7 +1,7 @@
 """The facts a bounce states, as plain immutable data.
 
 Every reader in this package turns bytes into these types and nothing else. Nothing here judges: whose fault a failure
-is, and what to do, is decided by `triage.judge.verdict` from these facts. Unknown is `None`, never an empty string.
+is, and what to do, is decided by `triage.judging.verdict` from these facts. Unknown is `None`, never an empty string.
 """
 
 from __future__ import annotations

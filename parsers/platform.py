@@ -1,7 +1,7 @@
 """Recognises which mail system refused, from the host it speaks as and the marks it leaves in its replies.
 
 A name here is a technical observation ("this reply was written by Exchange Online"), not a judgement. The words are
-those of `platform` in triage/judge/rules and in the verdict record.
+those of `platform` in triage/judging/rules and in the verdict record.
 """
 
 from __future__ import annotations

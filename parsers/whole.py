@@ -45,7 +45,7 @@ def read_bounce(data: bytes, relay_hosts: frozenset[str], depth: int = 0) -> Bou
     for read in FORMAL:
         reading = read(mail)
         if reading is not None:
-            return _bounce(mail, reading, relay_hosts)
+            return as_bounce(mail, reading, relay_hosts)
     other = why_no_bounce(mail)
     if other is not None and other.kind == "auto-reply":
         return other
@@ -53,14 +53,15 @@ def read_bounce(data: bytes, relay_hosts: frozenset[str], depth: int = 0) -> Bou
         for read in BY_WORDS:
             reading = read(mail)
             if reading is not None:
-                return _bounce(mail, reading, relay_hosts)
+                return as_bounce(mail, reading, relay_hosts)
     attached = _attached_bounce(mail, relay_hosts, depth)
     if attached is not None:
         return attached
     return other or nothing_found(mail)
 
 
-def _bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce:
+def as_bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Bounce:
+    """What a reader made of a mail, with what all bounces have in common."""
     headers = mail.headers
     original = reading.original
     if original is None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from parsers import parse
 from parsers.facts import Bounce
 from triage.errors import TriageError
-from triage.judge import also_matched, classify, load_rules
-from triage.judge.rules import FOLDER, Rule
+from triage.judging import also_matched, classify, load_rules
+from triage.judging.rules import FOLDER, Rule
 from triage.mailbox import LocalMail, read_mails
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def decided(rule: Rule, folder: Path) -> Iterator[str]:
         if not isinstance(found, Bounce):
             continue
         others = also_matched(found)
-        for record in [verdict.record() for verdict in classify(found, mail.source)]:
+        for record in [verdict.as_dict() for verdict in classify(found, mail.source)]:
             if record["rule"] == rule.id:
                 after = others.get((record["recipient"], rule.id))
                 beside = f"; below it: {after[0][0]} ({after[0][1]})" if after else ""

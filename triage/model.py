@@ -52,7 +52,7 @@ class Action:
 
 
 class Proof(NamedTuple):
-    """What shows that a verdict is about a mail of ours (see `triage.judge.proof`), or why nothing does."""
+    """What shows that a verdict is about a mail of ours (see `triage.judging.proof`), or why nothing does."""
 
     kind: Literal["sent", "ses", "alias", "given"] | None
     why: str

@@ -1,6 +1,6 @@
 """What is to be done in Gmail about a judged mail: the label of each category, the note of each cause.
 
-Only where the verdict is proven to be about a mail of ours (`triage.judge.proof`), for which it asks Gmail what Sent
+Only where the verdict is proven to be about a mail of ours (`triage.judging.proof`), for which it asks Gmail what Sent
 holds. Writes nothing, neither to the database nor to Gmail: both the run and the dry run use it.
 """
 
@@ -17,7 +17,7 @@ from triage import store
 from triage.config import Settings
 from triage.errors import ConfigError, CredentialsDead, TryLater, why_failed
 from triage.gmail import Claim, Sent
-from triage.judge import BY_SES, GIVEN, Notice, is_acted_on, may_be_proven, proof_of
+from triage.judging import BY_SES, GIVEN, Notice, is_acted_on, may_be_proven, proof_of
 from triage.letters import note_key, note_place
 from triage.model import Action, Failed, Judged, Proof, StoredMail
 from triage.rows import VerdictRecord

@@ -18,7 +18,7 @@ from triage import store
 from triage.config import Settings
 from triage.errors import ConfigError, TriageError, TryLater
 from triage.gmail import Gmail, RawMessage, Refused, Sent, Streak, Unavailable, bounce_query
-from triage.judge import judge
+from triage.judging import judge_stored
 from triage.letters import NOTE_DOMAIN
 from triage.model import Failed, Judged, Outcome, Progress, StoredMail
 from triage.plan import planned
@@ -121,7 +121,7 @@ def _is_there(gmail: Gmail, gmail_id: str) -> bool:
 
 def looked_at(mail: StoredMail, settings: Settings, sent: Sent | None) -> Outcome:
     """A mail with its bytes, judged, with what is to be done; `sent` None: it is from a file."""
-    judged = judge(mail)
+    judged = judge_stored(mail)
     if isinstance(judged, Judged) and judged.bounce is None and mail.remark is not None:
         return Failed(replace(mail, raw=None), f"{mail.remark}, and that does not tell what it is", "kept")
     return judged if isinstance(judged, Failed) else planned(judged, settings, sent)

@@ -19,7 +19,7 @@ from triage import store
 from triage.config import Settings
 from triage.gmail import Gmail, RawMessage, Sent, bounce_query, connect
 from triage.incidents import alerts
-from triage.judge import judge
+from triage.judging import judge_stored
 from triage.letters import NOTE_DOMAIN
 from triage.lock import locked
 from triage.model import Clock, Failed, Progress, StoredMail
@@ -91,7 +91,7 @@ def _read_again(
         if isinstance(answer, RawMessage):
             carried[answer.id] = answer.label_ids
             mail = replace(mail, thread_id=answer.thread_id, received_at=answer.internal_at, raw=answer.raw)
-            judged = judge(mail)
+            judged = judge_stored(mail)
             outcome = judged if isinstance(judged, Failed) else planned(judged, settings, sent)
         else:
             outcome = Failed(mail, answer.why)

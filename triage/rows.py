@@ -57,6 +57,10 @@ OriginalRecord = TypedDict(
 """The mail that came back, inside a verdict record."""
 
 
+RECORD_VERSION = 1
+"""Goes up when a key of the verdict record goes away or comes to mean something else; not when one is added."""
+
+
 class VerdictRecord(TypedDict):
     """One failed recipient, or one mail that is no bounce, as `triage classify --jsonl` prints it (a contract)."""
 
@@ -95,7 +99,7 @@ class StoredVerdict(VerdictRecord):
     superseded_by: int | None
     gmail_id: str | None
     thread_id: str | None
-    proof: Literal["sent", "ses", "alias", "given"] | None  # see `triage.judge.proof`; None: nothing proves it ours
+    proof: Literal["sent", "ses", "alias", "given"] | None  # see `triage.judging.proof`; None: nothing proves it ours
     proof_why: str | None
     proof_open: int
 

@@ -6,16 +6,17 @@ May import: the modules of `parsers` and the door of `parsers.words`.
 
 from __future__ import annotations
 
-from parsers.readers.delivery_status import read_delivery_status
+from parsers.readers.delivery_status import read_delivery_status, with_words
 from parsers.readers.exchange import read_exchange
 from parsers.readers.feedback import read_feedback
-from parsers.readers.gmail_notice import read_gmail_notice
-from parsers.readers.prose import read_prose
+from parsers.readers.gmail_notice import read_gmail_notice, with_speaker
+from parsers.readers.prose import kind_of, read_prose
 from parsers.readers.ses import describe_sent, event_time, read_notification, read_ses_mail, unwrap
 
 __all__ = [
     "describe_sent",
     "event_time",
+    "kind_of",
     "read_delivery_status",
     "read_exchange",
     "read_feedback",
@@ -24,4 +25,6 @@ __all__ = [
     "read_prose",
     "read_ses_mail",
     "unwrap",
+    "with_speaker",
+    "with_words",
 ]

@@ -133,7 +133,7 @@ def read_gmail_notice(mail: Mail) -> Reading | None:
     elif notice in _GOOGLE_REFUSED or (is_letter and reading is None):
         failures = tuple(f._replace(platform="google") for f in failures)
     else:
-        failures = tuple(f._replace(at_relay=True) if relay else _with_speaker(f) for f in failures)
+        failures = tuple(f._replace(at_relay=True) if relay else with_speaker(f) for f in failures)
     return Reading("gmail-notice", failures, "gmail", notice, _references(mail))
 
 
@@ -207,11 +207,11 @@ def _read_old(mail: Mail, text: str, opening: re.Match[str]) -> Reading | None:
     if not failures:
         return None
     told = True if relay else False if is_recipient else None
-    failures = tuple(_with_speaker(f._replace(at_relay=told)) for f in failures)
+    failures = tuple(with_speaker(f._replace(at_relay=told)) for f in failures)
     return Reading("gmail-notice", failures, "gmail", "gmail-alias" if relay else None, _references(mail))
 
 
-def _with_speaker(failure: Failure) -> Failure:
+def with_speaker(failure: Failure) -> Failure:
     """Settle who refused (`Failure.at_relay`), where the notice has no sentence that says so.
 
     The host that is named decides, then the label in its report; what was said only where nobody is named. Gmail calls

@@ -15,7 +15,7 @@ from tests.worlds.made_mails import refusal
 
 RULES = f"""
 import pathlib
-from triage.judge import rules, table
+from triage.judging import rules, table
 rules.FOLDER = pathlib.Path("rules")
 rules.load_rules.cache_clear()
 table.load_tables.cache_clear()
@@ -23,7 +23,7 @@ table.load_tables.cache_clear()
 """The program, installed with the rules of the folder `rules`."""
 CAUSES = f"""
 import pathlib, remediation
-from triage.judge import rules, table
+from triage.judging import rules, table
 remediation.FILE = pathlib.Path("causes.toml")
 for kept in (remediation.load_causes, rules.load_rules, table.load_tables):
     kept.cache_clear()

@@ -23,7 +23,7 @@ from triage import store
 from triage.config import Settings
 from triage.fixes import OwnAccount, OwnAddress, ToldBySes, fix_of, names_of
 from triage.incidents.alerts import facts_of
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.letters.note import note_text
 from triage.names import known_names
 from triage.owner.explain_lookup import explain_stored
@@ -76,7 +76,7 @@ def forged_notice() -> bytes:
 def test_a_forged_notice_cannot_name_the_server_to_enter(plain: Settings, account: OwnAccount | None) -> None:
     found = parsers.parse(forged_notice())
     assert isinstance(found, Bounce)
-    (verdict,) = (one.record() for one in classify(found, "gmail:1"))
+    (verdict,) = (one.as_dict() for one in classify(found, "gmail:1"))
     assert EVIL in (verdict["diagnostic"] or "") + str(verdict["original"])
     for host in (None, EVIL):
         text = "\n".join(fix_of(verdict | {"remote_host": host}, names_of(verdict, plain, account)))

@@ -16,7 +16,7 @@ from tests.worlds.run_world import ask, clock, seed, settings_over
 from triage import run as worker
 from triage.gmail.client import connect
 from triage.gmail.sent import Claim, Sent
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.owner.explain import explain_mail
 from triage.store import incidents as store_incidents
 
@@ -53,7 +53,7 @@ def test_so_many_are_told_and_the_rest_is_counted(recipients: int, told: int) ->
     found = read(recipients)
     assert (len(found.failures), found.left_out) == (told, recipients - told)
     assert found.failures[0].recipient == "person-1@client.example"
-    records = [verdict.record() for verdict in classify(found, "gmail:1")]
+    records = [verdict.as_dict() for verdict in classify(found, "gmail:1")]
     assert len(records) == told
     left_out = [record["why"] for record in records if "why" in record]
     words = f"left out: at least {recipients - told:,} more recipient"

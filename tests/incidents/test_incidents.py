@@ -14,7 +14,7 @@ from tests.incidents.made import ALIAS, NOW, ago, publish, put, record, refused,
 from triage import store
 from triage.display import span_words
 from triage.incidents.words import duration_words, what_fails
-from triage.judge.incident import key_of
+from triage.judging.incident import key_of
 from triage.model import SIGNS, Incident, Opening, Proof
 from triage.store import incidents, record_evidence, verdict_row
 
@@ -71,7 +71,7 @@ def test_one_repair_is_one_key(verdict: dict[str, Any], key: str | None) -> None
 
 
 def test_every_cause_named_here_is_in_the_catalogue() -> None:
-    from triage.judge import incident
+    from triage.judging import incident
 
     named = (
         incident._ONE_ADDRESS

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from tests.incidents.made import NOW, ago, publish, put, record, refused, taken
 from triage import store
-from triage.judge.incident import openings
+from triage.judging.incident import openings
 
 MOMENTS = st.integers(0, 40).map(lambda minutes: ago(minutes=minutes))
 NEWS = st.lists(st.tuples(st.sampled_from(["failure", "send", "later", "hand"]), MOMENTS), min_size=1, max_size=14)

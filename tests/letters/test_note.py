@@ -15,7 +15,7 @@ from remediation import load_causes
 from remediation.suggest import Names
 from tests.worlds.made_mails import NOW, alias_notice, delay, opened, refusal
 from triage.display import wrapped
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.letters.letter import Place, note_place
 from triage.letters.note import COLUMNS, MOST_LINES, NOTE_SENDER, compose_note, note_key, note_text
 
@@ -23,7 +23,7 @@ PLACE = Place("triage.1@bounce-triage.invalid", "Undelivered Mail", ("a@example.
 
 
 def records_of(raw: bytes) -> list[dict[str, Any]]:
-    return [verdict.record() | {"id": 17} for verdict in classify(parsers.parse(raw), "x")]
+    return [verdict.as_dict() | {"id": 17} for verdict in classify(parsers.parse(raw), "x")]
 
 
 # What it says

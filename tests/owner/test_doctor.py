@@ -25,7 +25,7 @@ from triage import store
 from triage.config import load_settings
 from triage.gmail.client import connect
 from triage.gmail.renewal import read_renewal, sign_in_ends_at
-from triage.judge.rules import RuleError
+from triage.judging.rules import RuleError
 from triage.lock import locked
 from triage.owner import doctor
 from triage.owner.doctor import HealthCheck
@@ -107,7 +107,7 @@ def test_rules_that_cannot_be_read(examine: Examine, monkeypatch: pytest.MonkeyP
     def broken() -> Any:
         raise RuleError("40-a.toml, rule no-room: unknown key 'txet'", "Did you mean 'text'?")
 
-    monkeypatch.setattr("triage.judge.load_rules", broken)
+    monkeypatch.setattr("triage.judging.load_rules", broken)
     check = examine()["rules"]
     assert (check.state, check.exit_code) == ("fail", 78)
     assert (check.words, check.todo) == ("40-a.toml, rule no-room: unknown key 'txet'", "Did you mean 'text'?")

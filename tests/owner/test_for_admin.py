@@ -18,7 +18,7 @@ from remediation import load_causes
 from tests.worlds.made_mails import NOW
 from triage import store
 from triage.errors import UsageError
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.model import StoredMail
 from triage.owner.explain_lookup import admin_lines
 from triage.owner.for_admin import admin_message, authentication, sending_host, why_no_message
@@ -158,7 +158,7 @@ def test_by_file_and_by_number(tmp_path: Path) -> None:
     assert any("54.240.27.41" in line for line in by_file)
     with closing(store.open_store(path)) as db:
         at = NOW - timedelta(days=1)
-        records = [verdict.record() for verdict in classify(parse(raw), "gmail:1")]
+        records = [verdict.as_dict() for verdict in classify(parse(raw), "gmail:1")]
         store.store_judged(db, StoredMail("gmail:1", "1", "1", None, at, raw), records, [], at)
     by_number = admin_lines("1", io.BytesIO(), path, 80)
     assert [line for line in by_number if "Refused  " not in line] == by_file

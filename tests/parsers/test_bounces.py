@@ -14,7 +14,7 @@ import pytest
 
 from parsers import parse
 from tests.golden import as_text, differences
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 FOLDER = Path(__file__).parents[1] / "bounces"
 MAILS = sorted(FOLDER.glob("*.eml"))
@@ -59,7 +59,7 @@ def _expected(name: str) -> list[dict[str, Any]]:
 
 
 def _judge(data: bytes, name: str) -> list[dict[str, Any]]:
-    records = [verdict.record() for verdict in classify(parse(data), f"bounces/{name}.eml")]
+    records = [verdict.as_dict() for verdict in classify(parse(data), f"bounces/{name}.eml")]
     # As it is printed: a record that JSON cannot carry unchanged is no record.
     return json.loads(json.dumps(records, ensure_ascii=False))  # type: ignore[no-any-return]
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from benchmarks.hostile_mails import PIECES
 from parsers import parse
 from tests.parsers.mutilations import MUTILATIONS, SAMPLES, STRANGERS, Mutilation, mutilate
-from triage.judge.files import json_line, judge_mails
-from triage.judge.verdict import MAX_DIAGNOSTIC, MAX_FIELD, MAX_SUBJECT, classify
+from triage.judging.files import json_line, judge_mails
+from triage.judging.verdict import MAX_DIAGNOSTIC, MAX_FIELD, MAX_SUBJECT, classify
 from triage.mailbox import LocalMail, split_mbox
 
 WANTED = os.environ.get("FUZZ_EXAMPLES")
@@ -55,7 +55,7 @@ def _judge(data: bytes) -> None:
     started = time.process_time()
     found = parse(data)
     verdicts = classify(found, "fuzz")
-    records = [verdict.record() for verdict in verdicts]
+    records = [verdict.as_dict() for verdict in verdicts]
     seconds = time.process_time() - started
     assert verdicts
     for _, text in _texts([found, records]):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from parsers import parse
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 FOLDER = Path(__file__).parents[1] / "bounces"
 
@@ -404,7 +404,7 @@ def test_a_refusal_by_the_recipients_server_is_never_our_relay(refusal: str) -> 
 
 def _only(data: bytes) -> dict[str, Any]:
     (verdict,) = classify(parse(data), "test")
-    return verdict.record()
+    return verdict.as_dict()
 
 
 _HEADERS = """Return-Path: <>

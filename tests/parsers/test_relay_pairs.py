@@ -14,7 +14,7 @@ import pytest
 from parsers import parse
 from parsers.words.submission_hosts import SERVICES
 from tests.parsers.relay_pairs import MX, PROGRAMS, RECIPIENT, SENDER, Program, Said, exim, in_words, opensmtpd, postfix
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 NOT_VERIFIED = (
     "554 Message rejected: Email address is not verified. The following identities failed the check in region"
@@ -102,7 +102,7 @@ CONNECTION_WORDS = {
 
 def _only(data: bytes) -> dict[str, Any]:
     (verdict,) = classify(parse(data), "test")
-    return verdict.record()
+    return verdict.as_dict()
 
 
 def _is_own(record: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from parsers import parse
 from tests.golden import as_text
 from tests.real_mta import install
 from tests.whole.test_real_mta import collect
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 
 BOUNCES = Path(__file__).parents[1] / "bounces"
 
@@ -67,7 +67,7 @@ def write(name: str, data: bytes) -> None:
     data = data.replace(b"\r\n", b"\n")
     name += "-delayed" if _is_warning(data) else ""
     (BOUNCES / f"{name}.eml").write_bytes(data)
-    records = [verdict.record() for verdict in classify(parse(data), f"bounces/{name}.eml")]
+    records = [verdict.as_dict() for verdict in classify(parse(data), f"bounces/{name}.eml")]
     (BOUNCES / f"{name}.json").write_text(as_text(json.loads(json.dumps(records))), encoding="utf-8")
     print(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from remediation import FAMILIES, REASONS, is_finer, load_causes
-from triage.judge.rules import RuleError, load_rules, read_rules
+from triage.judging.rules import RuleError, load_rules, read_rules
 
 ROW = """
 [[rule]]

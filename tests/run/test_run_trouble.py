@@ -14,7 +14,7 @@ from tests.worlds.run_world import Query, Work, at, clock, seed, trip_over, user
 from triage import run as worker
 from triage.config import Settings
 from triage.errors import CredentialsDead, TryLater
-from triage.judge import mail as judge
+from triage.judging import mail as judge
 from triage.store.mails import MAX_TRIES, RECORD_KEYS
 
 

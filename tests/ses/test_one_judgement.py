@@ -28,7 +28,7 @@ from tests.ses.world import ALIAS, BOUNCED, FAILED, ID, ROTATED, SENT, alias_rec
 from tests.worlds.made_verdicts import proven
 from triage import store
 from triage.config import Settings
-from triage.judge.judgement import specificity
+from triage.judging.judgement import specificity
 from triage.model import StoredMail
 from triage.ses.events import read_events
 

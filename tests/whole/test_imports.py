@@ -30,25 +30,26 @@ LAW: dict[str, str] = {
     "remediation.rotation": "remediation.aws",
     "triage": "",
     "triage.config": "",
-    "triage.judge": "",
+    "triage.judging": "",
+    "triage.__init__": "triage.judging",
     "triage.gmail": "",
     "triage.store.steps": "",
-    "triage.store": "remediation.audit remediation.rotation triage.judge triage.store.steps",
+    "triage.store": "remediation.audit remediation.rotation triage.judging triage.store.steps",
     "triage.names": "triage.gmail triage.store",
-    "triage.letters": "triage.judge triage.gmail triage.store triage.names",
-    "triage.plan": "triage.judge triage.gmail triage.store triage.letters",
-    "triage.ses": "parsers.readers remediation.aws triage.judge triage.gmail triage.store",
+    "triage.letters": "triage.judging triage.gmail triage.store triage.names",
+    "triage.plan": "triage.judging triage.gmail triage.store triage.letters",
+    "triage.ses": "parsers.readers remediation.aws triage.judging triage.gmail triage.store",
     "triage.rotation": "parsers.genuine remediation.aws remediation.rotation triage.gmail triage.store triage.letters",
-    "triage.incidents": "triage.judge triage.gmail triage.store triage.names triage.letters triage.rotation",
-    "triage.report": "triage.judge triage.gmail triage.store triage.names triage.letters",
-    "triage.resend": "remediation.aws triage.judge triage.gmail triage.store triage.letters",
-    "triage.reading": "triage.judge triage.gmail triage.store triage.letters triage.plan",
-    "triage.run": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
+    "triage.incidents": "triage.judging triage.gmail triage.store triage.names triage.letters triage.rotation",
+    "triage.report": "triage.judging triage.gmail triage.store triage.names triage.letters",
+    "triage.resend": "remediation.aws triage.judging triage.gmail triage.store triage.letters",
+    "triage.reading": "triage.judging triage.gmail triage.store triage.letters triage.plan",
+    "triage.run": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents triage.reading",
-    "triage.rebuild": "triage.judge triage.gmail triage.store triage.letters triage.plan triage.incidents",
-    "triage.owner": "remediation.aws remediation.audit triage.judge triage.gmail triage.store triage.store.steps"
+    "triage.rebuild": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.incidents",
+    "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses",
-    "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judge triage.gmail"
+    "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend triage.run"
     " triage.rebuild triage.owner",
     "triage.__main__": "triage.cli",
@@ -81,6 +82,8 @@ PURE_FORBIDS = {"logging", "socket", "subprocess", "random", "time", "urllib", "
 
 
 def _dotted(path: Path) -> str:
+    if path == ROOT / "triage" / "__init__.py":
+        return "triage.__init__"  # the public interface, and no common ground
     return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 

@@ -29,7 +29,7 @@ import parsers
 import remediation
 import triage
 from parsers.mime import MAX_TEXT_BYTES
-from triage.judge.table import MAX_TEXT, load_tables
+from triage.judging.table import MAX_TEXT, load_tables
 
 FIRST_SIZE = 16 * 1024
 FEW_TIMES = (12, 16, 20, 24)
@@ -265,7 +265,7 @@ PUT_TOGETHER = {
     "parsers.signs": "its table of subjects, found among the constants",
     "parsers.smtp_reply": "holds one status code of the mail, escaped",
     "triage.store.backups": "holds the name of the database's file, escaped",
-    "triage.judge.table": "the patterns of the rules, tested below",
+    "triage.judging.table": "the patterns of the rules, tested below",
 }
 
 

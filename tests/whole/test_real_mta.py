@@ -19,7 +19,7 @@ from tests.real_mta.exim import Exim
 from tests.real_mta.postfix import Postfix
 from tests.real_mta.scenarios import MAILS, SENDER, Mail, Want
 from tests.real_mta.world import Server, World
-from triage.judge.verdict import Verdict, classify
+from triage.judging.verdict import Verdict, classify
 
 pytestmark = pytest.mark.real_mta
 

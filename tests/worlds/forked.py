@@ -100,7 +100,7 @@ def _serve() -> None:
     ours = [info.name for name in PACKAGES for info in pkgutil.walk_packages([str(ROOT / name)], f"{name}.")]
     for name in (*ours, *LIBRARIES):
         importlib.import_module(name)
-    importlib.import_module("triage.judge.table").load_tables()
+    importlib.import_module("triage.judging.table").load_tables()
     importlib.import_module("remediation").load_causes()
     gc.freeze()
     while line := sys.stdin.buffer.readline():

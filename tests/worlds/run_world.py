@@ -18,7 +18,7 @@ from triage import run as worker
 from triage import store
 from triage.config import Settings, load_settings
 from triage.gmail.client import connect
-from triage.judge import mail as judge
+from triage.judging import mail as judge
 from triage.model import RunSummary
 
 QUIET = RunSummary(units_new=5, units_old=5, requests=1)

@@ -7,6 +7,7 @@ it, so that `triage --help` and a quiet run from cron do not pay for what they d
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections import Counter
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -34,6 +36,9 @@ from triage.cli.streams import forgive_pipe, forgive_streams, lost_output, unsai
 from triage.cli.trouble import told_of
 from triage.errors import UsageError
 
+if TYPE_CHECKING:
+    from triage.judging import Speaker
+
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE: whoever read our output has seen enough
 
@@ -48,6 +53,9 @@ EXIT_CODES = (
     (141, "whoever read the output has closed it (SIGPIPE), as `head` does; never of a run"),
     (143, "stopped by SIGTERM; what was stored stays"),
 )
+
+
+_CODE = re.compile(r"[245]\.\d\.\d{1,3}")
 
 
 @dataclass(slots=True)
@@ -102,7 +110,7 @@ def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
     import shutil
 
     from triage.display import table_head, table_row, table_totals
-    from triage.judge import json_line, judge_mails
+    from triage.judging import json_line, judge_mails
     from triage.mailbox import UnreadableFile, read_mails
 
     mails = read_mails(paths, sys.stdin.buffer)
@@ -127,24 +135,32 @@ def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
 
 
 @cli.command()
-@click.argument("what", metavar="ID|FILE")
+@click.argument("what", metavar="ID|FILE|TEXT")
+@click.option(
+    "--said-by",
+    type=click.Choice(["recipient", "relay"]),
+    help="Whose server said TEXT: the recipient's, or the one behind your alias.",
+)
 @click.option(
     "--for-admin", is_flag=True, help="Instead, a ready message to the people who run the recipient's mail server."
 )
 @options
 @click.pass_obj
-def explain(asked: Options, what: str, for_admin: bool) -> int:
+def explain(asked: Options, what: str, said_by: Speaker | None, for_admin: bool) -> int:
     """Tell everything known about one mail, and why it was judged so.
 
     FILE is a mail, one mail of an mbox as FILE#NUMBER, or - for standard input. ID is looked up in the database: the
     number of a verdict (as in the report), a Gmail message id, or the Message-ID of the bounce or of the returned mail.
+    TEXT is what you copied out of a bounce, in quotes: an error line, or the notice. It may come in by - too.
     """
-    from triage.owner.explain_lookup import admin_lines, explain_file, explain_stored, names_a_file
+    from triage.owner.explain_lookup import admin_lines, explain_file, explain_stored, explain_text, names_a_file
 
     if for_admin:
         lines = admin_lines(what, sys.stdin.buffer, read_settings(asked).database, width_of_screen())
     elif names_a_file(what):
-        lines = explain_file(what, sys.stdin.buffer, read_settings(asked), width_of_screen())
+        lines = explain_file(what, sys.stdin.buffer, read_settings(asked), width_of_screen(), said_by)
+    elif len(what.split()) > 1 or _CODE.fullmatch(what):
+        lines = explain_text(what, read_settings(asked), width_of_screen(), said_by)
     else:
         lines = explain_stored(what, read_settings(asked), width_of_screen())
     _say(lines, has_headings=not for_admin)

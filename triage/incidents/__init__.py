@@ -1,7 +1,7 @@
 """Many bounces with one remedy: incidents, the signs that end them, and telling a human.
 
 In: verdicts and signs in the store. Out: incidents that open, grow and close; alerts.
-May import: `triage.store`, `triage.gmail`, `triage.judge`, `triage.letters`.
+May import: `triage.store`, `triage.gmail`, `triage.judging`, `triage.letters`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """All that we put into the mailbox, each exactly once, and how it is taken back.
 
 In: what to say and where. Out: the message in the mailbox, or why not yet. Inserts, never sends.
-May import: `triage.store`, `triage.gmail`, `triage.judge`.
+May import: `triage.store`, `triage.gmail`, `triage.judging`.
 """
 
 from __future__ import annotations

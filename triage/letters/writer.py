@@ -16,7 +16,7 @@ from triage.display import found_out
 from triage.errors import TryLater
 from triage.fixes import OwnAccount
 from triage.gmail import Gmail, Refused, Streak, is_put_off
-from triage.judge import is_acted_on
+from triage.judging import is_acted_on
 from triage.letters.letter import Place
 from triage.letters.note import compose_note, note_key
 from triage.letters.once import NotYet, insert_once

@@ -99,7 +99,7 @@ def _addresses(settings: Settings, env: Mapping[str, str]) -> Iterator[HealthChe
 
 def _rules() -> HealthCheck:
     from remediation import load_causes
-    from triage.judge import load_rules
+    from triage.judging import load_rules
 
     try:
         return HealthCheck(

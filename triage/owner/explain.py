@@ -24,7 +24,7 @@ from triage.display import (
     when_words,
     wrapped,
 )
-from triage.judge import PROOFS
+from triage.judging import PROOFS
 from triage.rows import EvidenceRow, MailRow, StoredVerdict, VerdictRecord
 from triage.ses import evidence_lines
 
@@ -36,7 +36,7 @@ MOST_DOUBTS = 5
 """Differences of the second reader that are quoted."""
 
 Also = Mapping[tuple[str | None, str | None], Sequence[tuple[str, str]]]
-"""As `judge.also_matched` gives it."""
+"""As `judging.also_matched` gives it."""
 
 
 def explain_mail(
@@ -51,26 +51,30 @@ def explain_mail(
     also: Also | None = None,
     doubts: Sequence[str] = (),
     width: int = 100,
+    is_copy: bool = False,
 ) -> list[str]:
     """Lines about one mail, at most `width` columns (long addresses and codes are not broken).
 
     `found` are the facts, None when the bytes are no longer at hand; `records` the verdicts; `hops` the trail of the
     returned mail, or with `is_returned` false of the bounce itself; `stored` the row of `mails` for a mail out of the
     database, with what became of it; `evidence` the rows of `evidence` by verdict, for such a mail; `also` the rules
-    that fit beside those that decided; `doubts` what a second reader sees otherwise.
+    that fit beside those that decided; `doubts` what a second reader sees otherwise. With `is_copy` it is a
+    text that somebody copied, and nothing is shown of the mail around it.
     """
     lines = [f"{shown(_source(records, stored))}: {_headline(found, records)}"]
     if stored is not None:
         lines += _section("In the database", _stored(stored, width))
     for record in records:
         if record["kind"] in ("auto-reply", "not-a-bounce"):
-            lines += _section("Why it is no bounce", _no_bounce(record, width))
+            lines += _section("Why it is no bounce", _no_bounce(record, width, is_copy))
         else:
             others = (also or {}).get((record["recipient"], record["rule"]), ())
             rows = (evidence or {}).get(cast(int, record.get("id", 0)), ())  # a mail from a file has no number
             lines += _verdict(record, causes.get(record["cause"] or ""), others, width, found_out(rows))
             if rows:
                 lines += _section("What SES and AWS know", _evidence(rows, width))
+    if is_copy:
+        return lines
     if isinstance(found, Bounce):
         lines += _section("The bounce", _bounce(found, width))
         if found.left_out:
@@ -216,11 +220,14 @@ def _evidence(rows: Sequence[EvidenceRow], width: int) -> list[str]:
     return lines
 
 
-def _no_bounce(record: VerdictRecord, width: int) -> list[str]:
+def _no_bounce(record: VerdictRecord, width: int, is_copy: bool) -> list[str]:
+    what_next = 'If it does report one, teach it to triage: see "Teach it a new bounce" in the README.'
+    if is_copy:
+        what_next = "Copy the line with the three-digit code (such as 550), or the whole notice."
     why = record.get("why") or "nothing in it reports a failed delivery"
     return [
         *wrapped(f"{shown(why)[:1].upper()}{shown(why)[1:]}.", width, "  "),
-        *wrapped('If it does report one, teach it to triage: see "Teach it a new bounce" in the README.', width, "  "),
+        *wrapped(what_next, width, "  "),
     ]
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from parsers import parse
+from parsers import is_mail_source, parse, parse_pasted
 from parsers.facts import Bounce, NotABounce
 from parsers.mime import open_mail
 from parsers.returned import returned_headers
@@ -21,10 +21,11 @@ from triage import store
 from triage.config import Settings
 from triage.errors import UsageError
 from triage.fixes import fix_of, names_of
-from triage.judge import also_matched, classify
+from triage.judging import Speaker, Verdict, also_matched, judge
 from triage.mailbox import LocalMail, read_mails
 from triage.names import known_names
 from triage.owner.explain import explain_mail
+from triage.owner.explain_copy import not_in_a_copy
 from triage.owner.for_admin import admin_message, why_no_message
 from triage.rows import EvidenceRow, MailRow, StoredVerdict, VerdictRecord
 from triage.ses import read_again
@@ -40,19 +41,53 @@ _RETURNED_TYPES = ("message/rfc822", "text/rfc822-headers", "message/global", "m
 
 def names_a_file(name: str) -> bool:
     """Whether the user means a file: a path that is there, `-`, or `PATH#NUMBER` for one mail of an mbox."""
-    return name == "-" or Path(name).exists() or ("#" in name and Path(name.rpartition("#")[0]).exists())
+    return name == "-" or _is_there(name) or ("#" in name and _is_there(name.rpartition("#")[0]))
 
 
-def explain_file(name: str, stdin: BinaryIO, settings: Settings, width: int) -> list[str]:
-    """Lines about the one mail `name` stands for. Raises UsageError where it stands for none, or for several."""
+def explain_file(
+    name: str, stdin: BinaryIO, settings: Settings, width: int, said_by: Speaker | None = None
+) -> list[str]:
+    """Lines about the one mail `name` stands for; what comes in by `-` may also be a text that somebody copied.
+
+    Raises UsageError where it stands for no mail, or for several.
+    """
     mail = _one_mail(name, stdin)
-    found = parse(mail.data)
-    records = []
-    for verdict in classify(found, mail.source):
-        record = verdict.record()
+    if name == "-" and not is_mail_source(text := mail.data.decode("utf-8", "replace")):
+        return explain_text(text, settings, width, said_by)
+    return _lines(parse(mail.data), _filled(judge(mail.data, source=mail.source), settings), mail.data, width)
+
+
+def explain_text(text: str, settings: Settings, width: int, said_by: Speaker | None = None) -> list[str]:
+    """Lines about what somebody copied out of a bounce; `said_by` is whose server said it, where that is known."""
+    found = parse_pasted(text, at_relay=None if said_by is None else said_by == "relay")
+    verdicts = judge(text, said_by=said_by)
+    if not isinstance(found, Bounce) or verdicts[0].kind == "not-a-bounce":
+        return explain_mail(None, _filled(verdicts, settings), [], load_causes(), width=width, is_copy=True)
+    lines = explain_mail(
+        found,
+        _filled(verdicts, settings),
+        [],
+        load_causes(),
+        also=also_matched(found),
+        width=width,
+        is_copy=True,
+    )
+    return lines + not_in_a_copy(found, verdicts, judge(text, said_by="relay"), said_by, width)
+
+
+def _filled(verdicts: Sequence[Verdict], settings: Settings) -> list[VerdictRecord]:
+    """The records with the names of ours that the settings know."""
+    records = [verdict.as_dict() for verdict in verdicts]
+    for record in records:
         record["fix"] = fix_of(record, names_of(record, settings))
-        records.append(record)
-    return _lines(found, records, mail.data, width)
+    return records
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a pasted text is no file name: too long, or with a NUL in it
+        return False
 
 
 def explain_stored(ident: str, settings: Settings, width: int) -> list[str]:
@@ -76,7 +111,7 @@ def explain_stored(ident: str, settings: Settings, width: int) -> list[str]:
     if not lines:
         raise UsageError(
             f"There is no file {ident!r}, and no such mail in {settings.database}.",
-            "Give a file, or a number from `triage report`, a Gmail message id or a Message-ID.",
+            "Give a file, an error line in quotes, a number from `triage report`, a Gmail message id or a Message-ID.",
         )
     return lines
 
@@ -88,8 +123,8 @@ def admin_lines(name: str, stdin: BinaryIO, database: Path, width: int) -> list[
     """
     if names_a_file(name):
         mail = _one_mail(name, stdin)
-        judged = classify(parse(mail.data), mail.source)
-        found: Sequence[KnownMail] = [(mail.data, [verdict.record() for verdict in judged])]
+        judged = judge(mail.data, source=mail.source)
+        found: Sequence[KnownMail] = [(mail.data, [verdict.as_dict() for verdict in judged])]
     else:
         found = _stored_records(name, database)
     lines: list[str] = []
@@ -127,7 +162,7 @@ def _stored_records(ident: str, database: Path) -> Sequence[KnownMail]:
 
 
 def _one_mail(name: str, stdin: BinaryIO) -> LocalMail:
-    is_whole = name == "-" or Path(name).exists()
+    is_whole = name == "-" or _is_there(name)
     path = name if is_whole else name.rpartition("#")[0]
     mails = (mail for mail in read_mails([path], stdin) if is_whole or mail.source == name)
     mail = next(mails, None)

@@ -17,7 +17,7 @@ from parsers.facts import Bounce, NotABounce
 from triage import store
 from triage.config import Settings
 from triage.errors import TriageError, why_failed
-from triage.judge import classify, proof_of
+from triage.judging import classify, proof_of
 from triage.lock import locked
 from triage.model import Action, Judged, MailAgain, Progress, Proof, StoredMail
 from triage.plan import actions_of, notice_of
@@ -96,7 +96,7 @@ def _rejudged(db: Database, settings: Settings, at: datetime, progress: Progress
         mail = store.mail_again(db, mail_id)
         try:
             found = read_again(mail.source, mail.raw)
-            new = [verdict.record() for verdict in classify(found, mail.source)]
+            new = [verdict.as_dict() for verdict in classify(found, mail.source)]
             pairs, readings = _weighed(db, _paired(store.verdicts_of(db, mail_id), new))
             moved = [move for old, record in pairs if (move := _move(mail, old, record))]
             others = sum(bool(old and record and _differs(old, record)) for old, record in pairs) - sum(

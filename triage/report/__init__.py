@@ -1,7 +1,7 @@
 """The report: rows of the store to one model, the model to text, Markdown, HTML, JSON and a mail.
 
 In: the database and a span. Out: text. Only `build` and `mail` touch anything outside.
-May import: `triage.store`, `triage.judge`, `triage.letters`, `triage.gmail`.
+May import: `triage.store`, `triage.judging`, `triage.letters`, `triage.gmail`.
 """
 
 from __future__ import annotations

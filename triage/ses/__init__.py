@@ -1,7 +1,7 @@
 """What SES and AWS know about a bounce: events drained from the queue, evidence tied to verdicts.
 
 In: stored verdicts. Out: evidence rows, and verdicts of failures that no mail told of.
-May import: `triage.store`, `triage.judge`, `triage.gmail`.
+May import: `triage.store`, `triage.judging`, `triage.gmail`.
 """
 
 from __future__ import annotations

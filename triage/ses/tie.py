@@ -27,7 +27,7 @@ from triage.config import Settings
 from triage.display import counted
 from triage.errors import TriageError, why_failed
 from triage.gmail import Gmail
-from triage.judge import BY_SES, Candidate, classify
+from triage.judging import BY_SES, Candidate, classify
 from triage.model import FAILURE_KINDS, SOURCE, Evidence, StoredMail, not_looked_up
 from triage.rows import EventRow, SesIds, VerdictRow
 from triage.ses.alias import alias_evidence
@@ -218,7 +218,7 @@ def _verdicts_of_events(db: Database, at: datetime, most: int) -> Iterator[tuple
         if not isinstance(found, Bounce):
             store.drop_notification(db, event["id"])
             continue
-        records = [verdict.record() for verdict in classify(found, source)]
+        records = [verdict.as_dict() for verdict in classify(found, source)]
         mail = StoredMail(source, received_at=datetime.fromisoformat(event["at"]), raw=raw)
         mail_id = store.store_judged(db, mail, records, (), at, [BY_SES] * len(records), most_incidents=most)
         for verdict in store.verdicts_of(db, mail_id):

@@ -1,7 +1,7 @@
 """What each source says of a failure, as candidates of one judgement, and the verdict made to follow it.
 
 The candidates are kept, so that what was learnt once counts at every later judgement, in whatever order it came. The
-judgement itself is in `triage.judge`; called inside the transaction that writes the evidence.
+judgement itself is in `triage.judging`; called inside the transaction that writes the evidence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from remediation.aws import Suppressed
 from remediation.aws.ses import MessageEvent
 from triage import store
 from triage.display import when_words
-from triage.judge import Candidate, HowItStands, ReadingRow, classify, inferred, judge_all, merged, said_by
+from triage.judging import Candidate, HowItStands, ReadingRow, classify, inferred, judge_all, merged, said_by
 from triage.model import FAILURE_KINDS, SOURCE, Evidence
 from triage.rows import EventRow, StoredVerdict, VerdictRecord, VerdictRow
 from triage.ses.events import as_mail, read_again
@@ -210,7 +210,7 @@ def _read(source: str, raw: bytes, kind: str, recipient: str | None) -> VerdictR
     if not isinstance(found, Bounce):
         return None
     for verdict in classify(found, source):
-        record = verdict.record()
+        record = verdict.as_dict()
         same = recipient is None or bare_address(record["recipient"] or "").lower() == recipient
         if record["kind"] == kind and same:
             return record

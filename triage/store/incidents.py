@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from parsers.times import moment_from, utc_text
-from triage.judge import PROOFS, key_of, place_of, sender_of
+from triage.judging import PROOFS, key_of, place_of, sender_of
 from triage.model import SIGNS, Incident, IncidentKey, Opening
 from triage.rows import EvidenceRow, MissedRow, VerdictRecord
 from triage.store.database import Row, all_rows, first_row, storable, transaction

@@ -1,6 +1,6 @@
 """The part of the store that keeps what proves a verdict, where that is learnt after the bounce was judged.
 
-Says SQL, judges nothing. Which proof is accepted for what is in `triage.judge.proof`.
+Says SQL, judges nothing. Which proof is accepted for what is in `triage.judging.proof`.
 """
 
 from __future__ import annotations

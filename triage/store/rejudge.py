@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from parsers.times import moment_from, utc_text
-from triage.judge import SAID, HowItStands, ReadingRow
+from triage.judging import SAID, HowItStands, ReadingRow
 from triage.model import Action, MailAgain, Proof
 from triage.rows import Pair, StoredVerdict, VerdictRecord
 from triage.store import actions as store_actions

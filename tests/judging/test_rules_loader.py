@@ -10,8 +10,8 @@ import pytest
 
 import remediation
 from triage.errors import ConfigError
-from triage.judge import rules, table
-from triage.judge.rules import RuleError, load_rules, read_rules
+from triage.judging import rules, table
+from triage.judging.rules import RuleError, load_rules, read_rules
 
 ROW = """
 [[rule]]

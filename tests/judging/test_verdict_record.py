@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from parsers.facts import Failure, NotABounce, Original
 from remediation import load_causes
-from tests.judge.made import failure as _failure
-from tests.judge.made import judge as _judge
-from triage.judge.rules import load_rules
-from triage.judge.verdict import classify
+from tests.judging.made import failure as _failure
+from tests.judging.made import judge as _judge
+from triage.judging.rules import load_rules
+from triage.judging.verdict import classify
 
 KEYS = [
     *("source", "kind", "recipient", "original_recipient", "category", "cause", "side", "actor", "permanent"),
@@ -35,7 +35,7 @@ KEYS = [
     )
 )
 def test_any_facts_are_judged_and_any_record_is_json(failure: Failure) -> None:
-    record = _judge(failure).record()
+    record = _judge(failure).as_dict()
     assert list(record) == KEYS
     text = json.dumps(record, ensure_ascii=False)
     assert json.loads(text) == record
@@ -59,7 +59,7 @@ def test_the_record_of_a_failure() -> None:
         platform="exchange-online",
         remote_host="client-example.mail.protection.outlook.com",
     )
-    record = _judge(failure, original=original, reported_by="amazon-ses").record()
+    record = _judge(failure, original=original, reported_by="amazon-ses").as_dict()
     fix, links = record.pop("fix"), record.pop("links")
     assert record == {
         "source": "a.eml",
@@ -100,12 +100,12 @@ def test_the_record_of_a_failure() -> None:
 
 
 def test_the_keys_of_a_record_and_their_order() -> None:
-    assert list(_judge(_failure("550 5.1.1 User unknown")).record()) == KEYS
+    assert list(_judge(_failure("550 5.1.1 User unknown")).as_dict()) == KEYS
 
 
 def test_a_time_with_milliseconds_keeps_them() -> None:
     original = Original(sent_at=datetime(2026, 11, 24, 9, 5, 7, 89_000, tzinfo=UTC))
-    assert _judge(_failure(), original=original).record()["original"]["sent_at"] == "2026-11-24T09:05:07.089Z"
+    assert _judge(_failure(), original=original).as_dict()["original"]["sent_at"] == "2026-11-24T09:05:07.089Z"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_time_with_milliseconds_keeps_them() -> None:
 def test_the_record_of_a_mail_that_is_no_bounce(mail: NotABounce, reason: str | None) -> None:
     verdicts = classify(mail, "a.eml")
     assert len(verdicts) == 1
-    record = verdicts[0].record()
+    record = verdicts[0].as_dict()
     assert list(record) == [*KEYS, "why"]
     assert record.pop("source") == "a.eml"
     assert record.pop("kind") == mail.kind
@@ -141,30 +141,30 @@ def test_a_record_is_safe_to_print() -> None:
         prose=f"user unknown {hostile}",
     )
     original = Original(message_id=hostile, gmail_message_id=hostile, sender=hostile, subject=hostile)
-    record = _judge(failure, original=original).record()
+    record = _judge(failure, original=original).as_dict()
     safe = "a[31mbcd ef ghi"
     for key in ("recipient", "original_recipient", "remote_host", "status", "reply_code", "diagnostic"):
         assert record[key] == safe, key
     for key in ("message_id", "gmail_message_id", "from", "subject"):
         assert record["original"][key] == safe, key
     assert json.dumps(record, ensure_ascii=False).isprintable()
-    why = classify(NotABounce("not-a-bounce", hostile), "a.eml")[0].record()["why"]
+    why = classify(NotABounce("not-a-bounce", hostile), "a.eml")[0].as_dict()["why"]
     assert why == safe
 
 
 def test_nothing_but_unprintable_is_unknown() -> None:
-    assert _judge(_failure("\x00\x01", recipient="")).record()["diagnostic"] is None
-    assert _judge(_failure(recipient="")).record()["recipient"] is None
+    assert _judge(_failure("\x00\x01", recipient="")).as_dict()["diagnostic"] is None
+    assert _judge(_failure(recipient="")).as_dict()["recipient"] is None
 
 
 def test_letters_of_all_languages_stay() -> None:
     text = "550 5.1.1 Δεν υπάρχει 宛先不明 пользователь не найден é"
-    assert _judge(_failure(text)).record()["diagnostic"] == text
+    assert _judge(_failure(text)).as_dict()["diagnostic"] == text
 
 
 def test_long_texts_are_cut() -> None:
     failure = _failure("550 " + "x" * 5000, recipient="r" * 5000)
-    record = _judge(failure, original=Original(subject="s" * 5000, sender="f" * 5000)).record()
+    record = _judge(failure, original=Original(subject="s" * 5000, sender="f" * 5000)).as_dict()
     assert len(record["diagnostic"]) == 1000
     assert len(record["original"]["subject"]) == 300
     assert len(record["recipient"]) == len(record["original"]["from"]) == 1000
@@ -173,5 +173,5 @@ def test_long_texts_are_cut() -> None:
 
 def test_fix_of_a_verdict_is_that_of_its_record() -> None:
     verdict = _judge(_failure("535 Authentication Credentials Invalid", at_relay=True))
-    assert verdict.fix == verdict.record()["fix"] != []
-    assert verdict.links == verdict.record()["links"]
+    assert verdict.fix == verdict.as_dict()["fix"] != []
+    assert verdict.links == verdict.as_dict()["links"]

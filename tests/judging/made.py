@@ -6,7 +6,7 @@ from typing import Any
 
 from parsers.facts import Authenticity, Bounce, Failure, Genuine, Original
 from parsers.smtp_reply import innermost_reply, read_reply
-from triage.judge.verdict import Verdict, classify
+from triage.judging.verdict import Verdict, classify
 
 
 def failure(text: str | None = None, **facts: Any) -> Failure:

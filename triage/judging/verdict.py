@@ -16,9 +16,9 @@ from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
 from triage.display import counted
 from triage.fixes import fix_of
-from triage.judge.clauses import is_general
-from triage.judge.rules import Rule
-from triage.judge.table import Table, all_by_words, by_codes, load_tables
+from triage.judging.clauses import is_general
+from triage.judging.rules import Rule
+from triage.judging.table import Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
 
 MAX_DIAGNOSTIC = 1000
@@ -55,7 +55,10 @@ _GMAIL_ITSELF = frozenset({"sending-limit-reached", "gmail-outbound-blocked"})
 
 
 class Verdict(NamedTuple):
-    """Our judgement of one failed recipient, or of a mail that is no bounce. The fields of a verdict record."""
+    """Our judgement of one failed recipient, or of a mail that is no bounce. The fields of a verdict record.
+
+    Immutable and picklable. What others wrote is cut to a length and free of control characters, as in the record.
+    """
 
     source: str
     """Where the mail came from, in words that find it again: a path, a Gmail id."""
@@ -100,36 +103,36 @@ class Verdict(NamedTuple):
             return list(links)
         return [link for link in links if not link.startswith(_ALIAS_HELP)]
 
-    def record(self) -> VerdictRecord:
-        """Return the verdict record (DESIGN section 4): keys in their order, times as text, foreign text made safe."""
+    def as_dict(self) -> VerdictRecord:
+        """The verdict record of `RECORD_VERSION`, ready for JSON: its keys in their order, times as text in UTC."""
         record = self._facts()
         record["fix"] = fix_of(record)
         if self.kind in ("auto-reply", "not-a-bounce") or self.why is not None:
-            record["why"] = _harmless(self.why)
+            record["why"] = self.why
         return record
 
     def _facts(self) -> VerdictRecord:
         return {
             "source": self.source,
             "kind": self.kind,
-            "recipient": _harmless(self.recipient),
-            "original_recipient": _harmless(self.original_recipient),
+            "recipient": self.recipient,
+            "original_recipient": self.original_recipient,
             "category": self.category,
             "cause": self.cause,
             "side": self.side,
             "actor": self.actor,
             "permanent": self.permanent,
             "reason": self.reason,
-            "status": _harmless(self.status),
-            "reply_code": _harmless(self.reply_code),
-            "diagnostic": _harmless(self.diagnostic, MAX_DIAGNOSTIC),
-            "platform": _harmless(self.platform),
-            "remote_host": _harmless(self.remote_host),
-            "reported_by": _harmless(self.reported_by),
+            "status": self.status,
+            "reply_code": self.reply_code,
+            "diagnostic": self.diagnostic,
+            "platform": self.platform,
+            "remote_host": self.remote_host,
+            "reported_by": self.reported_by,
             "original": _original_record(self.original),
             "genuine": self.genuine,
             "rule": self.rule,
-            "evidence": _harmless(self.evidence),
+            "evidence": self.evidence,
             "fix": [],
             "links": self.links,
         }
@@ -142,9 +145,12 @@ def classify(bounce: Bounce | NotABounce, source: str) -> list[Verdict]:
     """
     if isinstance(bounce, NotABounce):
         reason = "vacation" if bounce.kind == "auto-reply" else None
-        return [Verdict(source, bounce.kind, reason=reason, why=bounce.why)]
+        return [Verdict(source, bounce.kind, reason=reason, why=_harmless(bounce.why))]
     remote, relay = load_tables()
-    verdicts = [_judge(bounce, failure, source, relay if failure.at_relay else remote) for failure in bounce.failures]
+    original = _harmless_original(bounce.original)
+    verdicts = [
+        _judge(bounce, failure, source, original, relay if failure.at_relay else remote) for failure in bounce.failures
+    ]
     if bounce.left_out:
         why = f"left out: at least {counted(bounce.left_out, 'more recipient')} that the mail names"
         verdicts[-1] = verdicts[-1]._replace(why=why)
@@ -166,7 +172,7 @@ def also_matched(bounce: Bounce) -> Mapping[tuple[str | None, str | None], Seque
     return found
 
 
-def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdict:
+def _judge(bounce: Bounce, failure: Failure, source: str, original: Original, table: Table) -> Verdict:
     rule: Rule | None = None
     evidence: str | None = None
     if failure.kind in _WITHOUT_RULE:
@@ -181,24 +187,24 @@ def _judge(bounce: Bounce, failure: Failure, source: str, table: Table) -> Verdi
     return Verdict(
         source=source,
         kind=failure.kind,
-        recipient=failure.recipient,
-        original_recipient=failure.original_recipient,
+        recipient=_harmless(failure.recipient),
+        original_recipient=_harmless(failure.original_recipient),
         category=_category(bounce, failure, cause_id, cause.category if cause else None, cause.side if cause else None),
         cause=cause_id,
         side=cause.side if cause else None,
         actor=cause.actor if cause else None,
         permanent=_is_permanent(failure, rule, cause.permanence if cause else None),
         reason=reason or (cause.reason if cause else None),
-        status=failure.status,
-        reply_code=failure.reply_code,
-        diagnostic=failure.diagnostic,
-        platform=failure.platform,
-        remote_host=failure.remote_host,
-        reported_by=bounce.reported_by,
-        original=bounce.original,
+        status=_harmless(failure.status),
+        reply_code=_harmless(failure.reply_code),
+        diagnostic=_harmless(failure.diagnostic, MAX_DIAGNOSTIC),
+        platform=_harmless(failure.platform),
+        remote_host=_harmless(failure.remote_host),
+        reported_by=_harmless(bounce.reported_by),
+        original=original,
         genuine=bounce.genuine.result,
         rule=rule.id if rule else None,
-        evidence=evidence,
+        evidence=_harmless(evidence),
     )
 
 
@@ -299,16 +305,27 @@ def _original_record(original: Original | None) -> OriginalRecord | None:
     if original is None:
         return None
     return {
-        "message_id": _harmless(original.message_id),
-        "gmail_message_id": _harmless(original.gmail_message_id),
-        "ses_message_id": _harmless(original.ses_message_id),
-        "ses_region": _harmless(original.ses_region),
+        "message_id": original.message_id,
+        "gmail_message_id": original.gmail_message_id,
+        "ses_message_id": original.ses_message_id,
+        "ses_region": original.ses_region,
         "ses_id_source": original.ses_id_source,
         "sent_at": exact_utc_text(original.sent_at),
-        "from": _harmless(original.sender),
-        "subject": _harmless(original.subject, MAX_SUBJECT),
+        "from": original.sender,
+        "subject": original.subject,
         "path": original.path,
     }
+
+
+def _harmless_original(original: Original) -> Original:
+    return original._replace(
+        message_id=_harmless(original.message_id),
+        gmail_message_id=_harmless(original.gmail_message_id),
+        ses_message_id=_harmless(original.ses_message_id),
+        ses_region=_harmless(original.ses_region),
+        sender=_harmless(original.sender),
+        subject=_harmless(original.subject, MAX_SUBJECT),
+    )
 
 
 def _harmless(text: str | None, limit: int = MAX_FIELD) -> str | None:

@@ -15,10 +15,10 @@ from parsers.facts import Failure, FailureKind
 from parsers.smtp_reply import read_reply
 from remediation import load_causes
 from tests.rule import place
-from triage.judge.phrases import beginnings
-from triage.judge.rules import FOLDER, Rule, RuleError, load_rules
-from triage.judge.rules import read_rules as read_files
-from triage.judge.table import MAX_TEXT, Table, all_by_words, by_codes, by_words, index, load_tables
+from triage.judging.phrases import beginnings
+from triage.judging.rules import FOLDER, Rule, RuleError, load_rules
+from triage.judging.rules import read_rules as read_files
+from triage.judging.table import MAX_TEXT, Table, all_by_words, by_codes, by_words, index, load_tables
 
 ROW = """
 [[rule]]

@@ -7,11 +7,11 @@ from dataclasses import replace
 import parsers
 from parsers.facts import Bounce
 from triage.errors import TriageError, why_failed
-from triage.judge.verdict import classify
+from triage.judging.verdict import classify
 from triage.model import Failed, Judged, StoredMail
 
 
-def judge(mail: StoredMail) -> Judged | Failed:
+def judge_stored(mail: StoredMail) -> Judged | Failed:
     """Parse and classify a mail that has its bytes.
 
     Whatever our code trips over is a `Failed` with its reason: one bad mail must not stop the others.
@@ -20,7 +20,7 @@ def judge(mail: StoredMail) -> Judged | Failed:
     assert mail.raw is not None
     try:
         found = parsers.parse(mail.raw)
-        records = tuple(verdict.record() for verdict in classify(found, mail.source))
+        records = tuple(verdict.as_dict() for verdict in classify(found, mail.source))
     except TriageError:
         raise
     except Exception as error:

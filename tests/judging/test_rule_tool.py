@@ -9,7 +9,7 @@ import pytest
 
 from tests import rule as tool
 from tests.rule import BOUNCES, ROOT, main
-from triage.judge import load_rules
+from triage.judging import load_rules
 
 
 def test_a_rule_is_shown_with_its_place_its_examples_and_its_mails(
@@ -24,7 +24,7 @@ def test_a_rule_is_shown_with_its_place_its_examples_and_its_mails(
     out = capsys.readouterr().out.splitlines()
     where = out[0].partition(", ")[2]
     file, _, line = where.partition(":")
-    assert out[0].startswith("exchange-dbeb -> recipient-access-denied, triage/judge/rules/41-exchange-online.toml:")
+    assert out[0].startswith("exchange-dbeb -> recipient-access-denied, triage/judging/rules/41-exchange-online.toml:")
     assert (ROOT / file).read_text().splitlines()[int(line) - 1 :][:2] == ["[[rule]]", 'id = "exchange-dbeb"']
     (rule,) = (rule for rule in load_rules() if rule.id == "exchange-dbeb")
     assert out[1 : 1 + len(rule.examples)] == [f'  example: "{example}"' for example in rule.examples]

@@ -6,9 +6,9 @@ May import: `parsers`, `remediation` and the modules of `triage`.
 
 from __future__ import annotations
 
-from triage.judge.files import json_line, judge_mails
-from triage.judge.incident import key_of, place_of, sender_of
-from triage.judge.judgement import (
+from triage.judging.files import json_line, judge_mails
+from triage.judging.incident import key_of, place_of, sender_of
+from triage.judging.judgement import (
     SAID,
     Candidate,
     HowItStands,
@@ -18,8 +18,8 @@ from triage.judge.judgement import (
     merged,
     said_by,
 )
-from triage.judge.mail import judge
-from triage.judge.proof import (
+from triage.judging.mail import judge_stored
+from triage.judging.proof import (
     BY_SES,
     GIVEN,
     PROOFS,
@@ -28,8 +28,9 @@ from triage.judge.proof import (
     may_be_proven,
     proof_of,
 )
-from triage.judge.rules import load_rules
-from triage.judge.verdict import also_matched, classify
+from triage.judging.public import Speaker, judge
+from triage.judging.rules import load_rules
+from triage.judging.verdict import Verdict, also_matched, classify
 
 __all__ = [
     "BY_SES",
@@ -40,6 +41,8 @@ __all__ = [
     "HowItStands",
     "Notice",
     "ReadingRow",
+    "Speaker",
+    "Verdict",
     "also_matched",
     "classify",
     "inferred",
@@ -48,6 +51,7 @@ __all__ = [
     "judge",
     "judge_all",
     "judge_mails",
+    "judge_stored",
     "key_of",
     "load_rules",
     "may_be_proven",

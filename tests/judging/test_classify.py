@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from parsers.facts import Failure, FailureKind
 from remediation import load_causes
-from tests.judge.made import bounce as _bounce
-from tests.judge.made import failure as _failure
-from tests.judge.made import judge as _judge
-from triage.judge.rules import load_rules
-from triage.judge.verdict import classify
+from tests.judging.made import bounce as _bounce
+from tests.judging.made import failure as _failure
+from tests.judging.made import judge as _judge
+from triage.judging.rules import load_rules
+from triage.judging.verdict import classify
 
 # What relays behind an alias answer -> the cause. domain/bounces.md 1.5 to 1.7 and 2.1.
 RELAY_ANSWERS = """
@@ -310,7 +310,7 @@ def test_a_complaint() -> None:
 
 
 def test_a_delivery_needs_no_fix() -> None:
-    record = _judge(_failure("250 2.0.0 OK", kind="delivered")).record()
+    record = _judge(_failure("250 2.0.0 OK", kind="delivered")).as_dict()
     assert {key: record[key] for key in ("cause", "side", "actor", "permanent", "rule", "evidence")} == dict.fromkeys(
         ("cause", "side", "actor", "permanent", "rule", "evidence")
     )

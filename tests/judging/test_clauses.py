@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.judge.made import failure, judge
-from triage.judge.clauses import end_of_general, is_general, without_names, without_possibilities
+from tests.judging.made import failure, judge
+from triage.judging.clauses import end_of_general, is_general, without_names, without_possibilities
 
 PREFIX = "<pat@client.example>: Recipient address rejected: "
 

@@ -10,7 +10,7 @@ import pytest
 from parsers import parse
 from parsers.facts import Authenticity, Bounce, Original
 from parsers.readers import read_notification
-from triage.judge.verdict import Verdict, classify
+from triage.judging.verdict import Verdict, classify
 
 RECIPIENT = "pat@client.example"
 NOT_ASKED = Authenticity("unknown", "made in a test")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from parsers.facts import Authenticity, Bounce, Failure, Original
-from triage.judge import also_matched, classify
-from triage.judge.rules import load_rules
+from triage.judging import also_matched, classify
+from triage.judging.rules import load_rules
 
 PAT = "pat@client.example"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from triage.judge.proof import Notice, is_acted_on, may_be_proven, proof_of
+from triage.judging.proof import Notice, is_acted_on, may_be_proven, proof_of
 
 GMAIL = Notice(by_gmail=True, by_ses=False, is_direct=True)
 SES = Notice(by_gmail=False, by_ses=True, is_direct=True)

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from parsers.facts import COMMANDS, FailureKind
 from remediation import REASONS, CatalogueError, Cause, is_finer, load_causes
 from triage.errors import ConfigError, of_catalogue
-from triage.judge.phrases import sure_beginnings
+from triage.judging.phrases import sure_beginnings
 
 FOLDER = Path(__file__).parent / "rules"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from triage.judge import files as classify_files
-from triage.judge.files import CHUNK_MAILS, json_line, judge_mails
+from triage.judging import files as classify_files
+from triage.judging.files import CHUNK_MAILS, json_line, judge_mails
 from triage.mailbox import LocalMail, UnreadableFile
 
 ROOT = Path(__file__).parents[2]
@@ -58,14 +58,14 @@ def test_a_chunk_of_large_mails_is_small(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_cannot_be_read_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = classify_files.parse
+    real = classify_files.judge
 
-    def trips(data: bytes) -> Any:
+    def trips(data: bytes, **source: str) -> Any:
         if b"bait" in data:
             raise RuntimeError("never seen before")
-        return real(data)
+        return real(data, **source)
 
-    monkeypatch.setattr(classify_files, "parse", trips)
+    monkeypatch.setattr(classify_files, "judge", trips)
     mails = [UnreadableFile("gone.eml", "No such file"), LocalMail("bad.eml", b"bait"), LocalMail("good.eml", NOTICE)]
     (block,) = judge_mails(mails, json_line)
     assert [json.loads(line)["source"] for line in block.text.splitlines()] == ["good.eml"]
@@ -83,7 +83,7 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 JOBS = """
 import sys
-from triage.judge import json_line, judge_mails
+from triage.judging import json_line, judge_mails
 from triage.mailbox import LocalMail
 notice = open(sys.argv[2], "rb").read()
 mails = [LocalMail(f"m{n}", notice if n % 7 == 0 else b"Subject: %d\\n\\nx\\n" % n) for n in range(1000)]
@@ -93,10 +93,10 @@ for block in judge_mails(mails, json_line, int(sys.argv[1])):
 KILLED = """
 import os
 from triage.errors import TriageError
-from triage.judge import files as classify_files
+from triage.judging import files as classify_files
 from triage.mailbox import LocalMail
-def die(data): os._exit(9)
-classify_files.parse = die
+def die(data, source): os._exit(9)
+classify_files.judge = die
 try:
     list(classify_files.judge_mails([LocalMail("a", b"x")], classify_files.json_line, 2))
 except TriageError as error:

@@ -8,7 +8,7 @@ import pytest
 
 from parsers.facts import Authenticity, Bounce, Failure, Original
 from parsers.readers.delivery_status import with_words
-from triage.judge import classify
+from triage.judging import classify
 
 LINES = (Path(__file__).parent / "families.txt").read_text(encoding="utf-8").splitlines()
 FAMILIES = [line.split(" | ", 1) for line in LINES if " | " in line]

@@ -6,7 +6,7 @@ import pytest
 
 from parsers import parse
 from tests.parsers.relay_pairs import MX, PROGRAMS, SENDER, Program, Said, dragonfly, exim, postfix, qmail, sendmail
-from triage.judge.verdict import Verdict, classify
+from triage.judging.verdict import Verdict, classify
 
 TELLING = tuple(program for program in (postfix, exim, sendmail, dragonfly))
 """Programs whose reports name the command."""

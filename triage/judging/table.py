@@ -14,9 +14,9 @@ from functools import cache, lru_cache
 from typing import TypeVar
 
 from parsers.facts import Failure
-from triage.judge.clauses import end_of_general, is_possibility, without_names, without_possibilities
-from triage.judge.phrases import beginnings, find_phrase, sure_beginnings
-from triage.judge.rules import Rule, RuleError, load_rules
+from triage.judging.clauses import end_of_general, is_possibility, without_names, without_possibilities
+from triage.judging.phrases import beginnings, find_phrase, sure_beginnings
+from triage.judging.rules import Rule, RuleError, load_rules
 
 MAX_TEXT = 4096
 """Characters of one text that are read; the longest real diagnostic in public collections has under 3,000."""
