@@ -251,14 +251,6 @@ class DoneRow(TypedDict):
     done_at: str | None
 
 
-class StuckRow(TypedDict):
-    """How many actions of a kind failed and are planned still."""
-
-    kind: str
-    number: int
-    error: str | None
-
-
 class RunRow(TypedDict):
     """A run; the counts are None where it did not come to its end."""
 

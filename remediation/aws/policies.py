@@ -187,11 +187,35 @@ def resend_policy(
     )
 
 
+def outbox_policy(
+    *, account: str = UNKNOWN_ACCOUNT, partition: str = "aws", region: str = "*", senders: Sequence[str] = ()
+) -> Policy:
+    """What `triage outbox` needs: to send as the addresses it is told of, and to see before whether SES would.
+
+    Cron holds it, so it names the addresses: the condition keeps whoever steals these keys to them.
+    """
+    domains = sorted({sender.rpartition("@")[2] for sender in senders}) or ["*"]
+    at = f"arn:{partition}:ses:{region}:{account}"
+    identities = [f"{at}:identity/{name}" for name in (*domains, *senders)]
+    # Where a configuration set applies, also as the identity's default, SES asks for that resource too.
+    sending = _allow("SendDrafts", ["ses:SendEmail", "ses:SendRawEmail"], [*identities, f"{at}:configuration-set/*"])
+    if senders:
+        sending["Condition"] = {"StringEquals": {"ses:FromAddress": list(senders)}}
+    return _policy(
+        [
+            sending,
+            _allow("SeeWhatIsAllowed", ["ses:GetAccount", "ses:GetSuppressedDestination"], "*"),
+            _allow("SeeIdentities", ["ses:GetEmailIdentity"], f"{at}:identity/*"),
+        ]
+    )
+
+
 POLICIES: Mapping[str, Callable[..., Policy]] = {
     "triage": triage_policy,
     "audit": audit_policy,
     "rotation": rotation_policy,
     "resend": resend_policy,
+    "outbox": outbox_policy,
 }
 """The policies `triage doctor --iam-policy NAME` prints."""
 

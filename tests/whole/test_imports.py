@@ -43,6 +43,7 @@ LAW: dict[str, str] = {
     "triage.incidents": "triage.judging triage.gmail triage.store triage.names triage.letters triage.rotation",
     "triage.report": "triage.judging triage.gmail triage.store triage.names triage.letters",
     "triage.resend": "remediation.aws triage.judging triage.gmail triage.store triage.letters",
+    "triage.outbox": "remediation.aws triage.judging triage.gmail triage.store triage.letters triage.resend",
     "triage.reading": "triage.judging triage.gmail triage.store triage.letters triage.plan",
     "triage.run": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents triage.reading",
@@ -50,8 +51,8 @@ LAW: dict[str, str] = {
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
-    " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend triage.run"
-    " triage.rebuild triage.owner",
+    " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend"
+    " triage.outbox triage.run triage.rebuild triage.owner",
     "triage.__main__": "triage.cli",
 }
 ROOMS = frozenset(room for room in LAW if (ROOT / room.replace(".", "/")).is_dir() and "." in room)

@@ -27,6 +27,7 @@ from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import incidents
+from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
@@ -240,6 +241,7 @@ cli.add_command(config)
 cli.add_command(credentials)
 cli.add_command(doctor)
 cli.add_command(incidents)
+cli.add_command(outbox)
 cli.add_command(rebuild)
 cli.add_command(rejudge)
 cli.add_command(restore)

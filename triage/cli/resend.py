@@ -1,6 +1,6 @@
 """The command `triage resend`. Prints, and decides nothing. Heavy imports are inside the command.
 
-The only command that can send mail to others, and only with --send and a sentence typed by hand.
+Sends mail to others only with --send and a sentence typed by hand.
 """
 
 from __future__ import annotations

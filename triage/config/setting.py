@@ -227,6 +227,10 @@ FORMS: Mapping[str, Callable[[Field[Any], str], None]] = {
         lambda text: text.count("@") == 1 and " " not in text and all(text.split("@")),
         "a mail address, such as admin@example.org",
     ),
+    "word": _form(
+        lambda text: re.fullmatch(r"[a-z0-9]{6,30}", text) is not None,
+        "6 to 30 small letters and digits nobody guesses, such as gulls42harbour",
+    ),
     "zone": _form(_is_zone, "a time zone, such as America/Los_Angeles"),
     "url": _form(_is_url, "a web address, such as https://example.com/queue"),
     "server": _form(_is_server, "an address of a DNS server, such as 192.0.2.1 or 192.0.2.1:5353"),

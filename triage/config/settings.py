@@ -215,6 +215,31 @@ class Settings:
             "form": "url",
         },
     )
+    outbox: bool = field(
+        default=False,
+        metadata={"doc": "Let `triage outbox` send the drafts you label. Off, it sends nothing (docs/outbox.md)."},
+    )
+    outbox_from: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": "The addresses it may send as; the first is used where the conversation names none.",
+            "form": "address",
+        },
+    )
+    outbox_label: str = field(
+        default="Send via SES", metadata={"doc": "The label you put on a draft, or its conversation, to send it."}
+    )
+    outbox_delay: int = field(
+        default=60,
+        metadata={"doc": "Seconds a labelled draft waits unchanged; so long you can undo it.", "min": 10, "max": 86400},
+    )
+    outbox_word: str | None = field(
+        default=None,
+        metadata={
+            "doc": "For apps that cannot label: a Bcc to your Gmail address +WORD asks too. Keep the word to yourself.",
+            "form": "word",
+        },
+    )
     gmail_url: str | None = field(
         default=None,
         metadata={"doc": "Root of the Gmail API on this computer, instead of Google's own (tests).", "form": "google"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from triage.gmail.answers import OutcomeUnknown, Refused
 from triage.gmail.client import Gmail, connect
 from triage.gmail.delegation import update_alias
+from triage.gmail.drafts import DraftRef, InThread
 from triage.gmail.messages import RawMessage, Ref, Unavailable
 from triage.gmail.query import bounce_query
 from triage.gmail.renewal import RenewedSignIn
@@ -20,7 +21,9 @@ __all__ = [
     "ENOUGH_SCOPES",
     "PUBLISH",
     "Claim",
+    "DraftRef",
     "Gmail",
+    "InThread",
     "OutcomeUnknown",
     "RawMessage",
     "Ref",

@@ -24,13 +24,16 @@ _T = TypeVar("_T")
 # https://developers.google.com/workspace/gmail/api/reference/quota
 QUOTA_UNITS: Mapping[str, tuple[int, int]] = {
     "gmail.users.drafts.create": (10, 10),
+    "gmail.users.drafts.list": (5, 5),
     "gmail.users.getProfile": (1, 1),
     "gmail.users.labels.create": (5, 5),
+    "gmail.users.labels.delete": (5, 5),
     "gmail.users.labels.list": (1, 1),
     "gmail.users.messages.get": (20, 5),
     "gmail.users.messages.insert": (25, 25),
     "gmail.users.messages.list": (5, 5),
     "gmail.users.messages.trash": (20, 5),
+    "gmail.users.messages.untrash": (5, 5),
     "gmail.users.settings.sendAs.list": (1, 1),
     "gmail.users.threads.get": (40, 10),
     "gmail.users.messages.modify": (5, 5),

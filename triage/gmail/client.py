@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from triage.errors import ConfigError
 from triage.gmail.answers import Pace, Refused, is_invalid_label_name
+from triage.gmail.drafts import Drafts
 from triage.gmail.fetching import fetch
 from triage.gmail.messages import Outline, RawMessage, Ref, SendAs, SentCopy, Unavailable, outline, sent_copy
 from triage.gmail.renewal import RenewedSignIn
@@ -66,6 +67,7 @@ class Gmail:
         self._threads = self._users.threads()
         self._labels = self._users.labels()
         self._drafts = self._users.drafts()
+        self.drafts = Drafts(wire, self._users)
         self._send_as = self._users.settings().sendAs()
         # By case-folded name; None until the list was read.
         self._known_labels: dict[str, _Label] | None = None

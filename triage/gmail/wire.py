@@ -94,6 +94,15 @@ class Wire:
 
         return self.repeat(send)
 
+    def call_empty(self, request: Any) -> None:
+        """As `call`, for a request whose answer has no body."""
+
+        def send() -> None:
+            self.quota.charge(request.methodId)
+            request.execute(num_retries=0)
+
+        self.repeat(send)
+
     def repeat(self, send: Callable[[], _T]) -> _T:
         """Call `send`, signed in, until it does not raise what `understood` reads as `Passing`."""
         return try_again(lambda: self._attempt(send), self._pace)

@@ -80,6 +80,9 @@ def iam_policy(name: str, settings: Settings) -> Policy:
     if name == "resend":
         sender = (settings.smtp_alias or "").rpartition("@")[2] or next(iter(settings.domains), None)
         known = {"region": settings.smtp_region, "domain": sender}
+    if name == "outbox":
+        region = settings.smtp_region or next(iter(settings.regions), None)
+        known = {"region": region, "senders": settings.outbox_from}
     return POLICIES[name](account=account, partition=partition, **{key: value for key, value in known.items() if value})
 
 

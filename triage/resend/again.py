@@ -1,7 +1,7 @@
 """Gives mails once more to the people they did not reach: as drafts in their conversations, or through the SES API.
 
 Finds out who was hit and what they missed, leaves out whom the mail reached since, finds each mail in Sent. `put_back`
-makes drafts and sends nothing. `send` is the only function of the whole project that sends a mail: once to each person
+makes drafts and sends nothing. `send` sends (beside it only `triage.outbox` does): once to each person
 however often it is called and wherever it is killed, because a row is written before SES is asked and nothing is sent
 on a row that is there. What nobody knows to have been sent is shown, never repeated.
 """

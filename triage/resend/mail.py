@@ -38,7 +38,7 @@ class SentMail:
 
     def value(self, name: str) -> str | None:
         """The first field of that name, unfolded; None where there is none or it is empty."""
-        return next((text for field, raw in self.fields if field == name and (text := _text(raw))), None)
+        return next((text for field, raw in self.fields if field == name and (text := field_text(raw))), None)
 
     @property
     def message_id(self) -> str | None:
@@ -93,22 +93,22 @@ def as_draft(mail: SentMail, recipients: Collection[str], message_id: str) -> by
     fields = []
     for name, raw in mail.fields:
         if name in ("to", "cc"):
-            kept = [(who, address) for who, address in getaddresses([_text(raw)]) if address.lower() in wanted]
+            kept = [(who, address) for who, address in getaddresses([field_text(raw)]) if address.lower() in wanted]
             if kept:
-                fields.append(_field(name.capitalize(), ", ".join(map(_address, kept))))
+                fields.append(new_field(name.capitalize(), ", ".join(map(_address, kept))))
         elif not _DROPPED.match(name):
             fields.append(raw)
     hidden = sorted(wanted - mail.people)
     if hidden:
-        fields.append(_field("Bcc", ", ".join(hidden)))
-    return _joined(mail, [*fields, *_threading(mail, message_id)])
+        fields.append(new_field("Bcc", ", ".join(hidden)))
+    return joined(mail, [*fields, *_threading(mail, message_id)])
 
 
 def to_send(mail: SentMail, message_id: str, at: datetime) -> bytes:
     """The mail as it goes out once more, addressed as it was; who gets it is for the envelope to say."""
     fields = [raw for name, raw in mail.fields if not _DROPPED.match(name)]
-    date = _field("Date", format_datetime(at))
-    return _joined(mail, [*fields, date, _field(NOTE_HEADER, "sent again"), *_threading(mail, message_id)])
+    date = new_field("Date", format_datetime(at))
+    return joined(mail, [*fields, date, new_field(NOTE_HEADER, "sent again"), *_threading(mail, message_id)])
 
 
 def resend_id(original_id: str, recipient: str, way: str, domain: str) -> str:
@@ -124,14 +124,14 @@ def _threading(mail: SentMail, message_id: str) -> Iterable[bytes]:
     if len(ids) > MAX_RESENT_REFERENCES:
         ids = [ids[0], *ids[-MAX_RESENT_REFERENCES + 1 :]]
     answered = _ID.findall(mail.value("in-reply-to") or "")[:1] or ids[-1:]
-    yield _field("Message-ID", f"<{message_id}>")
+    yield new_field("Message-ID", f"<{message_id}>")
     if answered:
-        yield _field("In-Reply-To", answered[0])
+        yield new_field("In-Reply-To", answered[0])
     if ids:
-        yield _field("References", "\n ".join(ids))
+        yield new_field("References", "\n ".join(ids))
 
 
-def _joined(mail: SentMail, fields: Iterable[bytes]) -> bytes:
+def joined(mail: SentMail, fields: Iterable[bytes]) -> bytes:
     """The mail with these fields, all with the line ends the wire wants (RFC 5322 2.1)."""
     head = b"".join(line + b"\r\n" for field in fields for line in field.splitlines())
     body = mail.body
@@ -140,7 +140,8 @@ def _joined(mail: SentMail, fields: Iterable[bytes]) -> bytes:
     return head + body
 
 
-def _field(name: str, value: str) -> bytes:
+def new_field(name: str, value: str) -> bytes:
+    """A header field of ours, in ASCII."""
     return f"{name}: {value}\n".encode("ascii", "replace")
 
 
@@ -155,7 +156,7 @@ def _address(pair: tuple[str, str]) -> str:
     return f'"{quoted}" <{address}>'
 
 
-def _text(raw: bytes) -> str:
-    """The value of a field, unfolded."""
+def field_text(raw: bytes) -> str:
+    """The value of a header field, unfolded."""
     value = raw.partition(b":")[2].decode("utf-8", "replace")
     return " ".join(value.split())

@@ -9,15 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from parsers.times import utc_text
 from triage.model import Action, Withdrawn
-from triage.rows import DoneRow, StuckRow
+from triage.rows import DoneRow
 from triage.store.database import Row, all_rows, storable, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+
+class StuckRow(TypedDict):
+    """How many actions of a kind failed and are planned still."""
+
+    kind: str
+    number: int
+    error: str | None
 
 
 def mails_of_thread(db: Database, thread_id: str) -> list[int]:

@@ -58,6 +58,12 @@ def _messages_trash(account: Account, params: JSON, _: JSON) -> JSON:
     return _brief(message)
 
 
+def _messages_untrash(account: Account, params: JSON, _: JSON) -> JSON:
+    message = account.message(params["id"])
+    account.change_labels(message, [], ["TRASH"])
+    return _brief(message)
+
+
 def _threads_get(account: Account, params: JSON, _: JSON) -> JSON:
     members = account.thread(params["id"])
     return {"id": members[0].thread_id, "messages": [_shown(message, params) for message in members]}
@@ -126,6 +132,12 @@ def _labels_create(account: Account, params: JSON, body: JSON) -> JSON:
     return account.add_label(**body)
 
 
+def _labels_delete(account: Account, params: JSON, _: JSON) -> None:
+    if params["id"] not in account.labels:
+        raise not_found()
+    account.delete_label(params["id"])
+
+
 def _send_as_list(account: Account, params: JSON, _: JSON) -> JSON:
     return {"sendAs": list(account.send_as.values())}
 
@@ -161,12 +173,14 @@ METHODS = {
     "drafts.list": Method(_drafts_list, _LISTING),
     "getProfile": Method(_profile),
     "labels.create": Method(_labels_create, body="name labelListVisibility messageListVisibility"),
+    "labels.delete": Method(_labels_delete, "id"),
     "labels.list": Method(_labels_list),
     "messages.get": Method(_messages_get, _SHOWING),
     "messages.insert": Method(_messages_insert, body="raw labelIds threadId"),
-    "messages.list": Method(_messages_list, _LISTING),
+    "messages.list": Method(_messages_list, f"{_LISTING} labelIds"),
     "messages.modify": Method(_messages_modify, "id", "addLabelIds removeLabelIds"),
     "messages.trash": Method(_messages_trash, "id"),
+    "messages.untrash": Method(_messages_untrash, "id"),
     "sendAs.get": Method(_send_as_get, "sendAsEmail"),
     "sendAs.list": Method(_send_as_list),
     "sendAs.patch": Method(_send_as_patch, "sendAsEmail", "smtpMsa"),
@@ -206,11 +220,16 @@ def _found(account: Account, params: JSON) -> list[StoredMessage]:
     """All messages a list call means, newest first."""
     matches = compile_query(params.get("q", ""))
     hidden = set() if params.get("includeSpamTrash") == "true" else {"SPAM", "TRASH"}
+    wanted = set(params.get("labelIds", []))
+    _check_labels(account, wanted, refused=set())
     indexed_before = account.clock.now() - (account.search_lag if params.get("q") else 0)
     found = [
         message
         for message in account.messages.values()
-        if hidden.isdisjoint(message.labels) and message.arrived_at <= indexed_before and matches(message)
+        if hidden.isdisjoint(message.labels)
+        and wanted <= set(message.labels)
+        and message.arrived_at <= indexed_before
+        and matches(message)
     ]
     return sorted(found, key=_place, reverse=True)
 

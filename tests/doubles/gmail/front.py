@@ -133,7 +133,9 @@ class Front:
             raise scope_insufficient()
         if user not in ("me", self.account.address):
             raise delegation_denied(user)
-        params = {name: values if name == "metadataHeaders" else values[-1] for name, values in query.items()}
+        params = {
+            name: values if name in ("metadataHeaders", "labelIds") else values[-1] for name, values in query.items()
+        }
         result = method.answer(self.account, in_path | params, body)
         return Reply(204) if result is None else json_reply(200, _selected(result, _mask(mask)))
 

@@ -256,3 +256,40 @@ def m090_judgement(db: Database) -> None:
         rows = db.execute(f"SELECT id, {column} FROM verdicts WHERE {column} LIKE '%<%@%>%'").fetchall()  # noqa: S608
         for row_id, address in rows:
             db.execute(f"UPDATE verdicts SET {column} = ? WHERE id = ?", [bare_address(address), row_id])  # noqa: S608
+
+
+@migrations()
+def m100_outbox(db: Database) -> None:
+    """Drafts that leave another way than through Gmail: written down before, so that none is lost and none doubled."""
+    db.execute(
+        """CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    draft_id TEXT NOT NULL,
+    gmail_id TEXT NOT NULL,          -- the draft's message: another one after each change
+    thread_id TEXT NOT NULL,
+    asked_by TEXT NOT NULL,          -- label: the label; word: the address among its blind copies
+    state TEXT NOT NULL,             -- waiting, taken, sending, sent, returning; done, refused, withdrawn are the ends
+    seen_at TEXT NOT NULL,           -- UTC: since when this version asks to be sent
+    sha256 TEXT,                     -- of its bytes as they were taken
+    message_id TEXT,                 -- the Message-ID it was given
+    sender TEXT,
+    recipients TEXT,                 -- JSON list: the envelope
+    bcc TEXT,                        -- for the copy in Sent
+    raw BLOB,                        -- what leaves, byte for byte; NULL: not taken yet, or its copy is in Sent
+    is_trashed INTEGER NOT NULL DEFAULT 0, -- 1: we are about to move the draft to Trash, or did
+    mark TEXT,                       -- the label by which we tell other computers that it is ours
+    relay TEXT,                      -- where it was handed to
+    relay_id TEXT,                   -- what that calls it; NULL: it did not say
+    seen_id TEXT,                    -- the Message-ID its recipients see
+    ends_as TEXT,                    -- while returning: waiting, refused, withdrawn
+    kind TEXT,                       -- why it was not sent, in a word or two
+    why TEXT,                        -- in a sentence; while sending: why nobody knows whether it left
+    started_at TEXT,                 -- UTC: when it was taken
+    done_at TEXT                     -- UTC
+)"""
+    )
+    db.execute(
+        "CREATE UNIQUE INDEX outbox_open ON outbox (gmail_id)"
+        " WHERE state IN ('waiting', 'taken', 'sending', 'sent', 'returning')"
+    )
+    db.execute("CREATE INDEX outbox_by_draft ON outbox (draft_id)")

@@ -1,0 +1,102 @@
+"""The command `triage outbox`. Prints, and decides nothing. Heavy imports are inside the command.
+
+The only command that sends by itself, and only drafts the owner has labelled, where `outbox = true`.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from triage.cli.shared import now, on_terminal, options, read_settings, say, warn
+from triage.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from triage.config import Settings
+    from triage.outbox import WayOut
+
+
+@click.command()
+@click.option(
+    "--dry-run", is_flag=True, help="Show which drafts ask to be sent and what would be done; change nothing."
+)
+@click.option("--was-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had been sent.")
+@click.option("--was-not-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had not.")
+@options
+@click.pass_obj
+def outbox(asked: Any, dry_run: bool, was_sent: int | None, was_not_sent: int | None) -> int:
+    """Send the drafts you labelled, through SES, and file them under Sent.
+
+    Off until `outbox = true` and `outbox_from` name the addresses it may send as (docs/outbox.md). A draft leaves when
+    it carried the label unchanged for `outbox_delay` seconds; take the label off to undo. Prints nothing when nothing
+    was to be done.
+
+    Exit code 1: a draft was not sent, or nobody knows whether it was; its conversation says why.
+    """
+    settings = read_settings(asked)
+    if was_sent and was_not_sent:
+        raise UsageError("--was-sent and --was-not-sent cannot both be true.", "Give one of them.")
+    if was_sent or was_not_sent:
+        return _settle(settings.database, was_sent, was_not_sent)
+    relay = _relay(settings)
+    return _once(settings, relay, dry_run=dry_run)
+
+
+def _relay(settings: Settings) -> WayOut:
+    from triage.outbox import ses_relay
+
+    if not settings.outbox:
+        raise ConfigError("The outbox is off.", "Read docs/outbox.md, then set `outbox = true` in triage.toml.")
+    if not settings.outbox_from:
+        raise ConfigError("No address to send as.", 'Set `outbox_from = ["admin@example.org"]` in triage.toml.')
+    region = settings.smtp_region or next(iter(settings.regions), None)
+    if region is None:
+        raise ConfigError("Which region of SES?", 'Set `smtp_region = "us-east-1"` in triage.toml.')
+    return ses_relay(region)
+
+
+def _once(settings: Settings, relay: WayOut, *, dry_run: bool) -> int:
+    """One look; nothing is held open after it."""
+    from triage.gmail import connect
+    from triage.lock import locked
+    from triage.outbox import Desk, poll, would_send
+    from triage.store import open_durable
+
+    # A lock of its own: a run may take minutes, and a draft is not to wait for it.
+    with (
+        locked(settings.database.with_name(f"{settings.database.name}.outbox")),
+        closing(open_durable(settings.database)) as db,
+        closing(connect(settings.token, url=settings.gmail_url)) as gmail,
+    ):
+        desk = Desk(settings, db, gmail, relay, now, time.sleep)
+        code = 0
+        for outcome in (would_send if dry_run else poll)(desk):
+            (warn if outcome.is_trouble else say_one)(outcome.words)
+            code = code or int(outcome.is_trouble)
+        if dry_run and on_terminal():
+            say(["Nothing was sent, and nothing was changed."])
+        return code
+
+
+def say_one(line: str) -> None:
+    """One line on standard output."""
+    say([line])
+
+
+def _settle(database: Path, was_sent: int | None, was_not_sent: int | None) -> int:
+    from triage import store
+
+    if not database.exists():
+        raise ConfigError(f"There is no database {database} yet.", "Run `triage outbox` first.")
+    number = was_sent or was_not_sent or 0
+    with closing(store.open_durable(database)) as db:
+        if not store.settle_outbox(db, number, was_sent=bool(was_sent)):
+            raise UsageError(f"There is no draft {number} in doubt.", "The note in its conversation names its number.")
+    done = "taken as sent; its copy goes into Sent" if was_sent else "taken as not sent; the draft comes back"
+    say([f"Draft {number}: {done} with the next `triage outbox`."])
+    return 0

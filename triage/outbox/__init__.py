@@ -1,0 +1,13 @@
+"""Drafts that leave another way than through Gmail: labelled by the owner, sent once, filed under Sent.
+
+In: settings, Gmail, a relay. Out: what became of each labelled draft. Sends nothing without the owner's own mark on it.
+May import: `triage.store`, `triage.gmail`, `triage.letters`, `triage.resend` (the bytes of a mail), `remediation.aws`.
+"""
+
+from __future__ import annotations
+
+from triage.outbox.desk import Desk
+from triage.outbox.looking import poll, would_send
+from triage.outbox.relay import WayOut, ses_relay
+
+__all__ = ["Desk", "WayOut", "poll", "ses_relay", "would_send"]

@@ -1,0 +1,77 @@
+"""What every step of the outbox works with, and what it says of a draft."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from triage.config import Settings
+from triage.gmail import Gmail, RawMessage, Unavailable
+from triage.model import Clock
+from triage.outbox.relay import WayOut
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+LARGEST_DRAFT = 90_000_000
+"""Bytes of Gmail's answer: 40 MB of mail in base64 twice over would be 71."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What became of a draft in this look: `words` for the owner; `is_trouble`: somebody must do something."""
+
+    words: str
+    is_trouble: bool = False
+
+
+@dataclass(slots=True)
+class Desk:
+    """One mailbox, its store, and the way out of it, during one look."""
+
+    settings: Settings
+    db: Database
+    gmail: Gmail
+    relay: WayOut
+    now: Clock
+    sleep: Callable[[float], None]
+    _address: str | None = field(default=None, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The name of the label that asks for sending."""
+        return self.settings.outbox_label
+
+    @property
+    def label_id(self) -> str:
+        """Its id; made where it is not there, so that the owner finds it in Gmail."""
+        return self.gmail.label_id(self.label)
+
+    @property
+    def word_address(self) -> str | None:
+        """The address that asks for sending when it is a blind copy; None: there is none."""
+        if self.settings.outbox_word is None:
+            return None
+        if self._address is None:
+            self._address = self.gmail.profile_address()
+        name, _, domain = self._address.partition("@")
+        return f"{name}+{self.settings.outbox_word}@{domain}".lower()
+
+    def message(self, gmail_id: str) -> RawMessage | Unavailable:
+        """A message as it is now (20 units)."""
+        (found,) = self.gmail.get_raw([gmail_id], most_bytes=LARGEST_DRAFT)
+        return found
+
+    def new_mark(self, gmail_id: str) -> str:
+        """The name of a label that says: this version of a draft is being sent by one that knows this name."""
+        return f"{self.mark_prefix(gmail_id)}{secrets.token_hex(4)}"
+
+    def mark_prefix(self, gmail_id: str) -> str:
+        """What the marks of all who send this version of a draft begin with."""
+        return f"{self.label}/sending {gmail_id} "
+
+    def not_sent(self, kind: str) -> str:
+        """The name of the label that says why a draft was not sent."""
+        return f"{self.label}/Not sent: {kind}"

@@ -1,0 +1,33 @@
+"""The row of a draft that leaves another way, as the store gives it back. Data only, like `triage.rows`."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class OutboxRow(TypedDict):
+    """A draft that is to leave, has left, or was not sent: one try of one version of it."""
+
+    id: int
+    draft_id: str
+    gmail_id: str
+    thread_id: str
+    asked_by: Literal["label", "word"]
+    state: Literal["waiting", "taken", "sending", "sent", "returning", "done", "refused", "withdrawn"]
+    seen_at: str
+    sha256: str | None
+    message_id: str | None
+    sender: str | None
+    recipients: list[str]
+    bcc: str | None
+    raw: bytes | None
+    is_trashed: int
+    mark: str | None
+    relay: str | None
+    relay_id: str | None
+    seen_id: str | None
+    ends_as: Literal["waiting", "refused", "withdrawn"] | None
+    kind: str | None
+    why: str | None
+    started_at: str | None
+    done_at: str | None
