@@ -5,7 +5,7 @@ Then a sample of small changes per room, the same for the same SEED. Prints each
 
 Our own and not mutmut or cosmic-ray, which both install: neither changes SQL, in which the store decides; mutmut puts a
 generated copy of each function in its place, where tests look at modules and start processes of their own; cosmic-ray
-starts an interpreter for each mutant, and importing AWS's and Google's libraries takes longer than most tests. Here each
+starts an interpreter and imports AWS's and Google's libraries for each mutant, longer than most tests take. Here each
 mutant is forked off a process that has them already.
 """
 
@@ -33,6 +33,8 @@ SAMPLE = int(os.environ.get("MUTANTS", "10"))
 SECONDS = 90
 """For the tests of one mutant; what runs longer hangs, and counts as noticed."""
 WORKERS = 2
+REWRITES = "ignore::pytest.PytestAssertRewriteWarning"
+"""Hypothesis is there before pytest could rewrite its asserts."""
 PACKAGES = ("parsers", "remediation", "triage", "tests")
 LIBRARIES = ("boto3", "googleapiclient.discovery", "google.oauth2.credentials", "hypothesis", "pytest", "sqlite_utils")
 
@@ -200,7 +202,7 @@ def changes(source: bytes) -> Iterator[tuple[int, int, str]]:
 
 
 def _inside(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    """What runs inside functions: no annotations, and nothing inside an f-string, whose parts do not know their place."""
+    """What runs inside functions: no annotations, and nothing inside an f-string (no places there)."""
     for function in ast.walk(node):
         if isinstance(function, ast.FunctionDef):
             todo: list[ast.AST] = [*function.body]
@@ -303,7 +305,7 @@ def _run_tests(tests: Sequence[str]) -> NoReturn:
     sys.path.insert(0, str(_copy))
     code = 70
     try:
-        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]))
+        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", REWRITES, *tests]))
     finally:
         os._exit(code)
 

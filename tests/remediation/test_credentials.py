@@ -172,7 +172,7 @@ def test_the_password_is_hidden_in_every_form_a_relay_repeats_it(
     assert alone.rstrip("=") not in both
     for form in (password, alone, alone.rstrip("="), both, both.rstrip("=")):
         monkeypatch.setattr(relay, "_reply", lambda *_, form=form: f"535 5.7.8 {form} is wrong")
-        found = check_login(relay.starttls, Login("somebody", password))
+        found = check_login(Login("somebody", password), relay.starttls)
         assert found.fault == "credential"
         assert form not in str(found)
         assert "[hidden]" in str(found)
