@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORPUS ?= ../shared/corpus/sisimai
+MUTANTS ?= 10
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)/.tools
 
@@ -11,7 +12,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz real-bounces browser vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz mutants real-bounces browser vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -68,6 +69,9 @@ docs: $(TOOLS) ## Write the generated parts of README.md and docs/
 
 fuzz: $(TOOLS) ## Look longer for inputs that break a promise
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/parsers/test_fuzz.py tests/hostile/test_no_action_without_proof.py
+
+mutants: $(TOOLS) ## Break the program on purpose, see whether its tests notice (MUTANTS=10 of each room)
+	MUTANTS=$(MUTANTS) nice -n 10 $(BIN)/python -m tests.mutants
 
 real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install

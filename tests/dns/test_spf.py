@@ -30,6 +30,7 @@ def walked(record: str, **more: Sequence[str]) -> SpfWalk:
         ("v=spf1 include:_spf.example.net ~all", 1, "~"),
         ("v=spf1 +include:_spf.example.net ~all", 1, "~"),
         ("v=spf1 a -all", 1, "-"),
+        ("v=spf1 ptr ptr:example.org -all", 2, "-"),
         ("v=spf1 a/24 a:example.org/24//64 -all", 2, "-"),
         ("v=spf1 redirect=_spf.example.net", 1, "-"),
         ("v=spf1 -all redirect=_spf.example.net include:nowhere.example", 0, "-"),

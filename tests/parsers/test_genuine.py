@@ -68,6 +68,13 @@ def test_what_stands_below_the_results_adds_nothing(stamp: Stamp) -> None:
     assert authenticity(more.headers(), stamp.reader) == authenticity(stamp.headers(), stamp.reader)
 
 
+@pytest.mark.parametrize("server", ["xmx.google.com", "mx.google.com.evil.example", "mx.google", "MX.GOOGLE.COM_"])
+def test_a_server_whose_name_is_like_gmails_is_not_gmail(server: str) -> None:
+    stamp = Stamp("alike", "unknown", GMAILS_RESULTS.replace("mx.google.com", server, 1), hop=FROM_GOOGLE)
+    assert authenticity(stamp.headers()).result == "unknown"
+    assert not authenticity(stamp.headers(), "gmail-notice").by_gmail
+
+
 def test_a_field_with_the_forged_words_passes_where_gmail_wrote_it() -> None:
     """The table above proves nothing if its words would not do in the right place."""
     stamp = Stamp("forged", "pass", FORGED, hop=FROM_GOOGLE)

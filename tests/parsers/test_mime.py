@@ -54,7 +54,14 @@ def test_a_broken_byte_costs_no_more_than_itself(codec: str) -> None:
 
 def test_charsets_that_are_traps_are_not_used() -> None:
     for charset in ("punycode", "idna", "utf-7", "unicode_escape", "raw_unicode_escape", "undefined", "rot13"):
-        decode(b"a+2AA-\\ud800\\q-" + b"a" * 200_000, charset).encode()
+        text = decode(b"a+2AA-\\ud800\\q-" + b"a" * 200_000, charset)
+        assert b"\\ud800\\q-aaa" in text.encode(), charset
+
+
+def test_a_line_that_begins_with_the_boundary_is_not_one() -> None:
+    body = b"--b\n\none\n--bc\ntwo\n--b- \nthree\n--b \t\n\nfour\n--b-- \nafter\n"
+    mail = open_mail(b'Content-Type: multipart/mixed; boundary="b"\n\n' + body)
+    assert [part.text().split() for part in mail.texts()] == [["one", "--bc", "two", "--b-", "three"], ["four"]]
 
 
 def test_all_texts_of_a_mail_together_are_limited() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -171,6 +172,21 @@ def test_which_part_is_at_fault(relay: RelayDouble, mode: Any, fault: str, will_
     assert (check.fault, check.will_pass) == (fault, will_pass), check
     assert check.todo
     assert GOOD.password not in repr(check)
+
+
+def test_the_password_is_hidden_in_every_form_a_relay_repeats_it(
+    relay: RelayDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = "wrong-pass-word-1"
+    alone = base64.b64encode(password.encode()).decode()
+    both = base64.b64encode(f"\0somebody\0{password}".encode()).decode()
+    assert alone.rstrip("=") not in both
+    for form in (password, alone, alone.rstrip("="), both, both.rstrip("=")):
+        monkeypatch.setattr(relay, "_reply", lambda *_, form=form: f"535 5.7.8 {form} is wrong")
+        found = check_login(Login("somebody", password), relay.starttls)
+        assert found.fault == "credential"
+        assert form not in str(found)
+        assert "[hidden]" in str(found)
 
 
 def test_a_stranger_gets_no_password(relay: RelayDouble, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -195,7 +196,9 @@ def test_ranges_choices_and_forms(line: str, what: str, todo: str) -> None:
 def test_what_is_right_stays_right(line: str) -> None:
     file = write(Path("triage.toml"), f"{line}\n")
     file.chmod(0o600)
-    load_settings(file, {})
+    settings = load_settings(file, {})
+    ((name, value),) = tomllib.loads(line).items()
+    assert bool(getattr(settings, name)) == bool(value)
 
 
 def test_the_regions_are_those_aws_has() -> None:

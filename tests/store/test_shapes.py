@@ -6,6 +6,7 @@ that was forbidden, `strange-...`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -95,4 +96,6 @@ def test_what_the_owner_added_is_no_fault(path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.executescript("CREATE TABLE mine (x); CREATE INDEX mine_by_x ON mine (x); ALTER TABLE runs ADD COLUMN y")
     other.close()
-    store.open_store(path).close()
+    with contextlib.closing(store.open_store(path)) as opened:
+        assert opened["mine"].exists()
+        assert "y" in opened["runs"].columns_dict
