@@ -195,16 +195,17 @@ def outbox_policy(
     Cron holds it, so it names the addresses: the condition keeps whoever steals these keys to them.
     """
     domains = sorted({sender.rpartition("@")[2] for sender in senders}) or ["*"]
-    ses = f"arn:{partition}:ses:{region}:{account}"
-    resources = [f"{ses}:identity/{name}" for name in (*domains, *senders)]
-    sending = _allow("SendDrafts", ["ses:SendEmail", "ses:SendRawEmail"], [*resources, f"{ses}:configuration-set/*"])
+    at = f"arn:{partition}:ses:{region}:{account}"
+    identities = [f"{at}:identity/{name}" for name in (*domains, *senders)]
+    # Where a configuration set applies, also as the identity's default, SES asks for that resource too.
+    sending = _allow("SendDrafts", ["ses:SendEmail", "ses:SendRawEmail"], [*identities, f"{at}:configuration-set/*"])
     if senders:
         sending["Condition"] = {"StringEquals": {"ses:FromAddress": list(senders)}}
     return _policy(
         [
             sending,
             _allow("SeeWhatIsAllowed", ["ses:GetAccount", "ses:GetSuppressedDestination"], "*"),
-            _allow("SeeIdentities", ["ses:GetEmailIdentity"], f"{ses}:identity/*"),
+            _allow("SeeIdentities", ["ses:GetEmailIdentity"], f"{at}:identity/*"),
         ]
     )
 
