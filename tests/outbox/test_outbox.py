@@ -273,7 +273,7 @@ def test_two_computers_send_it_once(world: World) -> None:
 
 def test_the_mark_of_another_computer_keeps_it_from_leaving(world: World) -> None:
     draft_id = answered(world)
-    world.double.account.add_label(name=f"{LABEL}/sending {world.draft(draft_id).id} 0badc0de")
+    world.double.account.add_label(name=f"{LABEL}/sending {draft_id} 0badc0de")
     world.look()
     assert world.look() == ["draft 1: waits: another computer is at it"]
     assert (world.ses.sent, len(world.marks())) == ([], 1)

@@ -35,6 +35,14 @@ def test_cron_starts_the_very_command(path: str) -> None:
     assert jobs[0].startswith("*/15 * * * * ")
 
 
+def test_the_outbox_has_a_line_of_its_own_only_where_it_is_on() -> None:
+    assert "outbox" not in schedule.cron_lines(["triage"]) + schedule.systemd_text(["triage"])
+    assert "* * * * * triage outbox\n" in schedule.cron_lines(["triage"], outbox=True)
+    unit = schedule.systemd_units(["/opt/triage"], outbox=True)["bounce-triage-outbox.service"]
+    assert "ExecStart=/opt/triage outbox --watch\n" in unit
+    assert "RestartPreventExitStatus=77 78" in unit
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_launchd_starts_the_very_command(path: str) -> None:
     text = schedule.launchd_plist([path, "--config", "x"], "/var/log/x.log", ["mind -- this"])

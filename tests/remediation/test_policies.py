@@ -11,12 +11,23 @@ from botocore.session import Session
 
 from parsers.ses_hosts import AWS_REGIONS
 from remediation.aws.partitions import partition_of
-from remediation.aws.policies import POLICIES, actions, audit_policy, resend_policy, rotation_policy, triage_policy
+from remediation.aws.policies import (
+    POLICIES,
+    actions,
+    audit_policy,
+    outbox_policy,
+    resend_policy,
+    rotation_policy,
+    triage_policy,
+)
 
 FULL = {
     "triage": triage_policy(account="123456789012", queue="ses-events", smtp_user="ses-smtp", secret="ses-smtp/q"),
     "audit": audit_policy(account="123456789012", smtp_user="ses-smtp", secret="ses-smtp/q"),
     "rotation": rotation_policy(account="123456789012", smtp_user="ses-smtp", secret="ses-smtp/q"),
+    "outbox": outbox_policy(
+        account="123456789012", region="us-east-1", senders=["admin@queenofsandiego.com", "crew@queenofsandiego.com"]
+    ),
     "resend": resend_policy(account="123456789012", region="us-east-1", domain="queenofsandiego.com"),
 }
 READING = ("Get", "List", "Describe", "BatchGet", "Lookup")
@@ -34,7 +45,7 @@ def test_a_policy_is_one_iam_would_take(name: str) -> None:
         assert len({s["Sid"] for s in policy["Statement"]}) == len(policy["Statement"])
         for statement in policy["Statement"]:
             assert statement["Sid"].isalnum(), "IAM allows letters and digits only"
-            assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
+            assert set(statement) - {"Condition"} == {"Sid", "Effect", "Action", "Resource"}
             assert statement["Action"]
             assert not any("*" in action for action in statement["Action"])
         assert len(json.dumps(policy)) < 6144, "the limit of a managed policy"
@@ -45,6 +56,18 @@ def test_what_cron_may_do_only_reads(name: str) -> None:
     changing = [a for a in actions(FULL[name]) if not a.partition(":")[2].startswith(READING)]
     assert changing == (["sqs:DeleteMessage", "sqs:ReceiveMessage"] if name == "triage" else [])
     assert not [a for a in actions(FULL[name]) if a.startswith("secretsmanager:GetSecretValue")]
+
+
+def test_the_outbox_sends_as_the_addresses_it_is_told_of_and_no_other() -> None:
+    policy = FULL["outbox"]
+    [sending] = [statement for statement in policy["Statement"] if "ses:SendEmail" in statement["Action"]]
+    told = ["admin@queenofsandiego.com", "crew@queenofsandiego.com"]
+    assert sending["Condition"] == {"StringEquals": {"ses:FromAddress": told}}
+    assert sending["Resource"] == [
+        f"arn:aws:ses:us-east-1:123456789012:identity/{name}" for name in ("queenofsandiego.com", *told)
+    ] + ["arn:aws:ses:us-east-1:123456789012:configuration-set/*"]
+    changing = [a for a in actions(policy) if not a.partition(":")[2].startswith(READING)]
+    assert changing == ["ses:SendEmail", "ses:SendRawEmail"]
 
 
 def test_rotation_is_held_to_one_user_and_one_secret() -> None:

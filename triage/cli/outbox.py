@@ -5,6 +5,7 @@ The only command that sends by itself, and only drafts the owner has labelled, w
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from triage.cli.shared import now, on_terminal, options, read_settings, say, warn
-from triage.errors import ConfigError, UsageError
+from triage.errors import ConfigError, TryLater, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run", is_flag=True, help="Show which drafts ask to be sent and what would be done; change nothing."
 )
+@click.option("--watch", is_flag=True, help="Go on looking, every `outbox_poll` seconds, until stopped.")
 @click.option("--was-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had been sent.")
 @click.option("--was-not-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had not.")
 @options
 @click.pass_obj
-def outbox(asked: Any, dry_run: bool, was_sent: int | None, was_not_sent: int | None) -> int:
+def outbox(asked: Any, dry_run: bool, watch: bool, was_sent: int | None, was_not_sent: int | None) -> int:
     """Send the drafts you labelled, through SES, and file them under Sent.
 
     Off until `outbox = true` and `outbox_from` name the addresses it may send as (docs/outbox.md). A draft leaves when
@@ -44,7 +46,9 @@ def outbox(asked: Any, dry_run: bool, was_sent: int | None, was_not_sent: int | 
     if was_sent or was_not_sent:
         return _settle(settings.database, was_sent, was_not_sent)
     relay = _relay(settings)
-    return _once(settings, relay, dry_run=dry_run)
+    if watch and dry_run:
+        raise UsageError("--watch sends, --dry-run does not.", "Leave one of them out.")
+    return _watch(settings, relay) if watch else _once(settings, relay, dry_run=dry_run)
 
 
 def _relay(settings: Settings) -> WayOut:
@@ -54,10 +58,47 @@ def _relay(settings: Settings) -> WayOut:
         raise ConfigError("The outbox is off.", "Read docs/outbox.md, then set `outbox = true` in triage.toml.")
     if not settings.outbox_from:
         raise ConfigError("No address to send as.", 'Set `outbox_from = ["admin@example.org"]` in triage.toml.')
+    if settings.outbox_host:
+        return _smtp(settings)
     region = settings.smtp_region or next(iter(settings.regions), None)
     if region is None:
         raise ConfigError("Which region of SES?", 'Set `smtp_region = "us-east-1"` in triage.toml.')
     return ses_relay(region)
+
+
+def _smtp(settings: Settings) -> WayOut:
+    from remediation.credentials import Relay, usual_security
+    from triage.outbox import read_login, smtp_way_out
+
+    assert settings.outbox_host is not None
+    if settings.outbox_login is None:
+        raise ConfigError(
+            "No login for `outbox_host`.", 'Set `outbox_login = "outbox.json"`, a file only you can read.'
+        )
+    security = usual_security(settings.outbox_port)
+    relay = Relay(settings.outbox_host, settings.outbox_port, security, settings.smtp_ca_file)
+    return smtp_way_out(relay, read_login(settings.outbox_login))
+
+
+def _watch(settings: Settings, relay: WayOut) -> int:
+    """Look every so often until somebody asks for an end; an end comes between two looks, never inside one."""
+    asked: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        asked.append(number)
+
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, end)
+    while not asked:
+        try:
+            _once(settings, relay, dry_run=False)
+        except TryLater as error:
+            warn(error.what)
+        for _ in range(settings.outbox_poll):
+            if asked:
+                break
+            time.sleep(1)
+    return 0
 
 
 def _once(settings: Settings, relay: WayOut, *, dry_run: bool) -> int:

@@ -168,9 +168,9 @@ def schedule(asked: Any, kind: str) -> int:
     seen = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name != CONFIG_VARIABLE)
     remarks = [f"Not seen there: {', '.join(seen)}, set in this shell. Put them into triage.toml."] if seen else []
     if kind == "cron":
-        text = texts.cron_lines(command, remarks)
+        text = texts.cron_lines(command, remarks, outbox=settings.outbox)
     elif kind == "systemd":
-        text = texts.systemd_text(command, remarks, settings.run_minutes)
+        text = texts.systemd_text(command, remarks, settings.run_minutes, outbox=settings.outbox)
     else:
         text = texts.launchd_plist(command, str(Path.home() / "Library/Logs/bounce-triage.log"), remarks)
     click.echo(text, nl=False)

@@ -233,12 +233,26 @@ class Settings:
         default=60,
         metadata={"doc": "Seconds a labelled draft waits unchanged; so long you can undo it.", "min": 10, "max": 86400},
     )
+    outbox_poll: int = field(
+        default=20, metadata={"doc": "Seconds between two looks of `triage outbox --watch`.", "min": 5, "max": 3600}
+    )
     outbox_word: str | None = field(
         default=None,
         metadata={
             "doc": "For apps that cannot label: a Bcc to your Gmail address +WORD asks too. Keep the word to yourself.",
             "form": "word",
         },
+    )
+    outbox_host: str | None = field(
+        default=None,
+        metadata={"doc": "Send through this SMTP server (encrypted, with a login) instead of SES.", "form": "host"},
+    )
+    outbox_port: int = field(
+        default=587, metadata={"doc": "Its port: 465 begins with TLS, others with STARTTLS.", "min": 1, "max": 65535}
+    )
+    outbox_login: Path | None = field(
+        default=None,
+        metadata={"doc": 'The login for it, a file `{"username": ..., "password": ...}` only you can read.'},
     )
     gmail_url: str | None = field(
         default=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from remediation import load_causes
 from triage import store
@@ -18,18 +18,30 @@ def hindrances(desk: Desk, letter: Letter, sender: str | None, row: OutboxRow) -
 
     A warning the owner has read is none any more: she labelled the same draft again.
     """
-    found = list(_of_the_draft(desk, letter, sender))
+    before = store.drafts_of(desk.db, row["draft_id"])
+    found = [*_sent_before(before, row), *_of_the_draft(desk, letter, sender)]
     if not found and sender is not None:
         found = list(_of_the_relay(desk, letter, sender))
     if found:
         return found
-    warned = {before["why"] for before in store.drafts_of(desk.db, row["draft_id"]) if before["state"] == "refused"}
+    warned = {one["why"] for one in before if one["state"] == "refused"}
     return [one for one in _warnings(desk, letter) if joined_words([one]) not in warned]
 
 
 def joined_words(found: list[Hindrance]) -> str:
     """All of them in one text."""
     return " ".join(dict.fromkeys(one.why for one in found))
+
+
+def _sent_before(before: Sequence[OutboxRow], row: OutboxRow) -> Iterator[Hindrance]:
+    """A draft that left lies in Trash, and may be taken out again."""
+    for one in before:
+        if one["gmail_id"] == row["gmail_id"] and one["state"] == "done":
+            told = (
+                f"This very draft was sent on {when_words(one['done_at'])}. To send it again, copy it into a new one."
+            )
+            yield Hindrance("sent before", told)
+            return
 
 
 def _of_the_draft(desk: Desk, letter: Letter, sender: str | None) -> Iterator[Hindrance]:

@@ -64,13 +64,13 @@ class Desk:
         (found,) = self.gmail.get_raw([gmail_id], most_bytes=LARGEST_DRAFT)
         return found
 
-    def new_mark(self, gmail_id: str) -> str:
-        """The name of a label that says: this version of a draft is being sent by one that knows this name."""
-        return f"{self.mark_prefix(gmail_id)}{secrets.token_hex(4)}"
+    def new_mark(self, draft_id: str) -> str:
+        """The name of a label that says: this draft is being sent by one that knows this name."""
+        return f"{self.mark_prefix(draft_id)}{secrets.token_hex(4)}"
 
-    def mark_prefix(self, gmail_id: str) -> str:
-        """What the marks of all who send this version of a draft begin with."""
-        return f"{self.label}/sending {gmail_id} "
+    def mark_prefix(self, draft_id: str) -> str:
+        """What the marks of all who send this draft begin with, whichever version of it."""
+        return f"{self.label}/sending {draft_id} "
 
     def not_sent(self, kind: str) -> str:
         """The name of the label that says why a draft was not sent."""

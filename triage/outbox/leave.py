@@ -10,9 +10,10 @@ Gmail does that for this version or not at all; then its bytes and her label are
 
 from __future__ import annotations
 
+from parsers.times import moment_from
 from triage import store
 from triage.gmail import RawMessage, Refused, Unavailable
-from triage.letters import NotYet, insert_once
+from triage.letters import SEARCH_LAG, NotYet, insert_once
 from triage.outbox.desk import Desk, News
 from triage.outbox.mail import as_copy, is_asked_by, read_letter
 from triage.outbox.notes import doubt_words, put_note, say_why_not
@@ -20,6 +21,7 @@ from triage.outbox.relay import SendAnswer
 from triage.outbox_row import OutboxRow
 
 CHANGED = "it was changed, deleted or sent meanwhile"
+TAKEN_OUT = "it was taken out of Trash"
 TAKEN_OFF = "its label was taken off"
 KILLED = "the program was ended while it was being sent."
 
@@ -58,6 +60,8 @@ def _leave(desk: Desk, row: OutboxRow) -> News | None:
     row = _now(desk, row)
     found = desk.message(row["gmail_id"])
     why = _why_not(row, found, was_trashed=True)
+    if why is None and isinstance(found, RawMessage) and "TRASH" not in found.label_ids:
+        why = TAKEN_OUT
     if why is None and isinstance(found, RawMessage) and not _is_asked(desk, row, found):
         why = TAKEN_OFF
     if why:
@@ -70,10 +74,10 @@ def _leave(desk: Desk, row: OutboxRow) -> News | None:
 
 
 def _is_ours_alone(desk: Desk, row: OutboxRow) -> bool:
-    """Whether no other computer has marked this version of the draft. Of two that mark it, one at least sees it."""
+    """Whether no other computer has marked the draft. Of two that mark it, one at least sees it."""
     mark = row["mark"] or ""
     desk.gmail.drafts.set_mark(mark)
-    prefix = desk.mark_prefix(row["gmail_id"]).casefold()
+    prefix = desk.mark_prefix(row["draft_id"]).casefold()
     marks = {name.casefold() for name in desk.gmail.label_names().values() if name.casefold().startswith(prefix)}
     return marks == {mark.casefold()}
 
@@ -89,9 +93,18 @@ def _why_not(row: OutboxRow, found: RawMessage | Unavailable, *, was_trashed: bo
 
 
 def _held_up(desk: Desk, row: OutboxRow, found: RawMessage | Unavailable, why: str) -> News | None:
-    if isinstance(found, Unavailable) and not found.gone:
+    if isinstance(found, Unavailable) and not _is_gone(desk, row, found):
         return News(f"draft {row['id']}: not yet ({found.why})")  # the next look goes on
     return turn_back(desk, row, "withdrawn", None, CHANGED if isinstance(found, Unavailable) else why)
+
+
+def _is_gone(desk: Desk, row: OutboxRow, found: Unavailable) -> bool:
+    """Whether a message is gone for good. Gmail says 404 for minutes of what was just changed: so long we look for what
+    we moved to Trash, that it is not left there.
+    """
+    if not found.gone or not row["is_trashed"]:
+        return found.gone
+    return row["started_at"] is None or desk.now() - moment_from(row["started_at"]) > SEARCH_LAG
 
 
 def _is_asked(desk: Desk, row: OutboxRow, found: RawMessage) -> bool:
@@ -183,7 +196,7 @@ def _return(desk: Desk, row: OutboxRow) -> News | None:
     raw = row["raw"]
     if row["is_trashed"]:
         missing = desk.gmail.drafts.untrash(row["gmail_id"])
-        if missing and not missing.gone:
+        if missing and not _is_gone(desk, row, missing):
             return News(f"draft {row['id']}: still in Trash ({missing.why})")
     if row["ends_as"] == "refused":
         if raw is None:

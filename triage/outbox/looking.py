@@ -158,7 +158,7 @@ def _taken(desk: Desk, row: OutboxRow, letter: Letter, sender: str, message: Raw
         bcc=blind_copies(letter, desk.word_address),
         raw=to_leave(letter, sender, message_id, desk.now()),
         relay=desk.relay.name,
-        mark=desk.new_mark(row["gmail_id"]),
+        mark=desk.new_mark(row["draft_id"]),
         at=desk.now(),
     )
 

@@ -16,22 +16,26 @@ UNIT = "bounce-triage"
 SUCCESS_TOO = 75  # another run is at work, Gmail is away: the next run will do
 
 
-def cron_lines(command: Sequence[str], remarks: Sequence[str] = ()) -> str:
-    """Lines for a crontab. `command` is the program with its settings, to which `run` and `report` are added."""
-    run, report = (_cron_command([*command, word]) for word in ("run", "report"))
+def cron_lines(command: Sequence[str], remarks: Sequence[str] = (), *, outbox: bool = False) -> str:
+    """Lines for a crontab. `command` is the program with its settings, to which `run` and `report` are added.
+
+    `outbox`: it sends labelled drafts too, looking each minute.
+    """
+    run, report, send = (_cron_command([*command, word]) for word in ("run", "report", "outbox"))
     lines = [
         "# Put these lines into your crontab: crontab -e",
         "# A quiet run prints nothing, so cron only mails you when something bounced or went wrong.",
         *(f"# {remark}" for remark in remarks),
         f"*/{EVERY_MINUTES} * * * * {run}",
         f"0 8 * * 1 {report}",
+        *([f"* * * * * {send}"] if outbox else []),
         "# Later, to see that it works: triage doctor",
     ]
     return "\n".join(lines) + "\n"
 
 
-def systemd_units(command: Sequence[str], run_minutes: int = 10) -> dict[str, str]:
-    """The two user units by file name: the service that runs once, and the timer that starts it.
+def systemd_units(command: Sequence[str], run_minutes: int = 10, *, outbox: bool = False) -> dict[str, str]:
+    """The user units by file name: the service that runs once, the timer that starts it, and one that stays.
 
     `run_minutes`: as in the settings; a run that does not end by itself two minutes later is ended.
     """
@@ -58,17 +62,37 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 """
-    return {f"{UNIT}.service": service, f"{UNIT}.timer": timer}
+    watch = f"""[Unit]
+Description=Send the drafts that were labelled in Gmail
+
+[Service]
+ExecStart={_exec_start([*command, "outbox", "--watch"])}
+Restart=on-failure
+RestartSec=60
+# 77, 78: a human is needed; starting it again would not help.
+RestartPreventExitStatus=77 78
+TimeoutStopSec=120
+UMask=0077
+
+[Install]
+WantedBy=default.target
+"""
+    units = {f"{UNIT}.service": service, f"{UNIT}.timer": timer}
+    return units | ({f"{UNIT}-outbox.service": watch} if outbox else {})
 
 
-def systemd_text(command: Sequence[str], remarks: Sequence[str] = (), run_minutes: int = 10) -> str:
+def systemd_text(
+    command: Sequence[str], remarks: Sequence[str] = (), run_minutes: int = 10, *, outbox: bool = False
+) -> str:
     """Both units, one after the other, each under the name of the file it belongs into."""
     folder = "~/.config/systemd/user"
-    parts = [f"# ===== {folder}/{name} =====\n{text}" for name, text in systemd_units(command, run_minutes).items()]
+    units = systemd_units(command, run_minutes, outbox=outbox)
+    parts = [f"# ===== {folder}/{name} =====\n{text}" for name, text in units.items()]
     after = [
         *remarks,
-        "When both files are there:",
-        f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.timer",
+        "When these files are there:",
+        f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.timer"
+        + (f" {UNIT}-outbox.service" if outbox else ""),
         "  loginctl enable-linger          (so that it runs while you are not logged in)",
         f"What it said: journalctl --user -u {UNIT}. To see that it works: triage doctor",
     ]

@@ -1,0 +1,123 @@
+"""Any authenticated SMTP server as the way out: Microsoft 365, Fastmail, Postmark, Mailgun, Google's relay (RFC 6409).
+
+Always encrypted, the certificate always checked. No word of the password reaches an answer: a server's words are told
+only after every form of it was taken out. Such a server says beforehand neither quota nor whom it keeps back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import smtplib
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from parsers.text import printable_line, shortened
+from remediation.credentials import Login, Relay
+from triage.errors import ConfigError
+from triage.outbox.relay import Hindrance, Room, SendAnswer, WayOut
+from triage.own_files import is_open_to_others, read_plain
+
+_SECONDS = 60.0
+"""RFC 5321 4.5.3.2 asks for minutes; before DATA the next look is the better patience, after it nothing is repeated."""
+_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+
+
+def smtp_way_out(relay: Relay, login: Login) -> WayOut:
+    """The way out through a server."""
+    return WayOut(
+        name=relay.host,
+        room=lambda: Room(None, 1.0),
+        may_send_as=_nothing_known,
+        keeps_back=_nothing_known,
+        send=lambda raw, sender, people: _submit(relay, login, raw, sender, people),
+    )
+
+
+def read_login(path: Path) -> Login:
+    """The login in a file `{"username": ..., "password": ...}`. Raises ConfigError, also where others may read it."""
+    try:
+        text, found = read_plain(path)
+        values = json.loads(text)
+        login = Login(str(values["username"]), str(values["password"]))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it does not hold username and password"
+        raise ConfigError(f"{path}: {why}", 'Write {"username": "...", "password": "..."} into it.') from None
+    if is_open_to_others(found):
+        raise ConfigError(f"{path} can be read by others.", f"chmod 600 {path}")
+    return login
+
+
+def _nothing_known(_: str) -> Hindrance | None:
+    return None
+
+
+def _submit(relay: Relay, login: Login, raw: bytes, sender: str, recipients: Sequence[str]) -> SendAnswer:
+    try:
+        smtp = _open(relay)
+    except (OSError, smtplib.SMTPException) as error:
+        return SendAnswer("later", f"{relay.host} cannot be reached ({type(error).__name__})")
+    try:
+        return _hand_over(smtp, relay, login, _BARE.sub(b"\r\n", raw), sender, recipients)
+    finally:
+        with suppress(OSError, smtplib.SMTPException):
+            smtp.quit()
+        smtp.close()
+
+
+def _open(relay: Relay) -> smtplib.SMTP:
+    trust = ssl.create_default_context(cafile=str(relay.ca_file) if relay.ca_file else None)
+    if relay.security == "ssl":
+        return smtplib.SMTP_SSL(relay.host, relay.port, timeout=_SECONDS, context=trust)
+    smtp = smtplib.SMTP(relay.host, relay.port, timeout=_SECONDS)
+    try:
+        smtp.starttls(context=trust)  # raises where the server does not offer it
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _hand_over(
+    smtp: smtplib.SMTP, relay: Relay, login: Login, raw: bytes, sender: str, recipients: Sequence[str]
+) -> SendAnswer:
+    """One mail to all or to nobody. Until DATA nothing has left; between DATA and its answer nobody knows."""
+    try:
+        smtp.login(login.username, login.password)
+        smtp.ehlo_or_helo_if_needed()
+        options = [] if raw.isascii() else ["BODY=8BITMIME"]
+        if options and not smtp.has_extn("8bitmime"):
+            return SendAnswer("refused", f"{relay.host} takes no mail of 8 bits")
+        answers = [smtp.mail(sender, options), *(smtp.rcpt(address) for address in recipients)]
+    except smtplib.SMTPResponseException as error:
+        return _refusal(relay, login, error.smtp_code, error.smtp_error)
+    except (OSError, smtplib.SMTPException) as error:
+        return SendAnswer("later", f"{relay.host} broke off before it was handed over ({type(error).__name__})")
+    for code, words in answers:
+        if code not in (250, 251):
+            return _refusal(relay, login, code, words)
+    try:
+        code, words = smtp.data(raw)
+    except smtplib.SMTPDataError as error:
+        return _refusal(relay, login, error.smtp_code, error.smtp_error)
+    except (OSError, smtplib.SMTPException) as error:
+        return SendAnswer("unknown", f"{relay.host} gave no answer to the mail ({type(error).__name__})")
+    if code != 250:
+        return _refusal(relay, login, code, words)
+    return SendAnswer("sent", f"sent through {relay.host}", None, _harmless(words, login) or None)
+
+
+def _refusal(relay: Relay, login: Login, code: int, words: bytes | str) -> SendAnswer:
+    return SendAnswer("later" if 400 <= code < 500 else "refused", f"{relay.host}: {code} {_harmless(words, login)}")
+
+
+def _harmless(words: bytes | str, login: Login) -> str:
+    import base64
+
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    whole = f"\0{login.username}\0{login.password}"
+    for secret in (login.password, *(base64.b64encode(one.encode()).decode() for one in (login.password, whole))):
+        text = text.replace(secret, "...") if secret else text
+    return shortened(printable_line(text), 200)
