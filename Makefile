@@ -11,7 +11,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz real-bounces browser vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak real-bounces browser vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -68,6 +68,9 @@ docs: $(TOOLS) ## Write the generated parts of README.md and docs/
 
 fuzz: $(TOOLS) ## Look longer for inputs that break a promise
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/parsers/test_fuzz.py tests/hostile/test_no_action_without_proof.py
+
+soak: $(TOOLS) ## Live weeks of faults, kills and an owner at work, seed by seed (SEEDS=20 RUNS=100)
+	$(BIN)/python -m tests.soak $(or $(SEEDS),20) $(or $(RUNS),100)
 
 real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install
