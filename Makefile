@@ -12,7 +12,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz mutants real-bounces browser vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak mutants real-bounces browser vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -72,6 +72,9 @@ fuzz: $(TOOLS) ## Look longer for inputs that break a promise
 
 mutants: $(TOOLS) ## Break the program on purpose, see whether its tests notice (MUTANTS=10 of each room)
 	MUTANTS=$(MUTANTS) nice -n 10 $(BIN)/python -m tests.mutants
+
+soak: $(TOOLS) ## Live weeks of faults, kills and an owner at work, seed by seed (SEEDS=20 RUNS=100)
+	$(BIN)/python -m tests.soak $(or $(SEEDS),20) $(or $(RUNS),100)
 
 real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install

@@ -361,6 +361,7 @@ class Withdrawn(TypedDict):
     target: str
     payload: dict[str, Any]
     gmail_id: str | None
+    label_id: str | None
 
 
 class MailAgain(NamedTuple):

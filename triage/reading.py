@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from triage import store
 from triage.config import Settings
 from triage.errors import ConfigError, TriageError, TryLater
-from triage.gmail import Gmail, RawMessage, Refused, Sent, Streak, Unavailable, bounce_query
+from triage.gmail import Gmail, RawMessage, Ref, Refused, Sent, Streak, Unavailable, bounce_query, of_mailbox
 from triage.judging import judge_stored
 from triage.letters import NOTE_DOMAIN
 from triage.model import Failed, Judged, Outcome, Progress, StoredMail
@@ -68,7 +68,7 @@ def judge_mailbox(
     again = store.failed_mails(db, started_at) if db else []
     after = look_back(db, settings, started_at, since)
     query = bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)
-    refs = list(gmail.list_refs(query))
+    refs = _search(gmail, query)
     if listed is not None:
         listed += [ref.id for ref in refs]
     known = store.known_gmail_ids(db, (ref.id for ref in refs)) if db else set()
@@ -95,7 +95,10 @@ def own_mailbox(db: Database, gmail: Gmail) -> None:
     owner, mark = store.read_owner(db)
     if mark is None or mark == gmail.sign_in_mark:
         return
-    address = gmail.profile_address()
+    try:
+        address = gmail.profile_address()
+    except Refused as refusal:
+        raise of_mailbox(refusal) from None
     known = store.newest_gmail_ids(db, MOST_PROBED)
     if owner is None:
         is_same = not known or any(_is_there(gmail, gmail_id) for gmail_id in known)
@@ -196,7 +199,15 @@ def _doubts(
 
 
 def _larger(gmail: Gmail, query: str, size: int) -> frozenset[str]:
-    return frozenset(ref.id for ref in gmail.list_refs(f"{query} larger:{size}"))
+    return frozenset(ref.id for ref in _search(gmail, f"{query} larger:{size}"))
+
+
+def _search(gmail: Gmail, query: str) -> list[Ref]:
+    """All that a search finds; a refusal is about no single mail, so the run is for later."""
+    try:
+        return list(gmail.list_refs(query))
+    except Refused as refusal:
+        raise of_mailbox(refusal) from None
 
 
 def _is_fetched(one: str, doubts: _Doubts) -> bool:

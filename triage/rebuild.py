@@ -117,8 +117,9 @@ def _settle_actions(
     done: set[int] = set()
     labels = notes = 0
     for action in actions:
-        if action["kind"] == "label" and gmail.find_label(action["payload"]["label"]) in carried[action["gmail_id"]]:
-            store.finish_actions(db, [action["id"]], at)
+        label_id = gmail.find_label(action["payload"]["label"]) if action["kind"] == "label" else None
+        if label_id is not None and label_id in carried[action["gmail_id"]]:
+            store.finish_labels(db, {action["id"]: label_id}, at)
             labels += 1
             done.add(action["id"])
         elif action["kind"] == "note" and _record_note(gmail, db, action, at):

@@ -248,6 +248,8 @@ class DoneRow(TypedDict):
     target: str
     payload: dict[str, Any]
     gmail_id: str | None
+    label_id: str | None
+    """The label in Gmail; None: an earlier version set it, and knew it by its name."""
     done_at: str | None
 
 

@@ -249,7 +249,9 @@ def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> Iterator[int]:
             continue
         trouble.over()
         if problem is None:
-            store.finish_actions(db, action_ids, clock())
+            # Asked anew: a label that the owner had deleted was made again.
+            set_now = {action["id"]: gmail.label_id(action["payload"]["label"]) for action in actions}
+            store.finish_labels(db, set_now, clock())
             yield len(actions)
         elif problem.is_passing:
             store.put_off_actions(db, action_ids, problem.why, clock())

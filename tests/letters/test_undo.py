@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -120,6 +121,36 @@ def test_what_is_gone_already_needs_no_undoing(gmail: GmailDouble, settings: Set
     assert undo.to_undo(settings, "notes") == undo.to_undo(settings, "labels") == []
 
 
+def test_a_label_the_owner_renamed_comes_off(gmail: GmailDouble, settings: Settings, thread: str) -> None:
+    """Also where a label of the old name was made again for a later bounce."""
+    renamed = gmail.account.label_named("Bounce/Fix your alias")
+    assert renamed is not None
+    renamed["name"] = "Repair me"
+    gmail.seed(alias_notice(4), thread_id=thread, received_at=minutes_ago(1))
+    assert worker.run(settings, lambda: NOW).actions == 1
+    assert {"Repair me", "Bounce/Fix your alias"} <= gmail.label_names_of_thread(thread)
+    done = undo.take_back(settings, "labels", lambda: NOW)
+    assert [(one.problem, one.was_there) for one in done] == [(None, True)] * 3
+    assert ours(gmail, thread) == set()
+    assert "Repair me" not in gmail.label_names_of_thread(thread)
+
+
+def test_what_was_never_there_is_not_counted(gmail: GmailDouble, settings: Settings) -> None:
+    """A note whose insert was never confirmed, and did not arrive."""
+    gmail.seed(refusal(1), received_at=minutes_ago(5))
+    gmail.fail("messages.insert", times=None, connection="drop")
+    for day in range(MAX_TRIES):
+        worker.run(settings, partial(at, days=day))
+    gmail.clear_faults()
+    with closing(store.open_store(settings.database)) as db, db.conn:
+        db.execute("UPDATE actions SET state = 'dropped' WHERE kind = 'note'")
+    shown = triage(settings, gmail, "undo", "notes")
+    assert shown.stdout.splitlines()[:2] == [
+        "0 notes moved to Trash.",
+        "1 note more on record, but not in the mailbox (any more).",
+    ]
+
+
 def test_what_gmail_refuses_stays_to_be_done(gmail: GmailDouble, settings: Settings, thread: str) -> None:
     gmail.fail("messages.trash", status=400)
     done = undo.take_back(settings, "notes", lambda: NOW)
@@ -169,7 +200,7 @@ def test_without_a_database_there_is_nothing_to_undo(settings: Settings) -> None
 
 def test_what_it_names(settings: Settings, thread: str) -> None:
     first, second = undo.to_undo(settings, "labels")
-    assert first == Undoing(first.action_ids, thread, "Bounce/Fix your alias")
+    assert first == Undoing(first.action_ids, thread, "Bounce/Fix your alias", label_id=first.label_id)
     assert (len(first.action_ids), second.what) == (2, "Bounce/Remote rejection")
     assert [one.what for one in undo.to_undo(settings, "notes")] == ["alias-credentials-rejected", "recipient-unknown"]
 

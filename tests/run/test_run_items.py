@@ -12,7 +12,7 @@ import pytest
 
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail.account import Account, StoredMessage
-from tests.doubles.gmail.errors import by_status
+from tests.doubles.gmail.errors import ApiError, by_status
 from tests.worlds.made_mails import NOW, refusal
 from tests.worlds.run_world import Query, Work, at, seed, user_labels
 from triage import run as worker
@@ -74,6 +74,21 @@ def test_a_thread_gmail_never_labels_stops_no_other(
     monkeypatch.undo()
     assert worker.run(settings, partial(at, days=10)).actions == 1
     assert user_labels(gmail, ids[0]) == {"Bounce/Remote rejection"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_refused_search_for_bounces_is_for_the_next_run(
+    gmail: GmailDouble, settings: Settings, query: Query, status: int, nth: int
+) -> None:
+    """The first is the search itself, the second asks which mails are large; none is about a mail."""
+    seed(gmail, *mails(2))
+    how: dict[str, Any] = {"error": ApiError(403, "Forbidden", "forbidden")} if status == 403 else {"status": status}
+    gmail.fail("messages.list", nth, **how)
+    with pytest.raises(TryLater, match="refused to search the mailbox"):
+        worker.run(settings, at)
+    assert query("SELECT * FROM state WHERE key = 'cursor'") == []
+    assert worker.run(settings, partial(at, minutes=15)).judged == 2
 
 
 def test_the_search_of_sent_for_one_mail_stops_no_other(

@@ -189,7 +189,7 @@ def test_an_action_is_planned_then_done(db: Database) -> None:
     store.store_judged(db, gmail_mail(2), [record()], [LABEL], NOW)
     first, second = store.pending_actions(db, NOW)
     assert (first["kind"], first["target"], first["payload"]) == ("label", "thread-1", {"label": "Bounce/Unknown"})
-    store.finish_actions(db, [first["id"]], NOW)
+    store.finish_labels(db, {first["id"]: "Label_1"}, NOW)
     assert [action["id"] for action in store.pending_actions(db, NOW)] == [second["id"]]
     assert rows(db, "actions")[0]["done_at"] == "2026-11-24T09:00:00Z"
 

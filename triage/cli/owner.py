@@ -78,7 +78,10 @@ def undo(asked: Any, what: What, dry_run: bool) -> int:
     problems = [one for one in done if one.problem]
     for one in problems:
         warn(f"{_undoing_words(one.undoing, what)}: {one.problem}")
-    say([f"{counted(len(done) - len(problems), noun)} {does}."])
+    was_there = [one for one in done if not one.problem and one.was_there]
+    say([f"{counted(len(was_there), noun)} {does}."])
+    if missing := len(done) - len(problems) - len(was_there):
+        say([f"{counted(missing, noun)} more on record, but not in the mailbox (any more)."])
     if what == "notes" and done and settings.notes:
         say(["New bounces are still explained by notes; to stop that, set `notes = false` in triage.toml."])
     if problems:

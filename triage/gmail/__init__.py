@@ -6,7 +6,7 @@ May import: the modules of `triage`, and `remediation.credentials` for a delegat
 
 from __future__ import annotations
 
-from triage.gmail.answers import OutcomeUnknown, Refused
+from triage.gmail.answers import OutcomeUnknown, Refused, of_mailbox
 from triage.gmail.client import Gmail, connect
 from triage.gmail.delegation import update_alias
 from triage.gmail.drafts import DraftRef, InThread
@@ -38,6 +38,7 @@ __all__ = [
     "connect",
     "is_everywhere",
     "is_put_off",
+    "of_mailbox",
     "read_client",
     "update_alias",
 ]

@@ -135,6 +135,17 @@ class Refused(TriageError):  # noqa: N818 - the family is named by what happened
         return self.status == 403
 
 
+def of_mailbox(refusal: Refused) -> Passing:
+    """What a refusal means of a question that is about no single item: the mailbox is there, so the next run asks anew.
+
+    Gmail and front ends before it say 403, 404 and 410 of everything for some minutes; a 400 is told of the search.
+    """
+    return Passing(
+        f"Gmail refused to search the mailbox: {refusal.text} (HTTP {refusal.status})",
+        "Nothing, if it was once: the next run asks again. If it lasts, take `subjects` out of the settings.",
+    )
+
+
 class OutcomeUnknown(TryLater):
     """A message was handed to Gmail for insertion and no answer came back: it may be there or not.
 

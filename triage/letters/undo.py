@@ -7,12 +7,12 @@ each thing is recorded as taken back once Gmail has said so. Prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from triage import store
 from triage.config import Settings
@@ -40,14 +40,18 @@ class Undoing:
     """The note in Gmail; None for a label, and for a note nobody knows whether it arrived."""
     message_id: str | None = None
     """The Message-ID we gave the note; None for a label."""
+    label_id: str | None = None
+    """The label in Gmail, whatever it is called by now; None for a note, and where only the name is on record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What came of one `Undoing`. `problem`: why it could not be taken back; None: it is, or was not there any more."""
+    """What came of one `Undoing`. `problem`: why it could not be taken back; None: it is, or was not there."""
 
     undoing: Undoing
     problem: str | None = None
+    was_there: bool = True
+    """Whether there was something to take back."""
 
 
 def to_undo(settings: Settings, what: What) -> list[Undoing]:
@@ -97,10 +101,10 @@ def take_back_withdrawn(gmail: Gmail, db: Database, clock: Callable[[], datetime
     for row in store.withdrawn_actions(db):
         try:
             if row["kind"] == "label":
-                label_id = gmail.find_label(row["payload"]["label"])
-                problem = _problem([gmail.remove_labels(row["mail"], [label_id])] if label_id else ())
+                label_id = row["label_id"] or gmail.find_label(row["payload"]["label"])
+                problem, _ = _outcome([gmail.remove_labels(row["mail"], [label_id])] if label_id else ())
             else:
-                problem = _problem(gmail.trash(gmail_id) for gmail_id in _notes(gmail, row))
+                problem, _ = _outcome(gmail.trash(gmail_id) for gmail_id in _notes(gmail, row))
         except (Refused, TryLater) as error:
             if isinstance(error, TryLater) and is_everywhere(error):
                 raise
@@ -122,10 +126,10 @@ def _to_undo(db: Database, what: What) -> list[Undoing]:
             Undoing((row["id"],), row["target"], row["payload"]["about"], row["gmail_id"], row["payload"]["message_id"])
             for row in store.actions_to_undo(db, "note")
         ]
-    by_label: dict[tuple[str, str], list[int]] = {}
+    by_label: dict[tuple[str, str, str | None], list[int]] = {}
     for row in store.actions_to_undo(db, "label"):
-        by_label.setdefault((row["target"], row["payload"]["label"]), []).append(row["id"])
-    return [Undoing(tuple(ids), thread_id, label) for (thread_id, label), ids in by_label.items()]
+        by_label.setdefault((row["target"], row["payload"]["label"], row["label_id"]), []).append(row["id"])
+    return [Undoing(tuple(ids), thread, name, label_id=known) for (thread, name, known), ids in by_label.items()]
 
 
 def _trash_notes(gmail: Gmail, found: Sequence[Undoing]) -> Iterator[Undone]:
@@ -133,19 +137,23 @@ def _trash_notes(gmail: Gmail, found: Sequence[Undoing]) -> Iterator[Undone]:
         gmail_ids = [undoing.gmail_id] if undoing.gmail_id else []
         if undoing.message_id and not gmail_ids:
             gmail_ids = [ref.id for ref in gmail.find_message_id(undoing.message_id)]
-        yield Undone(undoing, _problem(gmail.trash(gmail_id) for gmail_id in gmail_ids))
+        yield Undone(undoing, *_outcome(gmail.trash(gmail_id) for gmail_id in gmail_ids))
 
 
 def _take_labels_off(gmail: Gmail, found: Sequence[Undoing]) -> Iterator[Undone]:
     """One request for each thread, whatever the number of labels."""
+    there = gmail.label_names() if found else {}
     for thread_id, group in groupby(sorted(found, key=lambda one: one.thread_id), lambda one: one.thread_id):
         undoings = list(group)
-        label_ids = [label_id for one in undoings if (label_id := gmail.find_label(one.what))]
-        problem = _problem([gmail.remove_thread_labels(thread_id, label_ids)] if label_ids else ())
-        yield from (Undone(one, problem) for one in undoings)
+        found_ids = [one.label_id or gmail.find_label(one.what) for one in undoings]
+        label_ids = list(dict.fromkeys(one for one in found_ids if one in there))
+        problem, was_there = _outcome([gmail.remove_thread_labels(thread_id, label_ids)] if label_ids else ())
+        for one, label_id in zip(undoings, found_ids, strict=True):
+            yield Undone(one, problem, was_there and label_id in there)
 
 
-def _problem(answers: Any) -> str | None:
-    """Why one of these could not be done; what is not there any more needs no undoing."""
-    failed = [answer for answer in answers if isinstance(answer, Unavailable) and not answer.gone]
-    return failed[0].why if failed else None
+def _outcome(answers: Iterable[Unavailable | None]) -> tuple[str | None, bool]:
+    """(why one of these could not be done, whether any was there); what is not there any more needs no undoing."""
+    found = list(answers)
+    failed = [answer for answer in found if answer is not None and not answer.gone]
+    return failed[0].why if failed else None, any(answer is None or not answer.gone for answer in found)

@@ -113,7 +113,7 @@ def withdrawn_actions(db: Database) -> list[Withdrawn]:
     """What was done, or may have been, and is to be taken back because the verdict changed, oldest first."""
     rows = all_rows(
         db,
-        "SELECT a.id, a.kind, m.gmail_id AS mail, a.target, a.payload, a.gmail_id FROM actions a"
+        "SELECT a.id, a.kind, m.gmail_id AS mail, a.target, a.payload, a.gmail_id, a.label_id FROM actions a"
         " JOIN mails m ON m.id = a.mail_id WHERE a.withdrawn_at IS NOT NULL AND a.undone_at IS NULL ORDER BY a.id",
     )
     return with_json(rows, "payload")
@@ -141,7 +141,8 @@ def actions_to_undo(db: Database, kind: str) -> list[DoneRow]:
     """
     rows = all_rows(
         db,
-        "SELECT id, mail_id, target, payload, gmail_id, done_at FROM actions WHERE kind = ? AND undone_at IS NULL"
+        "SELECT id, mail_id, target, payload, gmail_id, label_id, done_at FROM actions"
+        " WHERE kind = ? AND undone_at IS NULL"
         " AND (state = 'done' OR (state = 'dropped' AND kind = 'note' AND tries + put_off > 0)) ORDER BY id",
         [kind],
     )

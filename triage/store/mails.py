@@ -239,14 +239,15 @@ def pending_actions(db: Database, at: datetime) -> list[ActionRow]:
     return sorted(rows, key=lambda row: int(row["put_off"] + row["tries"]))
 
 
-def finish_actions(db: Database, action_ids: Sequence[int], at: datetime) -> None:
-    """Record that these actions were carried out."""
+def finish_labels(db: Database, label_ids: Mapping[int, str], at: datetime) -> None:
+    """Record that labels were set: by the action that planned it the id that Gmail knows the label by."""
     with transaction(db):
-        db.execute(
-            "UPDATE actions SET state = 'done', tries = tries + 1, error = NULL, done_at = ?"
-            " WHERE id IN (SELECT value FROM json_each(?))",
-            [utc_text(at), json.dumps(action_ids)],
-        )
+        for action_id, label_id in label_ids.items():
+            db.execute(
+                "UPDATE actions SET state = 'done', tries = tries + 1, error = NULL, done_at = ?, label_id = ?"
+                " WHERE id = ?",
+                [utc_text(at), label_id, action_id],
+            )
 
 
 def start_run(db: Database, source: str, at: datetime) -> int:

@@ -293,3 +293,9 @@ def m100_outbox(db: Database) -> None:
         " WHERE state IN ('waiting', 'taken', 'sending', 'sent', 'returning')"
     )
     db.execute("CREATE INDEX outbox_by_draft ON outbox (draft_id)")
+
+
+@migrations()
+def m110_label_ids(db: Database) -> None:
+    """A label is taken off again whatever it is called by then."""
+    db.execute("ALTER TABLE actions ADD COLUMN label_id TEXT /* the label that was set in Gmail; NULL: not known */")
