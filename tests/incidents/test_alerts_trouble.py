@@ -127,6 +127,31 @@ def test_a_search_that_lags_does_not_double_it(
     assert len(inbox(double)) == 1
 
 
+def test_a_try_by_a_clock_that_was_ahead_is_waited_for_from_now_on(
+    db: Database, double: GmailDouble, gmail: Gmail, by_inbox: Settings
+) -> None:
+    """Nothing had arrived; ten minutes of the right clock are enough, not the nine days until the wrong one is over."""
+    put(db, 1, record(), at=ago(hours=1))
+    double.fail("messages.insert", connection="drop")
+    say(db, by_inbox, gmail, NOW + timedelta(days=9))
+    assert [say(db, by_inbox, gmail, NOW + timedelta(minutes=m)).delivered for m in (0, 5, 15)] == [0, 0, 1]
+    assert len(inbox(double)) == 1
+
+
+def test_what_was_told_in_the_future_holds_up_no_reminder(db: Database, sink: HttpSink, by_push: Settings) -> None:
+    put(db, 1, record(), at=ago(hours=1))
+    say(db, by_push, at=NOW + timedelta(days=9))
+    told = [say(db, by_push, at=NOW + timedelta(hours=hours)).delivered for hours in (1, 2, 3)]
+    assert told == [1, 0, 0], "once more, for nobody knows when it was told, and then by the right clock"
+
+
+def test_openings_told_in_the_future_use_up_no_day(db: Database, sink: HttpSink, by_push: Settings) -> None:
+    put(db, 1, refused(), at=ago(hours=2))
+    say(db, by_push, at=NOW + timedelta(days=9))
+    put(db, 2, refused(recipient="kim@sails.example"), at=ago(hours=1))
+    assert say(db, replace(by_push, alerts_per_day=1)).delivered == 1
+
+
 @pytest.mark.parametrize("arrived", [True, False])
 def test_an_alert_an_earlier_version_tried_is_looked_for_before_it_is_repeated(
     db: Database, double: GmailDouble, gmail: Gmail, by_inbox: Settings, arrived: bool

@@ -91,6 +91,13 @@ def test_a_refused_search_for_bounces_is_for_the_next_run(
     assert worker.run(settings, partial(at, minutes=15)).judged == 2
 
 
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_refused_request_for_ten_is_made_one_by_one(gmail: GmailDouble, work: Work, status: int) -> None:
+    seed(gmail, *mails(3))
+    gmail.fail("batch", status=status)
+    assert (work().judged, gmail.quota.calls["messages.get"]) == (3, 3)
+
+
 def test_the_search_of_sent_for_one_mail_stops_no_other(
     gmail: GmailDouble, work: Work, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,7 +102,8 @@ def test_documents_name_no_machine_and_no_strange_domain(path: Path) -> None:
     assert {a for a in addresses if not re.search(ours, a)} == set()
 
 
-def test_every_test_that_the_threats_name_is_there() -> None:
-    named = re.findall(r"`(\w+/test_\w+\.py)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["docs/security.md", "docs/reliability.md"])
+def test_every_test_that_a_document_names_is_there(name: str) -> None:
+    named = re.findall(r"`(\w+/test_\w+\.py)`", _read(name))
     assert len(named) > 10
     assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []

@@ -106,6 +106,8 @@ def _batch(wire: Wire, messages: Any, ids: list[str], trouble: Streak) -> dict[s
 
     try:
         wire.repeat(send)
+    except Refused:  # the request itself, so it says nothing about any of them
+        return answers
     except Passing as failure:
         if not put_off:  # all of it: the one at fault, if there is one, is found by asking for each alone
             if is_everywhere(failure):

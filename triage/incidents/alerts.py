@@ -122,7 +122,7 @@ def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail
 
     alerts: list[Alert] = []
     for channel, found_due in due.items():
-        left = settings.alerts_per_day - store.told_of_others(db, channel.name, at - timedelta(days=1))
+        left = settings.alerts_per_day - store.told_of_others(db, channel.name, at - timedelta(days=1), at)
         told, held = _chosen(found_due, max(left, 0))
         alerts += [_alert(one, channel, facts(one.incident), at) for one in told]
         if told and held:
@@ -196,16 +196,19 @@ def due_now(incident: Incident, known: Sequence[AlertRow], at: datetime, every: 
         return ("closed", 0) if occasions and "closed" not in occasions else None
     if not any(row["occasion"] == "opened" for row in of_this_time):
         day_before = at - timedelta(days=1)
-        recent = [row for row in known if row["occasion"] == "opened" and moment_from(row["planned_at"]) > day_before]
+        opened = [moment_from(row["planned_at"]) for row in known if row["occasion"] == "opened"]
+        recent = [moment for moment in opened if day_before < moment <= at]
         is_news = at - incident.last_at <= timedelta(days=NEWS_DAYS)
         return ("opened", 0) if is_news and len(recent) < MOST_OPENINGS else None
     if not incident.is_ours_to_mend or any(row["state"] == "planned" for row in of_this_time):
         return None
     if at - incident.last_at > timedelta(days=RESTLESS_DAYS):
         every = max(every, timedelta(days=7))
-    last = max(moment_from(row["planned_at"]) for row in of_this_time)
+    # What was told at a time still to come was told by a clock that was wrong, nobody knows when: it holds nothing up.
+    told_at = [moment_from(row["planned_at"]) for row in of_this_time]
+    last = max((moment for moment in told_at if moment <= at), default=None)
     number = 1 + sum(row["occasion"] == "reminder" for row in of_this_time)
-    return ("reminder", number) if at - last >= every else None
+    return ("reminder", number) if last is None or at - last >= every else None
 
 
 def facts_of(db: Database, settings: Settings, incident: Incident, account: OwnAccount | None = None) -> IncidentFacts:

@@ -71,6 +71,8 @@ def insert_once(
     is_new = found is None
     if found is None:
         if earlier and thread_id is None and now - moment_from(earlier["tried_at"]) < SEARCH_LAG:
+            if moment_from(earlier["tried_at"]) > now:  # by a clock that was ahead: the wait begins now, not then
+                store.begin_insert(db, key, message_id, earlier, now)
             return NotYet("it was perhaps inserted a moment ago; it is looked for again next run")
         raw = compose()
         if not store.begin_insert(db, key, message_id, earlier, now):

@@ -52,8 +52,9 @@ def plan_rotation_alerts(db: Database, alerts: Sequence[Alert], at: datetime) ->
         alert
         for alert in alerts
         if not db.execute(
-            "SELECT 1 FROM alerts WHERE occasion = 'rotation' AND channel = ? AND body = ? AND planned_at > ?",
-            [alert.channel, storable(alert.body), utc_text(at - timedelta(days=1))],
+            "SELECT 1 FROM alerts WHERE occasion = 'rotation' AND channel = ? AND body = ? AND planned_at > ?"
+            " AND planned_at <= ?",
+            [alert.channel, storable(alert.body), utc_text(at - timedelta(days=1)), utc_text(at)],
         ).fetchone()
     ]
     if new:
@@ -69,12 +70,12 @@ def planned_alerts(db: Database) -> list[AlertRow]:
     )
 
 
-def told_of_others(db: Database, channel: str, since: datetime) -> int:
-    """How many alerts about incidents of other sides were planned for a channel from then on, and not dropped."""
+def told_of_others(db: Database, channel: str, since: datetime, at: datetime) -> int:
+    """How many alerts about incidents of other sides were planned for a channel between then and now, not dropped."""
     (number,) = db.execute(
         "SELECT count(*) FROM alerts a JOIN incidents i ON i.id = a.incident_id WHERE a.channel = ?"
-        " AND a.planned_at > ? AND a.state != 'dropped' AND i.kind = 'remote'",
-        [channel, utc_text(since)],
+        " AND a.planned_at > ? AND a.planned_at <= ? AND a.state != 'dropped' AND i.kind = 'remote'",
+        [channel, utc_text(since), utc_text(at)],
     ).fetchone()
     return int(number)
 
