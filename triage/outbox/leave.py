@@ -18,7 +18,7 @@ from triage.outbox.desk import Desk, News
 from triage.outbox.mail import as_copy, is_asked_by, read_letter
 from triage.outbox.notes import doubt_words, put_note, say_why_not
 from triage.outbox.relay import SendAnswer
-from triage.outbox_row import OutboxRow
+from triage.outbox_row import EndsAs, OutboxRow
 
 CHANGED = "it was changed, deleted or sent meanwhile"
 TAKEN_OUT = "it was taken out of Trash"
@@ -40,7 +40,7 @@ def go_further(desk: Desk, row: OutboxRow) -> News | None:
     return None
 
 
-def turn_back(desk: Desk, row: OutboxRow, ends_as: store.EndsAs, kind: str | None, why: str) -> News | None:
+def turn_back(desk: Desk, row: OutboxRow, ends_as: EndsAs, kind: str | None, why: str) -> News | None:
     """Let a draft that certainly did not leave lie among the drafts again."""
     if not store.give_back(desk.db, row["id"], ends_as, kind, why):
         return None

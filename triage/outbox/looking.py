@@ -20,7 +20,7 @@ from triage.outbox.leave import drop_mark, go_further, turn_back
 from triage.outbox.mail import Letter, blind_copies, is_asked_by, outbox_id, read_letter, to_leave
 from triage.outbox.relay import Hindrance, Room
 from triage.outbox.sender import choose_sender
-from triage.outbox_row import OutboxRow
+from triage.outbox_row import AskedBy, OutboxRow
 
 SEVERAL = "There are several drafts in this conversation. Finish or discard the others first."
 
@@ -30,7 +30,7 @@ class Wish:
     """A draft that asks to be sent."""
 
     draft: DraftRef
-    by: store.AskedBy
+    by: AskedBy
     is_alone: bool
     """Whether it is the only draft of its conversation: of several nobody knows which one a label means."""
 

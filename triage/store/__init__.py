@@ -144,8 +144,6 @@ from triage.store.names import (
     told_by_events,
 )
 from triage.store.outbox import (
-    AskedBy,
-    EndsAs,
     begin_sending,
     doubt_draft,
     drafts_of,
@@ -214,9 +212,7 @@ from triage.store.rotations import (
 __all__ = [
     "ORIGINAL_KEYS",
     "WAY_BACK",
-    "AskedBy",
     "AuditChange",
-    "EndsAs",
     "FigureRow",
     "Way",
     "accepted_through",

@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from parsers.times import utc_text
-from triage.outbox_row import OutboxRow
+from triage.outbox_row import AskedBy, EndsAs, OutboxRow
 from triage.store.database import all_rows, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-AskedBy = Literal["label", "word"]
-EndsAs = Literal["waiting", "refused", "withdrawn"]
 
 _OPEN = "('taken', 'sending', 'sent', 'returning')"
 
