@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+AskedBy = Literal["label", "word"]
+"""How the owner asked: by the label, or by the address among the blind copies."""
+
+EndsAs = Literal["waiting", "refused", "withdrawn"]
+"""What becomes of a draft that did not leave."""
+
 
 class OutboxRow(TypedDict):
     """A draft that is to leave, has left, or was not sent: one try of one version of it."""
@@ -12,7 +18,7 @@ class OutboxRow(TypedDict):
     draft_id: str
     gmail_id: str
     thread_id: str
-    asked_by: Literal["label", "word"]
+    asked_by: AskedBy
     state: Literal["waiting", "taken", "sending", "sent", "returning", "done", "refused", "withdrawn"]
     seen_at: str
     sha256: str | None
@@ -26,7 +32,7 @@ class OutboxRow(TypedDict):
     relay: str | None
     relay_id: str | None
     seen_id: str | None
-    ends_as: Literal["waiting", "refused", "withdrawn"] | None
+    ends_as: EndsAs | None
     kind: str | None
     why: str | None
     started_at: str | None

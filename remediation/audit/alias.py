@@ -175,7 +175,7 @@ def check_end(mailbox: str, aliases: tuple[Alias, ...], now: datetime) -> Findin
     plan = [
         "Choose one of three ways out before then: (1) Google Workspace for the domain, which keeps aliases with"
         " outside servers; (2) a mail program that reads Gmail by IMAP and sends through SES by SMTP; (3) sending"
-        " through the SES API.",
+        " through the SES API: `triage outbox` sends the drafts you label in Gmail that way (docs/outbox.md).",
         "Until then keep the alias working: do not let its login lapse, and test the new way with a mail to yourself.",
         ALIASES_NEVER_DELETE,
         f"Google's word on it: {ALIASES_END_LINK}",

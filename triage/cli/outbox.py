@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("what", required=False, type=click.Choice(["migrate"]))
 @click.option(
     "--dry-run", is_flag=True, help="Show which drafts ask to be sent and what would be done; change nothing."
 )
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
 @click.option("--was-not-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had not.")
 @options
 @click.pass_obj
-def outbox(asked: Any, dry_run: bool, watch: bool, was_sent: int | None, was_not_sent: int | None) -> int:
+def outbox(
+    asked: Any, what: str | None, dry_run: bool, watch: bool, was_sent: int | None, was_not_sent: int | None
+) -> int:
     """Send the drafts you labelled, through SES, and file them under Sent.
 
     Off until `outbox = true` and `outbox_from` name the addresses it may send as (docs/outbox.md). A draft leaves when
     it carried the label unchanged for `outbox_delay` seconds; take the label off to undo. Prints nothing when nothing
     was to be done.
+
+    `triage outbox migrate` walks you over from the alias: it looks at each step and says which one is next.
 
     Exit code 1: a draft was not sent, or nobody knows whether it was; its conversation says why.
     """
@@ -45,16 +50,18 @@ def outbox(asked: Any, dry_run: bool, watch: bool, was_sent: int | None, was_not
         raise UsageError("--was-sent and --was-not-sent cannot both be true.", "Give one of them.")
     if was_sent or was_not_sent:
         return _settle(settings.database, was_sent, was_not_sent)
-    relay = _relay(settings)
+    relay = _relay(settings, is_moving=what == "migrate")
+    if what == "migrate":
+        return _migrate(settings, relay)
     if watch and dry_run:
         raise UsageError("--watch sends, --dry-run does not.", "Leave one of them out.")
     return _watch(settings, relay) if watch else _once(settings, relay, dry_run=dry_run)
 
 
-def _relay(settings: Settings) -> WayOut:
+def _relay(settings: Settings, *, is_moving: bool) -> WayOut:
     from triage.outbox import ses_relay
 
-    if not settings.outbox:
+    if not settings.outbox and not is_moving:
         raise ConfigError("The outbox is off.", "Read docs/outbox.md, then set `outbox = true` in triage.toml.")
     if not settings.outbox_from:
         raise ConfigError("No address to send as.", 'Set `outbox_from = ["admin@example.org"]` in triage.toml.')
@@ -122,6 +129,23 @@ def _once(settings: Settings, relay: WayOut, *, dry_run: bool) -> int:
         if dry_run and on_terminal():
             say(["Nothing was sent, and nothing was changed."])
         return code
+
+
+def _migrate(settings: Settings, relay: WayOut) -> int:
+    from triage.gmail import connect
+    from triage.outbox import Desk, migration
+    from triage.store import open_store
+
+    with (
+        closing(open_store(settings.database)) as db,
+        closing(connect(settings.token, url=settings.gmail_url)) as gmail,
+    ):
+        open_steps = 0
+        for step in migration(Desk(settings, db, gmail, relay, now, time.sleep)):
+            mark = "done" if step.is_done else "look" if step.is_done is None else "open" if open_steps else "NEXT"
+            open_steps += step.is_done is False
+            say([f"{mark}  {step.title}: {step.words}"])
+    return 1 if open_steps else 0
 
 
 def say_one(line: str) -> None:

@@ -18,7 +18,7 @@ from triage.outbox.desk import Desk, News
 from triage.outbox.mail import as_copy, is_asked_by, read_letter
 from triage.outbox.notes import doubt_words, put_note, say_why_not
 from triage.outbox.relay import SendAnswer
-from triage.outbox_row import OutboxRow
+from triage.outbox_row import EndsAs, OutboxRow
 
 CHANGED = "it was changed, deleted or sent meanwhile"
 TAKEN_OUT = "it was taken out of Trash"
@@ -40,7 +40,7 @@ def go_further(desk: Desk, row: OutboxRow) -> News | None:
     return None
 
 
-def turn_back(desk: Desk, row: OutboxRow, ends_as: store.EndsAs, kind: str | None, why: str) -> News | None:
+def turn_back(desk: Desk, row: OutboxRow, ends_as: EndsAs, kind: str | None, why: str) -> News | None:
     """Let a draft that certainly did not leave lie among the drafts again."""
     if not store.give_back(desk.db, row["id"], ends_as, kind, why):
         return None
@@ -168,8 +168,8 @@ def _file(desk: Desk, row: OutboxRow) -> News | None:
             "Your mail has been sent as it was when you labelled it. What you wrote since is in your drafts, not sent."
         )
         put_note(desk, row, row["raw"], "written on", text)
-    _drop_mark(desk, row)
     store.finish_draft(desk.db, row["id"], desk.now())
+    drop_mark(desk, row)
     return News(f"draft {row['id']}: sent from {row['sender']} to {', '.join(row['recipients'])}")
 
 
@@ -207,17 +207,20 @@ def _return(desk: Desk, row: OutboxRow) -> News | None:
         left_on = desk.gmail.remove_thread_labels(row["thread_id"], [desk.label_id])
         if left_on and not left_on.gone:
             return News(f"draft {row['id']}: not sent; its label is not off yet ({left_on.why})")
-    _drop_mark(desk, row)
+    # Only now may another computer take it: one that is still bringing it back would take it out of Trash once more.
     store.gave_back(desk.db, row["id"], desk.now())
+    drop_mark(desk, row)
     words = {"refused": "not sent", "withdrawn": "left alone", "waiting": "waits"}[row["ends_as"] or "withdrawn"]
     return News(f"draft {row['id']}: {words}: {row['why']}", is_trouble=row["ends_as"] == "refused")
 
 
-def _drop_mark(desk: Desk, row: OutboxRow) -> None:
+def drop_mark(desk: Desk, row: OutboxRow) -> None:
+    """Take our mark off a draft that is at an end, or waits."""
     wanted = (row["mark"] or "").casefold()
     for key, name in desk.gmail.label_names().items() if wanted else ():
         if name.casefold() == wanted:
             desk.gmail.drafts.drop_mark(key)
+    store.forget_mark(desk.db, row["id"])
 
 
 def _now(desk: Desk, row: OutboxRow) -> OutboxRow:

@@ -16,11 +16,11 @@ from triage.gmail import DraftRef, RawMessage, Refused
 from triage.letters import SEARCH_LAG
 from triage.outbox.checks import hindrances, joined_words
 from triage.outbox.desk import Desk, News
-from triage.outbox.leave import go_further, turn_back
+from triage.outbox.leave import drop_mark, go_further, turn_back
 from triage.outbox.mail import Letter, blind_copies, is_asked_by, outbox_id, read_letter, to_leave
 from triage.outbox.relay import Hindrance, Room
 from triage.outbox.sender import choose_sender
-from triage.outbox_row import OutboxRow
+from triage.outbox_row import AskedBy, OutboxRow
 
 SEVERAL = "There are several drafts in this conversation. Finish or discard the others first."
 
@@ -30,7 +30,7 @@ class Wish:
     """A draft that asks to be sent."""
 
     draft: DraftRef
-    by: store.AskedBy
+    by: AskedBy
     is_alone: bool
     """Whether it is the only draft of its conversation: of several nobody knows which one a label means."""
 
@@ -49,6 +49,8 @@ def poll(desk: Desk) -> Iterator[News]:
 
     Raises what `Gmail` raises where Gmail cannot be asked; the next look goes on.
     """
+    for row in store.marks_left(desk.db):
+        drop_mark(desk, row)
     for row in store.drafts_under_way(desk.db):
         yield from _guarded(_went_on(desk, row), row["draft_id"])
     assert desk.label_id  # made where it is not there, so that the owner finds it

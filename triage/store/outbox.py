@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from parsers.times import utc_text
-from triage.outbox_row import OutboxRow
+from triage.outbox_row import AskedBy, EndsAs, OutboxRow
 from triage.store.database import all_rows, transaction, with_json
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-AskedBy = Literal["label", "word"]
-EndsAs = Literal["waiting", "refused", "withdrawn"]
 
 _OPEN = "('taken', 'sending', 'sent', 'returning')"
 
@@ -132,6 +129,17 @@ def gave_back(db: Database, number: int, at: datetime) -> bool:
     )
 
 
+def marks_left(db: Database) -> list[OutboxRow]:
+    """Drafts that are at an end, or wait, and whose mark may still be in Gmail."""
+    return _rows(db, f"mark IS NOT NULL AND state NOT IN {_OPEN}")
+
+
+def forget_mark(db: Database, number: int) -> None:
+    """Record that the mark of a draft is no longer in Gmail."""
+    with transaction(db):
+        db.execute("UPDATE outbox SET mark = NULL WHERE id = ?", [number])
+
+
 def settle_outbox(db: Database, number: int, *, was_sent: bool) -> bool:
     """Record what the owner found out about a mail in doubt; False: there is none of this number."""
     if was_sent:
@@ -140,6 +148,16 @@ def settle_outbox(db: Database, number: int, *, was_sent: bool) -> bool:
         db, "state = 'returning', ends_as = 'withdrawn', why = 'settled by hand: it had not left'", [], number,
         "sending",
     )  # fmt: skip
+
+
+def sent_through_outbox(db: Database, recipient: str) -> str | None:
+    """When a mail to this address left last; None: none did."""
+    row = db.execute(
+        "SELECT max(done_at) FROM outbox WHERE state = 'done'"
+        " AND EXISTS (SELECT 1 FROM json_each(recipients) WHERE lower(value) = lower(?))",
+        [recipient],
+    ).fetchone()
+    return row[0] if row else None
 
 
 def events_about(db: Database, message_id: str) -> tuple[str, str | None] | None:
