@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import classify, events, hostile, jobs, mbox, quota, report, startup
+from benchmarks import classify, events, hostile, jobs, mailboxes, mbox, quota, report, startup
 from benchmarks.measure import Row
 
 BENCHMARKS: dict[str, Callable[[bool, Path | None], Iterator[Row]]] = {
     "classify": classify.rows,
     "jobs": jobs.rows,
     "mbox": mbox.rows,
+    "mailboxes": mailboxes.rows,
     "hostile": hostile.rows,
     "startup": startup.rows,
     "quota": quota.rows,

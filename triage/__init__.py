@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from triage.judging import Verdict, judge
-    from triage.rows import RECORD_VERSION, VerdictRecord
+    from triage.judging import RECORD_VERSION, Verdict, judge
+    from triage.rows import VerdictRecord
 
 __all__ = ["RECORD_VERSION", "Verdict", "VerdictRecord", "judge"]
 
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
 
     if name not in __all__:
         raise AttributeError(f"module 'triage' has no attribute {name!r}")
-    return getattr(import_module("triage.judging" if name in ("Verdict", "judge") else "triage.rows"), name)
+    return getattr(import_module("triage.rows" if name == "VerdictRecord" else "triage.judging"), name)
 
 
 def __dir__() -> list[str]:

@@ -57,10 +57,6 @@ OriginalRecord = TypedDict(
 """The mail that came back, inside a verdict record."""
 
 
-RECORD_VERSION = 1
-"""Goes up when a key of the verdict record goes away or comes to mean something else; not when one is added."""
-
-
 class VerdictRecord(TypedDict):
     """One failed recipient, or one mail that is no bounce, as `triage classify --jsonl` prints it (a contract)."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.many import on_each_mailbox
 from triage.cli.shared import now, options, read_settings, say, warn
 from triage.errors import ConfigError, TriageError, UsageError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
 @options
 @click.pass_obj
+@on_each_mailbox
 def audit(
     asked: Any,
     domains: tuple[str, ...],

@@ -61,7 +61,7 @@ def show(asked: Any, as_json: bool) -> int:
 def _sourced(asked: Any) -> Sourced:
     from triage.config import source_settings
 
-    return source_settings(asked.config, os.environ)
+    return source_settings(asked.config, os.environ, None, asked.mailbox_name)
 
 
 def _file_line(found: Sourced) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.many import on_each_mailbox
 from triage.cli.shared import options, read_settings, say, width_of_screen, write_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ NAME_WIDTH = 14
 )
 @options
 @click.pass_obj
+@on_each_mailbox
 def doctor(asked: Any, as_json: bool, iam_policy: str | None) -> int:
     """Look at everything a run depends on, and say of each whether it works and what to do next.
 
@@ -45,7 +47,7 @@ def doctor(asked: Any, as_json: bool, iam_policy: str | None) -> int:
     from triage.owner import doctor as checks
 
     found = []
-    for check in checks.examine(asked.config, os.environ, datetime.now(UTC)):
+    for check in checks.examine(asked.config, os.environ, datetime.now(UTC), asked.mailbox_name):
         found.append(check)
         if not as_json:
             click.echo("\n".join(_lines(check)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.many import on_each_mailbox
 from triage.cli.shared import now, options, read_settings, say
 from triage.errors import ConfigError, UsageError
 
@@ -31,13 +32,18 @@ MOST_CLOSED = 20
 @click.pass_context
 def incidents(ctx: click.Context, wants_all: bool, as_json: bool) -> int:
     """List what is broken, since when, and whom it hit: many bounces with one remedy are one incident."""
-    import json
-
     if ctx.invoked_subcommand is not None:
         return 0
+    return _list(ctx.obj, wants_all=wants_all, as_json=as_json)
+
+
+@on_each_mailbox
+def _list(asked: Any, wants_all: bool, as_json: bool) -> int:
+    import json
+
     from triage import store
 
-    settings = read_settings(ctx.obj)
+    settings = read_settings(asked)
     with closing(_open(settings)) as db:
         found = store.read_incidents(db)
         told = found if wants_all or as_json else _recent(found)

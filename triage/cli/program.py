@@ -27,6 +27,7 @@ from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import incidents
+from triage.cli.many import run_over, several_mailboxes
 from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
@@ -65,6 +66,8 @@ class Options:
 
     config: Path | None = None
     verbose: bool = False
+    mailbox_name: str | None = None
+    """Of several mailboxes the one that is meant; None: all, or there is only one."""
 
 
 def _span(text: str) -> timedelta:
@@ -181,7 +184,8 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
     """Read the mailbox, judge what is new, record it and label its threads.
 
     This is what cron calls. It prints nothing when nothing was new. It never deletes, never sends, never marks as read.
-    With --mailbox it reads files and labels nothing.
+    With --mailbox it reads files and labels nothing. Where the settings file has several mailboxes it reads all of
+    them, a few at a time; what goes wrong with one stops no other, and the exit code is the worst.
     """
     from dataclasses import asdict, replace
 
@@ -191,6 +195,10 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
     if since and paths:
         raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
     forgive_pipe()
+    if several := several_mailboxes(asked):
+        if paths or dry_run or probe:
+            raise UsageError("This is for one mailbox.", f"Say which: --mailbox-name {several[0].name}")
+        return run_over(several, asked, now() - since if since else None)
     settings = read_settings(asked)
     settings = replace(settings, probe=True) if probe else settings
     start = now() - since if since else None

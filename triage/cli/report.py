@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.many import report_over, several_mailboxes
 from triage.cli.shared import now, options, read_settings, say, width_of_screen, write_json
 from triage.errors import ConfigError, TryLater, UsageError
 
@@ -54,11 +55,19 @@ def report(
 ) -> int:
     """Say on one screen what is broken on your side, what to do, and who was not reached.
 
+    Where the settings file has several mailboxes: one page over all, each trouble once.
+
     --deliver inserts it into the mailbox, as HTML and text; nothing is sent. It is what a weekly cron job calls.
     """
     if opens and form not in (None, "html"):
         raise UsageError(f"A browser shows HTML, not {form}.", "Leave --format out, or --open.")
     wanted = form or ("html" if opens else _SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
+    if several := several_mailboxes(asked):
+        if deliver or opens or output or full or wanted not in ("text", "json"):
+            raise UsageError(
+                "The page over all mailboxes is text or JSON.", f"For one of them: --mailbox-name {several[0].name}"
+            )
+        return report_over(several, now() - since, as_json=wanted == "json")
     settings, at = read_settings(asked), now()
     if deliver:
         _deliver(settings, at, since)

@@ -48,7 +48,14 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
         expose_value=False,
         callback=_keep,
     )
-    return config(verbose(command))
+    mailbox = click.option(
+        "--mailbox-name",
+        metavar="NAME",
+        help="Of several mailboxes in the settings file, this one.",
+        expose_value=False,
+        callback=_keep,
+    )
+    return config(mailbox(verbose(command)))
 
 
 def read_settings(asked: Any, **overrides: Any) -> Settings:
@@ -61,7 +68,8 @@ def read_settings(asked: Any, **overrides: Any) -> Settings:
         import logging
 
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    settings = load_settings(asked.config if asked is not None else None, os.environ, overrides)
+    config, mailbox = (asked.config, asked.mailbox_name) if asked is not None else (None, None)
+    settings = load_settings(config, os.environ, overrides, mailbox)
     _tell_times_of(settings)
     return settings
 

@@ -13,6 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from triage.config.mailboxes import (
+    TABLES,
+    MailboxSettings,
+    SettingsFile,
+    named_table,
+    own_values,
+    tables_by_name,
+)
 from triage.config.setting import Invalid, WrongSetting, checked, from_text, nearest, toml_values
 from triage.config.settings import SETTINGS, Settings, is_secret
 from triage.errors import ConfigError
@@ -35,7 +43,10 @@ class Sourced:
 
 
 def load_settings(
-    config_path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+    config_path: Path | None,
+    env: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    mailbox: str | None = None,
 ) -> Settings:
     """Collect the settings; `overrides` are the command line's, in which None means "not given".
 
@@ -43,14 +54,61 @@ def load_settings(
     others' reach, and the user's configuration folder are tried. Relative paths count from the file that names them,
     else from the working folder. Raises ConfigError, which tells all that is wrong at once.
     """
-    return source_settings(config_path, env, overrides).settings
+    return source_settings(config_path, env, overrides, mailbox).settings
 
 
 def source_settings(
-    config_path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+    config_path: Path | None,
+    env: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    mailbox: str | None = None,
 ) -> Sourced:
     """As `load_settings`, and where each value comes from."""
-    config_file = find_config(config_path, env)
+    file = read_file(config_path, env)
+    table = named_table(file.tables, mailbox, file.path)
+    return _sourced(file, env, overrides, table)
+
+
+def mailbox_settings(config_path: Path | None, env: Mapping[str, str]) -> list[MailboxSettings]:
+    """The settings of every mailbox that triage.toml names by a `[[mailbox]]` table; none where it names none.
+
+    What is wrong with one of them is an error in its place. Raises ConfigError where the file itself cannot be used.
+    """
+    file = read_file(config_path, env)
+    taken: dict[Path, str] = {}
+    found: list[MailboxSettings] = []
+    for name, table in file.tables.items():
+        try:
+            settings = _sourced(file, env, None, (name, table)).settings
+            if (other := taken.setdefault(settings.database, name)) != name:
+                raise ConfigError(
+                    f"The mailboxes {other} and {name} have the same database, {settings.database}.",
+                    "Give each a `database` of its own, or leave it out.",
+                )
+            found.append(MailboxSettings(name, settings))
+        except ConfigError as error:
+            found.append(MailboxSettings(name, error))
+    return found
+
+
+def read_file(config_path: Path | None, env: Mapping[str, str]) -> SettingsFile:
+    """The triage.toml that counts, and what stands in it."""
+    path = find_config(config_path, env)
+    if path is None:
+        return SettingsFile(None, {}, {}, {})
+    found, lines = _read_toml(path, is_found=not (config_path or env.get(CONFIG_VARIABLE)))
+    is_several = isinstance(found.get(TABLES), list)
+    tables = tables_by_name(found.pop(TABLES), path) if is_several else {}
+    return SettingsFile(path, found, lines, tables)
+
+
+def _sourced(
+    file: SettingsFile,
+    env: Mapping[str, str],
+    overrides: Mapping[str, Any] | None,
+    table: tuple[str, Mapping[str, Any]] | None,
+) -> Sourced:
+    config_file = file.path
     beside = _Beside(config_file)
     values: dict[str, Any] = {
         name: beside / f.metadata["default"] for name, f in SETTINGS.items() if "default" in f.metadata
@@ -65,15 +123,18 @@ def source_settings(
         except Invalid as invalid:
             faults.append(WrongSetting(where, invalid.what, invalid.todo))
 
-    if config_file:
-        is_named = bool(config_path or env.get(CONFIG_VARIABLE))
-        found, lines = _read_toml(config_file, is_found=not is_named)
-        for name, value in found.items():
-            where = f"{config_file} line {lines[name]}" if name in lines else f"{config_file}"
-            if name in SETTINGS:
-                take(name, value, where, beside)
-            else:
-                faults.append(_unknown(where, name, nearest(name, SETTINGS)))
+    for name, value in file.found.items():
+        where = f"{config_file} line {file.lines[name]}" if name in file.lines else f"{config_file}"
+        if name in SETTINGS:
+            take(name, value, where, beside)
+        else:
+            faults.append(_unknown(where, name, nearest(name, SETTINGS)))
+    for name, value in own_values(*table).items() if table else ():
+        where = f"{config_file} [[mailbox]] {table[0] if table else ''}"
+        if name in SETTINGS:
+            take(name, value, where, beside)
+        else:
+            faults.append(_unknown(where, name, nearest(name, SETTINGS)))
     here = _Beside(None, "a working folder")
     for variable, text in env.items():
         if variable.startswith(ENV_PREFIX) and variable != CONFIG_VARIABLE and text:  # set to nothing: not set
@@ -167,7 +228,9 @@ def _read_toml(config_file: Path, *, is_found: bool) -> tuple[dict[str, Any], di
         raise ConfigError(f"{config_file}: not TOML: it is not UTF-8", "Save it as UTF-8.") from error
     except (ValueError, RecursionError) as error:  # tomllib's own error is a ValueError too
         raise ConfigError(f"{config_file}: not TOML: {error}"[:600], "Mend the line it names.") from error
-    secrets = [name for name, value in values.items() if value and name in SETTINGS and is_secret(name)]
+    tables = values.get(TABLES)
+    places = [values, *(table for table in tables if isinstance(table, dict))] if isinstance(tables, list) else [values]
+    secrets = [n for place in places for n, value in place.items() if value and n in SETTINGS and is_secret(n)]
     if secrets and is_open_to_others(found):
         mode = stat.S_IMODE(found.st_mode)
         raise ConfigError(

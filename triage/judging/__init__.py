@@ -28,7 +28,7 @@ from triage.judging.proof import (
     may_be_proven,
     proof_of,
 )
-from triage.judging.public import Speaker, judge
+from triage.judging.public import RECORD_VERSION, Speaker, judge
 from triage.judging.rules import load_rules
 from triage.judging.verdict import Verdict, also_matched, classify
 
@@ -36,6 +36,7 @@ __all__ = [
     "BY_SES",
     "GIVEN",
     "PROOFS",
+    "RECORD_VERSION",
     "SAID",
     "Candidate",
     "HowItStands",

@@ -14,6 +14,9 @@ from triage.errors import UsageError
 from triage.judging.verdict import Verdict, classify
 from triage.mailbox import UnreadableFile, read_mails
 
+RECORD_VERSION = 1
+"""Goes up when a key of the verdict record goes away or comes to mean something else; not when one is added."""
+
 PASTED = "pasted text"
 """The source of a verdict on one."""
 

@@ -56,10 +56,12 @@ class HealthCheck:
     the settings, the rules or the database cannot be used as they are."""
 
 
-def examine(config: Path | None, env: Mapping[str, str], now: datetime) -> Iterator[HealthCheck]:
+def examine(
+    config: Path | None, env: Mapping[str, str], now: datetime, mailbox: str | None = None
+) -> Iterator[HealthCheck]:
     """Every check there is, in the order in which one depends on the other. Never raises."""
     try:
-        settings = load_settings(config, env)
+        settings = load_settings(config, env, None, mailbox)
     except ConfigError as error:
         yield _failed("settings", error)
         return

@@ -11,13 +11,17 @@ from triage.report.html import report_html
 from triage.report.mail import deliver_report, week
 from triage.report.markdown import report_markdown
 from triage.report.model import Report
+from triage.report.overview import overview_json, overview_text, read_overview
 from triage.report.text import planned_words, report_text
 from triage.report.words import totals_words
 
 __all__ = [
     "Report",
     "deliver_report",
+    "overview_json",
+    "overview_text",
     "planned_words",
+    "read_overview",
     "read_report",
     "report_html",
     "report_json",

@@ -1,0 +1,65 @@
+"""One run over many mailboxes, in one process: libraries and rules are loaded once, and a few mailboxes at a time wait
+for Gmail while another one computes.
+
+Each mailbox has its own database, lock and sign-in, and nothing is shared between two of them; what goes wrong with one
+is a value and stops no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from triage import run as worker
+from triage.config import MailboxSettings
+from triage.errors import TriageError, why_failed
+from triage.model import Clock, RunSummary
+
+AT_ONCE = 4
+"""Mailboxes that are read at the same time: on two cores, more of them use no more of the waiting."""
+
+
+class MailboxRun(NamedTuple):
+    """What came of the run over one mailbox."""
+
+    name: str
+    outcome: RunSummary | TriageError
+
+    @property
+    def exit_code(self) -> int:
+        """What a run over this mailbox alone would have ended with."""
+        if isinstance(self.outcome, TriageError):
+            return self.outcome.exit_code
+        return 1 if self.outcome.failed or self.outcome.not_told else 0
+
+
+def run_each(
+    mailboxes: Sequence[MailboxSettings], clock: Clock, *, since: datetime | None = None, at_once: int = AT_ONCE
+) -> Iterator[MailboxRun]:
+    """Run over every mailbox, `at_once` at the same time, and give what came of each in the order given.
+
+    Whoever stops it waits for those under way; the others are left for the next time. Raises nothing of its own.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix="mailbox") as pool:
+        under_way = [pool.submit(_run_one, mailbox, clock, since) for mailbox in mailboxes]
+        try:
+            for future in under_way:
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_one(mailbox: MailboxSettings, clock: Clock, since: datetime | None) -> MailboxRun:
+    if isinstance(mailbox.settings, TriageError):
+        return MailboxRun(mailbox.name, mailbox.settings)
+    try:
+        return MailboxRun(mailbox.name, worker.run(mailbox.settings, clock, since=since))
+    except TriageError as error:
+        return MailboxRun(mailbox.name, error)
+    except Exception as error:
+        what = f"Something in triage itself went wrong: {why_failed(error)}."
+        todo = f"Run it again with --mailbox-name {mailbox.name} --verbose, and report it."
+        return MailboxRun(mailbox.name, TriageError(what, todo))
