@@ -28,10 +28,11 @@ def test_cron_starts_the_very_command(path: str) -> None:
     text = schedule.cron_lines([path, "--config", f"{path}.toml"])
     jobs = [line for line in text.splitlines() if not line.startswith("#")]
     assert len(jobs) == 2
-    for job, word in zip(jobs, ("run", "report"), strict=True):
+    wanted = (["run"], ["report", "--deliver", "inbox", ">/dev/null"])
+    for job, words in zip(jobs, wanted, strict=True):
         command = job.split(" ", 5)[5]
         assert "%" not in command.replace("\\%", ""), "crontab(5): an unescaped percent sign ends the command"
-        assert shlex.split(command.replace("\\%", "%")) == [path, "--config", f"{path}.toml", word]
+        assert shlex.split(command.replace("\\%", "%")) == [path, "--config", f"{path}.toml", *words]
     assert jobs[0].startswith("*/15 * * * * ")
 
 

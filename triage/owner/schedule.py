@@ -13,21 +13,23 @@ EVERY_MINUTES = 15
 """A quiet run costs two requests, and a bounce is news for hours."""
 
 UNIT = "bounce-triage"
+REPORT = ("report", "--deliver", "inbox")
 SUCCESS_TOO = 75  # another run is at work, Gmail is away: the next run will do
 
 
 def cron_lines(command: Sequence[str], remarks: Sequence[str] = (), *, outbox: bool = False) -> str:
-    """Lines for a crontab. `command` is the program with its settings, to which `run` and `report` are added.
+    """Lines for a crontab. `command` is the program with its settings, to which what it is to do is added.
 
     `outbox`: it sends labelled drafts too, looking each minute.
     """
-    run, report, send = (_cron_command([*command, word]) for word in ("run", "report", "outbox"))
+    wanted = (("run",), REPORT, ("outbox",))
+    run, report, send = (_cron_command([*command, *words]) for words in wanted)
     lines = [
         "# Put these lines into your crontab: crontab -e",
         "# A quiet run prints nothing, so cron only mails you when something bounced or went wrong.",
         *(f"# {remark}" for remark in remarks),
         f"*/{EVERY_MINUTES} * * * * {run}",
-        f"0 8 * * 1 {report}",
+        f"0 8 * * 1 {report} >/dev/null",  # it says where the report lies, which cron would mail
         *([f"* * * * * {send}"] if outbox else []),
         "# Later, to see that it works: triage doctor",
     ]
