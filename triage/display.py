@@ -228,3 +228,12 @@ def table_totals(mails: int, counts: Mapping[tuple[str, str | None], int], unrea
 def shown_to(line: str, width: int | None) -> str:
     """The line with its end, cut to the width of the terminal."""
     return (line if width is None or len(line) <= width else line[: max(width - 3, 10)] + "...") + "\n"
+
+
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}")
+
+
+def gmail_page(place: str, mailbox: str | None = None) -> str:
+    """The web address of a place in Gmail, such as `settings/accounts` or `all/18c...`, in the account `mailbox`."""
+    account = f"?authuser={mailbox.replace('+', '%2B')}" if mailbox and _MAIL_ADDRESS.fullmatch(mailbox) else ""
+    return f"https://mail.google.com/mail/{account}#{place}"

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from parsers.ses_hosts import looks_like_region
-from triage.display import ACTOR_WORDS, counted, retimed, shown, span_words, when_words
-from triage.gmail_pages import gmail_page
+from triage.display import ACTOR_WORDS, counted, gmail_page, retimed, shown, span_words, when_words
 from triage.model import Incident
 from triage.no_links import own_domain, told, unlinked, unlinked_step
 from triage.rows import MissedRow

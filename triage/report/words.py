@@ -14,8 +14,7 @@ from typing import Any
 
 from parsers.times import MONTHS, WEEKDAYS
 from remediation.vendor_limits import BOUNCE_LIMITS
-from triage.display import ACTOR_WORDS, counted, listed, local_time, shown, span_words, when_words
-from triage.gmail_pages import gmail_page
+from triage.display import ACTOR_WORDS, counted, gmail_page, listed, local_time, shown, span_words, when_words
 from triage.no_links import own_domain, unlinked, unlinked_step
 from triage.report.model import (
     Bar,
