@@ -80,3 +80,10 @@ MAX_WHY = 300  # characters of an error's text that are kept
 def why_failed(error: Exception) -> str:
     """An error as one line for the database and the report."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_WHY]
+
+
+def stopped_by(error: Exception | KeyboardInterrupt) -> str:
+    """What stopped a run, for its row."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"stopped by a signal{f' ({error})' if str(error) else ''}"
+    return error.what if isinstance(error, TriageError) else why_failed(error)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from remediation.deadline import WorkTooLong, within
 from triage import store
 from triage.config import Settings
-from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, why_failed
+from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, stopped_by, why_failed
 from triage.gmail import Gmail, Refused, Sent, Streak, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
 from triage.letters import not_done, take_back_withdrawn, write_notes
@@ -388,15 +388,8 @@ def _at_work(settings: Settings, clock: Clock, source: str) -> Iterator[tuple[Da
         except (Exception, KeyboardInterrupt) as error:
             if not isinstance(error, OutOfTime):  # then the mail at hand may be why
                 store.end_fetches(db, began_at)
-            store.finish_run(db, run_id, clock(), {}, error=_stopped_by(error))
+            store.finish_run(db, run_id, clock(), {}, error=stopped_by(error))
             raise
         from triage.store import backups
 
         backups.back_up_weekly(db, clock())  # what it says, `triage doctor` shows
-
-
-def _stopped_by(error: Exception | KeyboardInterrupt) -> str:
-    """What stopped a run, for its row."""
-    if isinstance(error, KeyboardInterrupt):
-        return f"stopped by a signal{f' ({error})' if str(error) else ''}"
-    return error.what if isinstance(error, TriageError) else why_failed(error)
