@@ -54,6 +54,8 @@ def _arm() -> None:
 
 
 def _ring(signum: int, frame: FrameType | None) -> None:
+    if frame is not None and frame.f_code.co_name in ("__del__", "_remove"):
+        return  # Python drops what is raised where it clears up; it rings again soon
     now = time.monotonic()
     for end, over in _ends:
         if now >= end:

@@ -104,13 +104,13 @@ def test_one_note_for_each_cause_however_many_bounces(gmail: GmailDouble, work: 
     assert len(notes(gmail)) == 2
 
 
-def test_an_alias_note_names_the_account_and_the_relay_gmail_has(gmail: GmailDouble, work: Work) -> None:
+def test_an_alias_note_names_the_place_and_the_relay_gmail_has(gmail: GmailDouble, work: Work) -> None:
     gmail.add_send_as("admin@queenofsandiego.com", host="email-smtp.us-west-2.amazonaws.com")
     thread_id = conversation(gmail)
     seed(gmail, alias_notice(1), thread_id=thread_id)
     work(smtp_user="ses-smtp-user")
     (note,) = notes(gmail, thread_id)
-    for words in ("(jadasailing@gmail.com)", "email-smtp.us-west-2.amazonaws.com"):
+    for words in ("In Gmail on a computer: Settings", "email-smtp.us-west-2.amazonaws.com"):
         assert words in note.get_content()
 
 

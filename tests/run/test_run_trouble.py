@@ -86,7 +86,7 @@ def test_a_verdict_the_database_does_not_take_is_a_failure_of_its_mail_only(
     gmail: GmailDouble, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Verdict:
-        def record(self) -> dict[str, Any]:
+        def as_dict(self) -> dict[str, Any]:
             return dict.fromkeys(RECORD_KEYS) | {"kind": "failed", "source": "x", "diagnostic": object()}
 
     seed(gmail, refusal(1, recipient="trap@client.example"), refusal(2))
