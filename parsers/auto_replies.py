@@ -65,8 +65,7 @@ def why_away(mail: Mail, subject: str) -> str | None:
     ):
         return "an automatic reply (headers of Exchange)"
     if (
-        (submitted.startswith("auto-") or has_null_sender(mail))
-        and not shows_refusal(mail)
+        not shows_refusal(mail)
         and not gives_mail_back(mail)
         and words_of_failure(mail) is None
         and _AWAY_WORDS.search(own_words(mail)[:MAX_AWAY_WORDS].lower()) is not None

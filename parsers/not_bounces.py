@@ -218,10 +218,9 @@ def _against(mail: Mail, sender: str, subject: str, lower: str, shows: bool) -> 
     who = sender or "somebody"
     marks = list_marks(mail)
     if marks:
-        what = "a newsletter" if marks[0] == "List-Unsubscribe" else "a mailing list"
-        yield 2 * len(marks), f"sent through {what} ({marks[0]} header) by {who}"
+        yield 2 * len(marks), _through_list(marks[0], sender)
     if _REPLY_OR_FORWARD.match(subject) is not None:
-        yield 1, f"an answer or a forwarded mail by {sender or 'a person'}, not by a mail system"
+        yield 1, _by_person(sender)
     returned = address(mail.headers.raw("return-path"))
     if returned is not None and not has_null_sender(mail):
         outside = return_address(mail) is not None and not is_daemon(mail.headers.raw("from"))
@@ -277,15 +276,20 @@ def _letter_or_list(mail: Mail) -> NotABounce | None:
     """Mail that people answer or pass on, or that goes to many; None where neither shows."""
     sender = mail.sender
     if _REPLY_OR_FORWARD.match(mail.subject or "") is not None:
-        return _answer(
-            mail, "not-a-bounce", f"an answer or a forwarded mail by {sender or 'a person'}, not by a mail system"
-        )
-    for name, what in (("list-id", "a mailing list"), ("list-unsubscribe", "a newsletter")):
+        return _answer(mail, "not-a-bounce", _by_person(sender))
+    for name in ("list-id", "list-unsubscribe"):
         if name in mail.headers:
-            return _answer(
-                mail, "not-a-bounce", f"sent through {what} ({name.title()} header) by {sender or 'somebody'}"
-            )
+            return _answer(mail, "not-a-bounce", _through_list(name.title(), sender))
     return None
+
+
+def _by_person(sender: str | None) -> str:
+    return f"an answer or a forwarded mail by {sender or 'a person'}, not by a mail system"
+
+
+def _through_list(mark: str, sender: str | None) -> str:
+    what = "a newsletter" if mark == "List-Unsubscribe" else "a mailing list"
+    return f"sent through {what} ({mark} header) by {sender or 'somebody'}"
 
 
 def _is_other_subject(subject: str) -> bool:

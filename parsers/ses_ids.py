@@ -61,6 +61,11 @@ def ses_ids(text: str) -> list[SesId]:
     return list(found.values())
 
 
+def ses_id_domain(region: str | None) -> str:
+    """What follows the id in the Message-ID that SES gives a mail; None: it is not known in which region."""
+    return "email.amazonses.com" if region in (None, "us-east-1") else f"{region}.amazonses.com"
+
+
 def _time(digits: str) -> datetime | None:
     milliseconds = int(digits, 16)
     if milliseconds > 4_102_444_800_000:  # beyond 2100: anonymised samples, not a time

@@ -105,13 +105,21 @@ def first_text_part(mail: Mail) -> Part | None:
     return next((part for part in mail.parts if part.media_type.startswith("text/") and part.size), None)
 
 
+def _plain_part(mail: Mail) -> Part | None:
+    """The first part with plain words in it; what calls itself several parts and is none is read as one."""
+    return next((p for p in mail.parts if p.media_type.startswith(("text/plain", "multipart/")) and p.size), None)
+
+
+def _page(mail: Mail) -> Part | None:
+    return next((p for p in mail.parts if p.media_type == "text/html" and p.size), None)
+
+
 def own_words(mail: Mail) -> str:
     """What the sender of a mail wrote: a returned or forwarded mail and quoted lines left out, at most 6000 characters.
 
     In a session's transcript ">>> " is no quotation mark.
     """
-    part = next((p for p in mail.parts if p.media_type.startswith(("text/plain", "multipart/")) and p.size), None)
-    part = part or next((p for p in mail.parts if p.media_type == "text/html" and p.size), None)
+    part = _plain_part(mail) or _page(mail)
     if part is None:
         return ""
     text = split_original(part.text())[0][:MAX_FAILURE_WORDS]
@@ -133,11 +141,11 @@ def tells_failure(lower_words: str) -> bool:
 
 def words_of_failure(mail: Mail) -> str | None:
     """The first sentence of failure in the mail's own words, a returned or quoted mail left out."""
-    part = next((p for p in mail.parts if p.media_type.startswith(("text/plain", "multipart/")) and p.size), None)
+    part = _plain_part(mail)
     if part is not None:
         opening = part.text()[:MAX_FAILURE_WORDS].lower()
     else:
-        part = next((p for p in mail.parts if p.media_type == "text/html" and p.size), None)
+        part = _page(mail)
         if part is None:
             return None
         # Reducing a page to its words is slow, and most pages are newsletters: a look at the raw page comes first.

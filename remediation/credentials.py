@@ -66,6 +66,10 @@ class Relay:
     ca_file: Path | None = None
     """Certificate authorities to trust instead of the system's own; None: the system's."""
 
+    def trust(self) -> ssl.SSLContext:
+        """What its certificate is held against. Raises OSError for a file that cannot be used (SSLError is one)."""
+        return ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+
 
 @dataclass(frozen=True, slots=True)
 class LoginCheck:
@@ -167,11 +171,11 @@ def check_login(login: Login, relay: Relay, *, sender: str | None = None, second
     mail is handed over, so its yes here says nothing about the identity.
     """
     try:
-        trust = ssl.create_default_context(cafile=str(relay.ca_file) if relay.ca_file else None)
+        trust = relay.trust()
     except (OSError, ssl.SSLError):
         return LoginCheck("tls", f"the CA file {relay.ca_file} cannot be used", "Name a PEM file, or leave it out.")
     try:
-        with within(3 * seconds), _connected(relay, trust, seconds) as smtp:
+        with within(3 * seconds), connected(relay, trust, seconds) as smtp:
             return _logged_in(smtp, login, sender, relay)
     except ssl.SSLCertVerificationError as error:
         return LoginCheck(
@@ -190,16 +194,16 @@ def check_login(login: Login, relay: Relay, *, sender: str | None = None, second
         if error.errno == socket.EAI_AGAIN:
             return _unreachable(relay, "its name could not be looked up now")
         return LoginCheck("host", f"there is no host {relay.host}", "Check its spelling and the region in it.")
-    except _PlainOnly:
+    except smtplib.SMTPNotSupportedError:
         return LoginCheck(
             "tls", f"{relay.host}:{relay.port} does not offer STARTTLS", "Use another port: 587, or 465 with TLS."
         )
     except smtplib.SMTPConnectError as error:
-        return _not_let_in(relay, int(error.smtp_code), _harmless(error.smtp_error, login))
+        return _not_let_in(relay, int(error.smtp_code), harmless(error.smtp_error, login))
     except smtplib.SMTPResponseException as error:
         return LoginCheck(
             "relay",
-            f"{relay.host} answered {error.smtp_code} {_harmless(error.smtp_error, login)}".rstrip(),
+            f"{relay.host} answered {error.smtp_code} {harmless(error.smtp_error, login)}".rstrip(),
             "Try again later; if it stays, check that this is an SMTP server.",
             int(error.smtp_code),
             will_pass=400 <= int(error.smtp_code) < 500,
@@ -215,13 +219,12 @@ def check_login(login: Login, relay: Relay, *, sender: str | None = None, second
         return _unreachable(relay, reason or type(error).__name__)
 
 
-class _PlainOnly(Exception):  # noqa: N818 - never leaves this module
-    """The server does not offer STARTTLS."""
-
-
 @contextmanager
-def _connected(relay: Relay, trust: ssl.SSLContext, seconds: float) -> Iterator[smtplib.SMTP]:
-    """A connection that is encrypted; however it ends, leaving it raises nothing."""
+def connected(relay: Relay, trust: ssl.SSLContext, seconds: float) -> Iterator[smtplib.SMTP]:
+    """A connection that is encrypted; however it ends, leaving it raises nothing.
+
+    Raises OSError and what smtplib raises; SMTPNotSupportedError where the server does not offer STARTTLS.
+    """
     smtp = _encrypted(relay, trust, seconds)
     try:
         yield smtp
@@ -240,8 +243,6 @@ def _encrypted(relay: Relay, trust: ssl.SSLContext, seconds: float) -> smtplib.S
         smtp.ehlo_or_helo_if_needed()
         if relay.security == "ssl":
             return smtp
-        if not smtp.has_extn("starttls"):
-            raise _PlainOnly
         smtp.starttls(context=trust)
         smtp.ehlo()
     except BaseException:
@@ -259,7 +260,7 @@ def _logged_in(smtp: smtplib.SMTP, login: Login, sender: str | None, relay: Rela
             "Check host and port (SES: 587, 2587, 465, 2465); ask its operator whether logins from here are allowed.",
         )
     code, words = _authenticated(smtp, login, "PLAIN" if "PLAIN" in offered else "LOGIN")
-    said = f"{code} {_harmless(words, login)}".rstrip()
+    said = f"{code} {harmless(words, login)}".rstrip()
     if code != 235:
         return _refused(code, said, relay)
     if sender is not None:
@@ -268,7 +269,7 @@ def _logged_in(smtp: smtplib.SMTP, login: Login, sender: str | None, relay: Rela
         if code != 250:
             return LoginCheck(
                 "identity",
-                f"the login is good, but mail from {sender} is refused: {code} {_harmless(words, login)}".rstrip(),
+                f"the login is good, but mail from {sender} is refused: {code} {harmless(words, login)}".rstrip(),
                 "Verify this address or its domain where the relay is run, and let the user send from it.",
                 code,
                 will_pass=400 <= code < 500,
@@ -340,7 +341,7 @@ def _unreachable(relay: Relay, why: str) -> LoginCheck:
     )
 
 
-def _harmless(words: bytes | str, login: Login) -> str:
+def harmless(words: bytes | str, login: Login) -> str:
     """A server's words as one short line, without anything we told it."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     for secret in _forms(login):

@@ -82,8 +82,13 @@ def why_failed(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_WHY]
 
 
+def what_failed(error: Exception) -> str:
+    """The same of any error: ours says in its own words what is wrong."""
+    return error.what if isinstance(error, TriageError) else why_failed(error)
+
+
 def stopped_by(error: Exception | KeyboardInterrupt) -> str:
     """What stopped a run, for its row."""
     if isinstance(error, KeyboardInterrupt):
         return f"stopped by a signal{f' ({error})' if str(error) else ''}"
-    return error.what if isinstance(error, TriageError) else why_failed(error)
+    return what_failed(error)

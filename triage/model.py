@@ -316,6 +316,17 @@ class RunSummary:
     rotation: str | None = None
     """Where a rotation of the SMTP login stands; None: none is under way."""
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing happened that anybody has to hear of."""
+        work = (self.new, self.failed, self.actions, self.notes, self.judged, self.closed, self.alerts, self.dropped)
+        return not any(work)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a mail could not be judged, or somebody could not be told."""
+        return 1 if self.failed or self.not_told else 0
+
     def counts(self) -> dict[str, int]:
         """The counts by name."""
         return {name: value for name, value in asdict(self).items() if isinstance(value, int)}

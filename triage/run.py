@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from remediation.deadline import WorkTooLong, within
 from triage import store
 from triage.config import Settings
-from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, stopped_by, why_failed
-from triage.gmail import Gmail, Refused, Sent, Streak, connect, is_everywhere
+from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, stopped_by, what_failed, why_failed
+from triage.gmail import Gmail, Sent, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
-from triage.letters import not_done, take_back_withdrawn, write_notes
+from triage.letters import set_labels, take_back_withdrawn, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
 from triage.model import Clock, DryRun, Failed, Judged, Outcome, Progress, RunSummary, StoredMail
 from triage.plan import correct, prove_again
 from triage.reading import judge_mailbox, looked_at, own_mailbox
 from triage.rotation import under_way as rotation_watch
-from triage.rows import ActionRow
 from triage.ses import Correlated, correlate, take_events
 
 if TYPE_CHECKING:
@@ -79,19 +78,31 @@ def run(
         parts.do(lambda: look_for_sends(db, gmail, started_at), None)
         opened, closed = store.settle_all(db, started_at, before)
         parts.do(lambda: take_back_withdrawn(gmail, db, clock), None)
-        labels = sum(parts.up_to_trouble(_set_labels(gmail, db, clock)))
+        labels = sum(parts.up_to_trouble(set_labels(gmail, db, clock)))
         notes = Counter(parts.up_to_trouble(write_notes(gmail, db, settings, clock)))
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, None if parts.is_away else gmail, clock)
         if has_all:
             # By Gmail's time: our clock may be days ahead, and would pass over all that arrives meanwhile.
             store.move_cursor(db, store.seen_up_to(db, listed, started_at), gmail.sign_in_mark)
-        totals = replace(totals, judged=totals.judged + known.from_events, actions=labels, notes=notes["written"])
-        totals = replace(totals, held_notes=notes["held"], held_incidents=store.held_incidents(db) - held)
-        totals = replace(totals, opened=opened, closed=closed, alerts=told.delivered, held_alerts=told.held)
-        totals = replace(totals, rotation=rotation, not_told=(*not_watched, *told.problems))
-        totals = replace(totals, dropped=max(_number_given_up(db) - lost, 0))
-        summary = _with_quota(replace(totals, events=known.events, not_looked_up=known.not_looked_up), gmail)
+        totals = replace(
+            totals,
+            judged=totals.judged + known.from_events,
+            actions=labels,
+            notes=notes["written"],
+            events=known.events,
+            opened=opened,
+            closed=closed,
+            alerts=told.delivered,
+            held_notes=notes["held"],
+            held_alerts=told.held,
+            held_incidents=store.held_incidents(db) - held,
+            dropped=max(_number_given_up(db) - lost, 0),
+            not_looked_up=known.not_looked_up,
+            not_told=(*not_watched, *told.problems),
+            rotation=rotation,
+        )
+        summary = _with_quota(totals, gmail)
         away, untold, error = summary.not_looked_up, summary.not_told, parts.trouble
         what = error.what if error else None
         store.finish_run(db, run_id, clock(), summary.counts(), error=what, not_looked_up=away, not_told=untold)
@@ -225,40 +236,7 @@ def _watch_rotation(db: Database, settings: Settings, clock: Clock) -> tuple[str
         alerts.plan_rotation(db, settings, found, clock())
         return found.note, ()
     except Exception as error:
-        return None, (f"rotation: {error.what if isinstance(error, TriageError) else why_failed(error)}",)
-
-
-def _set_labels(gmail: Gmail, db: Database, clock: Clock) -> Iterator[int]:
-    """Set the planned labels on the bounces themselves, one call for each, and give how many that were.
-
-    Setting a label twice changes nothing, so a run that was killed in between simply repeats it. What goes wrong with
-    one bounce stops no other.
-    """
-    trouble = Streak()
-    by_mail: dict[str, list[ActionRow]] = {}
-    for action in store.pending_actions(db, clock()):
-        if action["kind"] == "label":
-            by_mail.setdefault(action["gmail_id"], []).append(action)
-    for gmail_id, actions in by_mail.items():
-        action_ids = [action["id"] for action in actions]
-        try:
-            label_ids = dict.fromkeys(gmail.label_id(action["payload"]["label"]) for action in actions)
-            problem = gmail.add_labels(gmail_id, label_ids)
-        except (Refused, TryLater) as error:
-            not_done(db, action_ids, error, trouble, clock())
-            continue
-        trouble.over()
-        if problem is None:
-            # Asked anew: a label that the owner had deleted was made again.
-            set_now = {action["id"]: gmail.label_id(action["payload"]["label"]) for action in actions}
-            store.finish_labels(db, set_now, clock())
-            yield len(actions)
-        elif problem.is_passing:
-            store.put_off_actions(db, action_ids, problem.why, clock())
-        elif problem.gone:
-            store.miss_actions(db, action_ids, problem.why, clock())
-        else:
-            store.fail_actions(db, action_ids, problem.why, clock())
+        return None, (f"rotation: {what_failed(error)}",)
 
 
 def _judge_files(

@@ -13,7 +13,7 @@ from typing import Any
 from parsers.facts import Failure, FailureKind, Original, Reading
 from parsers.mime import Mail, bare_address
 from parsers.platform import platform_of
-from parsers.ses_ids import ses_ids
+from parsers.ses_ids import ses_id_domain, ses_ids
 from parsers.smtp_reply import read_reply
 from parsers.text import one_line
 from parsers.words import host_in
@@ -184,7 +184,7 @@ def describe_sent(mail: dict[str, Any]) -> Original:
     # Gmail marks every mail it hands to an alias relay; without the mark the mail came by API or another program.
     through_gmail = "x-google-smtp-source" in headers or "x-gm-message-state" in headers
     return Original(
-        message_id=f"{message_id}@{_id_domain(region)}" if message_id else None,
+        message_id=f"{message_id}@{ses_id_domain(region)}" if message_id else None,
         gmail_message_id=gmail_id if gmail_id and (through_gmail or "mail.gmail.com" in gmail_id) else None,
         ses_message_id=message_id,
         ses_region=region,
@@ -194,10 +194,6 @@ def describe_sent(mail: dict[str, Any]) -> Original:
         subject=_text(common.get("subject")) or headers.get("subject"),
         path="gmail-alias" if through_gmail else None,
     )
-
-
-def _id_domain(region: str | None) -> str:
-    return "email.amazonses.com" if region in (None, "us-east-1") else f"{region}.amazonses.com"
 
 
 def event_time(value: object) -> datetime | None:

@@ -22,7 +22,7 @@ from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
 from remediation.aws.rates import Reputation, reputation
 from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
 from remediation.aws.secrets import SecretVersion, secret_login, secret_versions
-from remediation.aws.ses import Suppressed, send_raw, suppressed_destination
+from remediation.aws.ses import NOT_SENT, Suppressed, send_raw, suppressed_destination
 from remediation.aws.ses_setup import (
     ConfigurationSet,
     EventDestination,
@@ -34,6 +34,7 @@ from remediation.aws.ses_setup import (
 
 __all__ = [
     "GLOBAL_REGION",
+    "NOT_SENT",
     "POLICIES",
     "UNKNOWN_ACCOUNT",
     "AccessKey",

@@ -93,6 +93,12 @@ def message_insights(region: str, message_id: str) -> MessageInsights | NotLooke
     )
 
 
+NOT_SENT = frozenset(
+    {"denied", "bad-credentials", "no-credentials", "throttled", "unsupported", "refused", "misdirected"}
+)
+"""Kinds of `NotLookedUp` after which it is certain that `send_raw` sent nothing."""
+
+
 def send_raw(region: str, raw: bytes, sender: str, recipients: Sequence[str]) -> str | NotLookedUp:
     """Send a complete mail to these recipients, and to nobody its headers name besides; returns its SES id.
 

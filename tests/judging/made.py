@@ -8,6 +8,16 @@ from parsers.facts import Authenticity, Bounce, Failure, Genuine, Original
 from parsers.smtp_reply import innermost_reply, read_reply
 from triage.judging.verdict import Verdict, classify
 
+ROW = """
+[[rule]]
+id = "no-room"
+cause = "mailbox-full"
+text = "no room"
+source = "RFC 3463 3.3"
+examples = ["452 4.2.2 no room for pat"]
+"""
+"""A rule as its file has it."""
+
 
 def failure(text: str | None = None, **facts: Any) -> Failure:
     """A failure as the parsers make it from a diagnostic; `facts` are added or win."""

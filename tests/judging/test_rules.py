@@ -14,20 +14,12 @@ import pytest
 from parsers.facts import Failure, FailureKind
 from parsers.smtp_reply import read_reply
 from remediation import load_causes
+from tests.judging.made import ROW
 from tests.rule import place
 from triage.judging.phrases import beginnings
 from triage.judging.rules import FOLDER, Rule, RuleError, load_rules
 from triage.judging.rules import read_rules as read_files
 from triage.judging.table import MAX_TEXT, Table, all_by_words, by_codes, by_words, index, load_tables
-
-ROW = """
-[[rule]]
-id = "no-room"
-cause = "mailbox-full"
-text = "no room"
-source = "RFC 3463 3.3"
-examples = ["452 4.2.2 no room for pat"]
-"""
 
 REMOTE, RELAY = load_tables()
 

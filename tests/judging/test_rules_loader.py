@@ -9,18 +9,11 @@ from pathlib import Path
 import pytest
 
 import remediation
+from tests.judging.made import ROW
 from triage.errors import ConfigError
 from triage.judging import rules, table
 from triage.judging.rules import RuleError, load_rules, read_rules
 
-ROW = """
-[[rule]]
-id = "no-room"
-cause = "mailbox-full"
-text = "no room"
-source = "RFC 3463 3.3"
-examples = ["452 4.2.2 no room for pat"]
-"""
 OTHER = ROW.replace("no-room", "other")
 
 

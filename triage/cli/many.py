@@ -97,12 +97,9 @@ def _say_summary(name: str, summary: RunSummary, verbose: bool) -> bool:
         warn(f"{name}: {source}: {why}")
     for line in (*summary.not_told, *(summary.not_looked_up if verbose else ())):
         warn(f"{name}: {line}")
-    has_news = any(
-        (summary.new, summary.failed, summary.actions, summary.notes, summary.judged, summary.closed, summary.alerts)
-    )
-    if has_news or summary.dropped or verbose:
+    if verbose or not summary.is_quiet:
         say([f"{name}: {totals_words(asdict(summary))}"])
-    return bool(has_news or summary.dropped)
+    return not summary.is_quiet
 
 
 def report_over(mailboxes: Sequence[MailboxSettings], since: datetime, *, as_json: bool) -> int:

@@ -222,22 +222,12 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
         _warn(f"Not told: {line}")
     if asked.verbose and summary.rotation:
         _warn(summary.rotation)
-    was_quiet = not (
-        summary.new
-        or summary.failed
-        or summary.actions
-        or summary.notes
-        or summary.judged
-        or summary.closed
-        or summary.alerts
-        or summary.dropped
-    )
-    if not was_quiet or asked.verbose or sys.stdout.isatty():
-        first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if was_quiet else ""
+    if not summary.is_quiet or asked.verbose or sys.stdout.isatty():
+        first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if summary.is_quiet else ""
         _say([first + totals_words(asdict(summary))])
     if not dry_run and (lost := unsaid()):
         worker.keep_unsaid(settings, lost)
-    return 1 if summary.failed or summary.not_told else 0
+    return summary.exit_code
 
 
 cli.add_command(audit)

@@ -117,6 +117,9 @@ def _sourced(
     faults: list[WrongSetting] = []
 
     def take(name: str, value: Any, where: str, folder: _Beside, *, text: bool = False) -> None:
+        if name not in SETTINGS:
+            faults.append(_unknown(where, name, nearest(name, SETTINGS)))
+            return
         try:
             values[name] = checked(SETTINGS[name], from_text(SETTINGS[name], value) if text else value, folder)
             origins[name] = where
@@ -125,16 +128,9 @@ def _sourced(
 
     for name, value in file.found.items():
         where = f"{config_file} line {file.lines[name]}" if name in file.lines else f"{config_file}"
-        if name in SETTINGS:
-            take(name, value, where, beside)
-        else:
-            faults.append(_unknown(where, name, nearest(name, SETTINGS)))
+        take(name, value, where, beside)
     for name, value in own_values(*table).items() if table else ():
-        where = f"{config_file} [[mailbox]] {table[0] if table else ''}"
-        if name in SETTINGS:
-            take(name, value, where, beside)
-        else:
-            faults.append(_unknown(where, name, nearest(name, SETTINGS)))
+        take(name, value, f"{config_file} [[mailbox]] {table[0] if table else ''}", beside)
     here = _Beside(None, "a working folder")
     for variable, text in env.items():
         if variable.startswith(ENV_PREFIX) and variable != CONFIG_VARIABLE and text:  # set to nothing: not set
@@ -145,10 +141,8 @@ def _sourced(
                 near = ENV_PREFIX + nearest(name, SETTINGS).upper()
                 faults.append(_unknown(f"environment variable {variable}", variable, near))
     for name, value in (overrides or {}).items():
-        if value is not None and name in SETTINGS:
+        if value is not None:
             take(name, value, COMMAND_LINE, here)
-        elif value is not None:
-            faults.append(_unknown(COMMAND_LINE, name, nearest(name, SETTINGS)))
     if faults:
         raise _all_told(faults)
     return Sourced(Settings(**values), origins, config_file)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from triage.config.setting import default_text
+
 _HOURS_MOST, _DAYS_MOST = 24 * 366 * 20, 366 * 20  # twenty years: Gmail is younger than that
 
 
@@ -266,18 +268,8 @@ SETTINGS = {f.name: f for f in fields(Settings)}
 def settings_table() -> list[tuple[str, str, str]]:
     """(key, default as written in triage.toml, meaning) of every setting, for the docs."""
     return [
-        (name, _default_text(f.metadata.get("default", f.default)), f.metadata["doc"]) for name, f in SETTINGS.items()
+        (name, default_text(f.metadata.get("default", f.default)), f.metadata["doc"]) for name, f in SETTINGS.items()
     ]
-
-
-def _default_text(default: object) -> str:
-    if default is None:
-        return "none"
-    if isinstance(default, bool):
-        return str(default).lower()
-    if isinstance(default, tuple):
-        return "[" + ", ".join(f'"{item}"' for item in default) + "]"
-    return f'"{default}"' if isinstance(default, str) else str(default)
 
 
 def is_secret(name: str) -> bool:

@@ -19,11 +19,10 @@ from triage.errors import ConfigError
 from triage.gmail.answers import Pace, Refused, is_invalid_label_name
 from triage.gmail.drafts import Drafts
 from triage.gmail.fetching import fetch
-from triage.gmail.messages import Outline, RawMessage, Ref, SendAs, SentCopy, Unavailable, outline, sent_copy
+from triage.gmail.messages import Outline, RawMessage, Ref, SendAs, SentCopy, Unavailable, outline, refused, sent_copy
 from triage.gmail.renewal import RenewedSignIn
 from triage.gmail.wire import LARGEST_ANSWER, Wire
 
-PAGE_SIZE = 500
 TIMEOUT_SECONDS = 30.0
 
 
@@ -86,19 +85,10 @@ class Gmail:
     def list_refs(self, query: str) -> Iterator[Ref]:
         """All messages a search finds, Spam and Trash included, page by page (5 units each), in no promised order."""
         seen: set[str] = set()
-        page: str | None = None
-        while True:
-            answer = self._wire.call(
-                self._messages.list(userId="me", q=query, includeSpamTrash=True, maxResults=PAGE_SIZE, pageToken=page)
-            )
-            # Gmail leaves `messages` out when there are none; a mail that arrives meanwhile shifts the pages.
-            for entry in answer.get("messages", ()):
-                if entry["id"] not in seen:
-                    seen.add(entry["id"])
-                    yield Ref(entry["id"], entry["threadId"])
-            page = answer.get("nextPageToken")
-            if not page:
-                return
+        for entry in self._wire.pages("messages", self._messages.list, q=query, includeSpamTrash=True):
+            if entry["id"] not in seen:
+                seen.add(entry["id"])
+                yield Ref(entry["id"], entry["threadId"])
 
     def get_raw(
         self,
@@ -123,7 +113,7 @@ class Gmail:
         try:
             return outline(gmail_id, self._wire.call(request))
         except Refused as refusal:
-            return _refused(gmail_id, refusal)
+            return refused(gmail_id, refusal)
 
     def find_message_id(self, rfc822_message_id: str) -> list[Ref]:
         """The messages with this Message-ID, given with or without angle brackets, in Trash and Spam too (5 units).
@@ -237,7 +227,7 @@ class Gmail:
         try:
             self._wire.call(self._messages.trash(userId="me", id=message_id, fields="id"))
         except Refused as refusal:
-            return _refused(message_id, refusal)
+            return refused(message_id, refusal)
         return None
 
     def create_draft(self, raw: bytes, thread_id: str | None) -> Ref:
@@ -324,7 +314,7 @@ class Gmail:
             # Gmail does not say whether the item or a label is missing, so look at the labels.
             there = self.label_names()
             if all(label_id in there for label_id in label_ids):
-                return _refused(item_id, refusal)
+                return refused(item_id, refusal)
             if change == "removeLabelIds":
                 label_ids = [label_id for label_id in label_ids if label_id in there]
             elif unknown := [i for i in label_ids if i not in there and i not in self._asked_names]:
@@ -334,12 +324,8 @@ class Gmail:
             try:
                 modify(label_ids)
             except Refused as second:
-                return _refused(item_id, second)
+                return refused(item_id, second)
         return None
-
-
-def _refused(item_id: str, refusal: Refused) -> Unavailable:
-    return Unavailable(item_id, refusal.what, gone=refusal.is_missing, is_passing=refusal.is_passing)
 
 
 def _spellings(parent: _Label | None, part: str) -> list[str]:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from triage.gmail.answers import Refused
-from triage.gmail.messages import MAX_HEADER, Ref, Unavailable
+from triage.gmail.messages import MAX_HEADER, Ref, Unavailable, refused
 from triage.gmail.wire import Wire
 
-_PAGE = 500
 _HEADERS = ("From", "To", "Cc", "Delivered-To", "Message-ID")
 
 
@@ -44,13 +43,13 @@ class Drafts:
 
     def labelled(self, label_id: str) -> list[Ref]:
         """The messages outside Spam and Trash that carry a label (5 units a page); no search, so nothing lags."""
-        found = self._pages("messages", self._messages.list, labelIds=[label_id])
-        return [Ref(entry["id"], entry["threadId"]) for entry in found]
+        found = self._wire.pages("messages", self._messages.list, labelIds=[label_id])
+        return list({entry["id"]: Ref(entry["id"], entry["threadId"]) for entry in found}.values())
 
     def all(self) -> list[DraftRef]:
         """Every draft outside Trash (5 units a page)."""
-        found = self._pages("drafts", self._drafts.list)
-        return [DraftRef(one["id"], Ref(one["message"]["id"], one["message"]["threadId"])) for one in found]
+        found = {one["id"]: one["message"] for one in self._wire.pages("drafts", self._drafts.list)}
+        return [DraftRef(draft_id, Ref(message["id"], message["threadId"])) for draft_id, message in found.items()]
 
     def conversation(self, thread_id: str) -> list[InThread]:
         """The messages of a thread, oldest first, those in Trash included (40 units); none: it is gone."""
@@ -74,7 +73,7 @@ class Drafts:
         try:
             self._wire.call(self._messages.untrash(userId="me", id=gmail_id, fields="id"))
         except Refused as refusal:
-            return Unavailable(gmail_id, refusal.what, gone=refusal.is_missing, is_passing=refusal.is_passing)
+            return refused(gmail_id, refusal)
         return None
 
     def set_mark(self, name: str) -> None:
@@ -93,16 +92,6 @@ class Drafts:
         except Refused as refusal:
             if refusal.status != 404:
                 raise
-
-    def _pages(self, kind: str, listing: Any, **asked: Any) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        page: str | None = None
-        while True:
-            answer = self._wire.call(listing(userId="me", maxResults=_PAGE, pageToken=page, **asked))
-            found |= {entry["id"]: entry for entry in answer.get(kind, ())}
-            page = answer.get("nextPageToken")
-            if not page:
-                return list(found.values())
 
 
 def _in_thread(message: Mapping[str, Any]) -> InThread:

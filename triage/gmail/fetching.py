@@ -12,7 +12,7 @@ from typing import Any
 
 from triage.errors import TriageError, why_failed
 from triage.gmail.answers import Passing, Refused
-from triage.gmail.messages import RawMessage, Unavailable, raw_message
+from triage.gmail.messages import RawMessage, Unavailable, raw_message, refused
 from triage.gmail.streak import Streak, is_everywhere
 from triage.gmail.wire import Wire, half_answer
 
@@ -88,7 +88,7 @@ def _batch(wire: Wire, messages: Any, ids: list[str], trouble: Streak) -> dict[s
             elif isinstance(failure, Passing):
                 put_off[message_id] = failure
             elif isinstance(failure, Refused):
-                answers[message_id] = _refused(message_id, failure)
+                answers[message_id] = refused(message_id, failure)
             else:
                 fatal.append(failure)
 
@@ -136,7 +136,7 @@ def _one(wire: Wire, messages: Any, message_id: str, trouble: Streak) -> Fetched
         trouble.met(failure)
         return _put_off(message_id, failure)
     except Refused as refusal:
-        answer = _refused(message_id, refusal)
+        answer = refused(message_id, refusal)
     except TriageError:
         raise
     except (Exception, MemoryError) as error:
@@ -151,7 +151,3 @@ def _request(messages: Any, message_id: str) -> Any:
 
 def _put_off(message_id: str, failure: Passing) -> Unavailable:
     return Unavailable(message_id, failure.what, gone=False, is_passing=True)
-
-
-def _refused(message_id: str, refusal: Refused) -> Unavailable:
-    return Unavailable(message_id, refusal.what, gone=refusal.is_missing, is_passing=refusal.is_passing)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from triage.gmail.answers import Refused
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_HEADER = 100_000
 """Characters of one header that are read: a mail of ours may name a thousand people."""
@@ -42,6 +44,11 @@ class Unavailable:
     """Gmail's own trouble (it answers 5xx, "slower", nothing whole): says nothing about the message."""
     is_too_much: bool = False
     """Its bytes cannot be taken in here (too many, packed too well); `Gmail.outline` may help."""
+
+
+def refused(item_id: str, refusal: Refused) -> Unavailable:
+    """What Gmail refused to give, or to do, about one message or thread."""
+    return Unavailable(item_id, refusal.what, gone=refusal.is_missing, is_passing=refusal.is_passing)
 
 
 @dataclass(frozen=True, slots=True)

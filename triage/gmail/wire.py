@@ -7,7 +7,7 @@ inside functions, because importing them costs more than all the rest of a comma
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,8 @@ _T = TypeVar("_T")
 LARGEST_ANSWER = 64_000_000
 """Of one answer, where nobody asks for less: the largest mail Gmail sends (25 MB), in base64 twice over."""
 _PART = 1 << 16
+PAGE_SIZE = 500
+"""The most that Gmail lists at once."""
 CALL_SECONDS = 120.0
 """For all of one request, however slowly its answer drips in: ten mails over a poor line."""
 
@@ -93,6 +95,16 @@ class Wire:
             return _whole(request.execute(num_retries=0))
 
         return self.repeat(send)
+
+    def pages(self, kind: str, listing: Callable[..., Any], **asked: Any) -> Iterator[dict[str, Any]]:
+        """The entries of a listing, page by page. A mail that arrives meanwhile shifts them: one may come twice."""
+        page: str | None = None
+        while True:
+            answer = self.call(listing(userId="me", maxResults=PAGE_SIZE, pageToken=page, **asked))
+            yield from answer.get(kind, ())  # Gmail leaves it out where there are none
+            page = answer.get("nextPageToken")
+            if not page:
+                return
 
     def call_empty(self, request: Any) -> None:
         """As `call`, for a request whose answer has no body."""

@@ -21,7 +21,7 @@ from remediation.suggest import NO_NAMES
 from triage import store
 from triage.config import Settings
 from triage.display import found_out
-from triage.errors import TriageError, why_failed
+from triage.errors import TriageError, what_failed, why_failed
 from triage.fixes import OwnAccount, fix_of
 from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Place, insert_once, letter_bytes, letter_id
@@ -87,7 +87,7 @@ def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) ->
         held = plan_due_alerts(db, settings, clock(), gmail)
         return replace(deliver_alerts(db, settings, gmail, clock), held=held)
     except Exception as error:
-        return Telling(0, (f"alerts: {error.what if isinstance(error, TriageError) else why_failed(error)}",))
+        return Telling(0, (f"alerts: {what_failed(error)}",))
 
 
 def channels_of(settings: Settings) -> list[Channel]:

@@ -81,6 +81,11 @@ class Candidate(NamedTuple):
     """It says that it cannot have been as others say, and names no cause."""
 
     @property
+    def key(self) -> tuple[ReadingSource, str | None]:
+        """What a source says takes the place of what the same one said before."""
+        return self.source, self.place
+
+    @property
     def specificity(self) -> int:
         """How much it says, NOTHING to EXACT."""
         return min(specificity(self.cause), _MOST.get(self.source, EXACT))
@@ -130,8 +135,8 @@ def judge_all(candidates: Iterable[Candidate]) -> Judgement:
     believed = max(same, key=lambda one: (one.said.get("category") not in (None, "unknown"), one.source == "mail"))
     if believed.source != "mail" and believed is not first:
         believed = first
-    standings = {(one.source, one.place): _standing(one, believed) for one in found}
-    against = [one for one in found if standings[one.source, one.place] == "contradicts"]
+    standings = {one.key: _standing(one, believed) for one in found}
+    against = [one for one in found if standings[one.key] == "contradicts"]
     why = f"{_NAMES[first.source]} is believed: {_reason(first, found)}"
     words = None
     if against:

@@ -18,6 +18,7 @@ from triage.no_links import own_domain, told, unlinked_step
 from triage.rows import StoredVerdict, VerdictRecord
 
 NOTE_SENDER = f"note@{NOTE_DOMAIN}"
+NOTE_FROM = f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'
 
 MOST_LINES, COLUMNS = 12, 80
 """A note is read on a phone, between two other mails: so many lines of a small window it may fill."""
@@ -47,8 +48,9 @@ def compose_note(
 
     `names` make the fix concrete, `found` is what was found out about the own side, a sentence.
     """
-    what, sender = f"note; cause={records[-1]['cause']}", f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'
-    return letter_bytes(what, sender, place, at, note_text(records, at, names=names, found=found))
+    return letter_bytes(
+        f"note; cause={records[-1]['cause']}", NOTE_FROM, place, at, note_text(records, at, names=names, found=found)
+    )
 
 
 def note_text(

@@ -19,7 +19,6 @@ from triage.config import Settings
 from triage.errors import TryLater
 from triage.gmail import Gmail, Refused, Unavailable, connect, is_everywhere
 from triage.lock import locked
-from triage.model import Withdrawn
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -104,7 +103,8 @@ def take_back_withdrawn(gmail: Gmail, db: Database, clock: Callable[[], datetime
                 label_id = row["label_id"] or gmail.find_label(row["payload"]["label"])
                 problem, _ = _outcome([gmail.remove_labels(row["mail"], [label_id])] if label_id else ())
             else:
-                problem, _ = _outcome(gmail.trash(gmail_id) for gmail_id in _notes(gmail, row))
+                note = row["gmail_id"], row["payload"]["message_id"]
+                problem, _ = _outcome(gmail.trash(gmail_id) for gmail_id in _note_ids(gmail, *note))
         except (Refused, TryLater) as error:
             if isinstance(error, TryLater) and is_everywhere(error):
                 raise
@@ -113,11 +113,11 @@ def take_back_withdrawn(gmail: Gmail, db: Database, clock: Callable[[], datetime
             store.record_undone(db, [row["id"]], clock())
 
 
-def _notes(gmail: Gmail, row: Withdrawn) -> list[str]:
+def _note_ids(gmail: Gmail, gmail_id: str | None, message_id: str | None) -> list[str]:
     """The note as it lies in the mailbox; none where it never came there."""
-    if row["gmail_id"]:
-        return [row["gmail_id"]]
-    return [ref.id for ref in gmail.find_message_id(row["payload"]["message_id"])]
+    if gmail_id:
+        return [gmail_id]
+    return [ref.id for ref in gmail.find_message_id(message_id)] if message_id else []
 
 
 def _to_undo(db: Database, what: What) -> list[Undoing]:
@@ -134,9 +134,7 @@ def _to_undo(db: Database, what: What) -> list[Undoing]:
 
 def _trash_notes(gmail: Gmail, found: Sequence[Undoing]) -> Iterator[Undone]:
     for undoing in found:
-        gmail_ids = [undoing.gmail_id] if undoing.gmail_id else []
-        if undoing.message_id and not gmail_ids:
-            gmail_ids = [ref.id for ref in gmail.find_message_id(undoing.message_id)]
+        gmail_ids = _note_ids(gmail, undoing.gmail_id, undoing.message_id)
         yield Undone(undoing, *_outcome(gmail.trash(gmail_id) for gmail_id in gmail_ids))
 
 

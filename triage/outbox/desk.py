@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from triage import store
 from triage.config import Settings
-from triage.gmail import Gmail, RawMessage, Unavailable
+from triage.gmail import Gmail, RawMessage, Refused, Unavailable
+from triage.letters import insert_once
 from triage.model import Clock
 from triage.outbox.relay import WayOut
+from triage.outbox_row import OutboxRow
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -63,6 +66,31 @@ class Desk:
         """A message as it is now (20 units)."""
         (found,) = self.gmail.get_raw([gmail_id], most_bytes=LARGEST_DRAFT)
         return found
+
+    def row(self, row_id: int) -> OutboxRow:
+        """What is on record of a draft by now."""
+        found = store.read_outbox(self.db, row_id)
+        assert found is not None
+        return found
+
+    def put_in(
+        self, key: str, message_id: str, compose: Callable[[], bytes], thread_id: str | None, label_ids: Iterable[str]
+    ) -> str | None:
+        """Insert a message once, into its conversation while that is there; why it is not there yet, None: it is.
+
+        Raises Refused where Gmail does not take it.
+        """
+        for place in dict.fromkeys((thread_id, None)):
+            try:
+                done = insert_once(
+                    self.gmail, self.db, key, message_id, compose, thread_id=place, label_ids=label_ids, now=self.now()
+                )
+            except Refused as refusal:
+                if not refusal.is_missing or place is None:
+                    raise
+                continue
+            return done.why
+        return None
 
     def new_mark(self, draft_id: str) -> str:
         """The name of a label that says: this draft is being sent by one that knows this name."""

@@ -10,10 +10,11 @@ Gmail does that for this version or not at all; then its bytes and her label are
 
 from __future__ import annotations
 
+from parsers.ses_ids import ses_id_domain
 from parsers.times import moment_from
 from triage import store
 from triage.gmail import RawMessage, Refused, Unavailable
-from triage.letters import SEARCH_LAG, NotYet, insert_once
+from triage.letters import SEARCH_LAG
 from triage.outbox.desk import Desk, News
 from triage.outbox.mail import as_copy, is_asked_by, read_letter
 from triage.outbox.notes import doubt_words, put_note, say_why_not
@@ -44,7 +45,7 @@ def turn_back(desk: Desk, row: OutboxRow, ends_as: EndsAs, kind: str | None, why
     """Let a draft that certainly did not leave lie among the drafts again."""
     if not store.give_back(desk.db, row["id"], ends_as, kind, why):
         return None
-    return _return(desk, _now(desk, row))
+    return _return(desk, desk.row(row["id"]))
 
 
 def _leave(desk: Desk, row: OutboxRow) -> News | None:
@@ -56,8 +57,8 @@ def _leave(desk: Desk, row: OutboxRow) -> News | None:
     if not store.trash_draft(desk.db, row["id"]):
         return None
     if missing := desk.gmail.trash(row["gmail_id"]):
-        return _held_up(desk, _now(desk, row), missing, CHANGED)
-    row = _now(desk, row)
+        return _held_up(desk, desk.row(row["id"]), missing, CHANGED)
+    row = desk.row(row["id"])
     found = desk.message(row["gmail_id"])
     why = _why_not(row, found, was_trashed=True)
     if why is None and isinstance(found, RawMessage) and "TRASH" not in found.label_ids:
@@ -121,27 +122,26 @@ def _answered(desk: Desk, row: OutboxRow, answer: SendAnswer) -> News | None:
     match answer.state:
         case "sent":
             store.sent_draft(desk.db, row["id"], seen_id=answer.message_id, relay_id=answer.relay_id)
-            return _file(desk, _now(desk, row))
+            return _file(desk, desk.row(row["id"]))
         case "refused":
             return turn_back(desk, row, "refused", "refused", f"{desk.relay.name} refused it: {answer.words}")
         case "later":
             return turn_back(desk, row, "waiting", None, answer.words)
         case "unknown":
             store.doubt_draft(desk.db, row["id"], f"{answer.words}.")
-            return _ask(desk, _now(desk, row))
+            return _ask(desk, desk.row(row["id"]))
 
 
 def _settle(desk: Desk, row: OutboxRow) -> News | None:
     """What became of a mail whose sending was not seen to its end: SES's events may know; else the owner is asked."""
     if known := store.events_about(desk.db, row["message_id"] or ""):
         ses_id, region = known
-        host = "email" if region in (None, "us-east-1") else region
-        store.sent_draft(desk.db, row["id"], seen_id=f"{ses_id}@{host}.amazonses.com", relay_id=ses_id)
-        return _file(desk, _now(desk, row))
+        store.sent_draft(desk.db, row["id"], seen_id=f"{ses_id}@{ses_id_domain(region)}", relay_id=ses_id)
+        return _file(desk, desk.row(row["id"]))
     is_new = row["why"] is None
     if is_new:
         store.doubt_draft(desk.db, row["id"], KILLED)
-    told = _ask(desk, _now(desk, row))
+    told = _ask(desk, desk.row(row["id"]))
     return told if is_new else None
 
 
@@ -177,18 +177,10 @@ def _insert_copy(desk: Desk, row: OutboxRow) -> str | None:
     raw = as_copy(row["raw"] or b"", row["seen_id"] or "", row["bcc"])
     # Without a reference into it no message joins a conversation; the draft itself lies in Trash.
     thread_id = row["thread_id"] if read_letter(raw).ids else None
-    for place in dict.fromkeys((thread_id, None)):
-        try:
-            done = insert_once(
-                desk.gmail, desk.db, f"outbox copy {row['id']}", row["seen_id"] or "", lambda: raw, thread_id=place,
-                label_ids=("SENT",), now=desk.now(),
-            )  # fmt: skip
-        except Refused as refusal:
-            if not refusal.is_missing or place is None:
-                return refusal.what
-            continue
-        return done.why if isinstance(done, NotYet) else None
-    return None
+    try:
+        return desk.put_in(f"outbox copy {row['id']}", row["seen_id"] or "", lambda: raw, thread_id, ("SENT",))
+    except Refused as refusal:
+        return refusal.what
 
 
 def _return(desk: Desk, row: OutboxRow) -> News | None:
@@ -221,9 +213,3 @@ def drop_mark(desk: Desk, row: OutboxRow) -> None:
         if name.casefold() == wanted:
             desk.gmail.drafts.drop_mark(key)
     store.forget_mark(desk.db, row["id"])
-
-
-def _now(desk: Desk, row: OutboxRow) -> OutboxRow:
-    found = store.read_outbox(desk.db, row["id"])
-    assert found is not None
-    return found

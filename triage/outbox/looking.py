@@ -89,12 +89,13 @@ def _look(desk: Desk) -> Look:
     threads = {ref.thread_id for ref in labelled}
     number = Counter(draft.message.thread_id for draft in drafts)
     asked: list[Wish] = []
+    threads_told: set[str] = set()
     for draft in drafts:
         thread_id = draft.message.thread_id
         if thread_id in threads:
-            threads_told = {one.draft.message.thread_id for one in asked}
             if thread_id not in threads_told:  # of several drafts one stands for all: none is sent
                 asked.append(Wish(draft, "label", number[thread_id] == 1))
+            threads_told.add(thread_id)
         elif draft.message.id in worded:
             asked.append(Wish(draft, "word", True))
     return Look(tuple(asked), tuple(sorted(threads - number.keys())))
@@ -132,7 +133,7 @@ def _consider(desk: Desk, one: Wish) -> Iterator[News]:
         yield News(f"draft {row['id']}: waits: {joined_words(found)}")
     elif sender and _taken(desk, row, letter, sender, message):
         room = desk.relay.room()
-        yield from _went_on(desk, _again(desk, row))
+        yield from _went_on(desk, desk.row(row["id"]))
         desk.sleep(1 / room.per_second if isinstance(room, Room) else 1.0)
 
 
@@ -194,12 +195,6 @@ def _guarded(outcomes: Iterator[News], name: str) -> Iterator[News]:
 
 def _maybe(outcome: News | None) -> Sequence[News]:
     return () if outcome is None else (outcome,)
-
-
-def _again(desk: Desk, row: OutboxRow) -> OutboxRow:
-    found = store.read_outbox(desk.db, row["id"])
-    assert found is not None
-    return found
 
 
 def _imagined(one: Wish) -> OutboxRow:

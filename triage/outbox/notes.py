@@ -6,12 +6,10 @@ from contextlib import suppress
 
 from triage.display import listed, shown
 from triage.gmail import Refused
-from triage.letters import IN_INBOX, NOTE_SENDER, NotYet, Place, insert_once, letter_bytes, letter_id
+from triage.letters import IN_INBOX, NOTE_FROM, Place, letter_bytes, letter_id
 from triage.outbox.desk import Desk
 from triage.outbox.mail import Letter, read_letter
 from triage.outbox_row import OutboxRow
-
-_SENDER = f'"Bounce triage (a note, not a mail)" <{NOTE_SENDER}>'
 
 
 def say_why_not(desk: Desk, row: OutboxRow, raw: bytes | None, *, may_be_overruled: bool) -> str | None:
@@ -30,17 +28,8 @@ def put_note(desk: Desk, row: OutboxRow, raw: bytes | None, what: str, text: str
     note_id = letter_id(f"outbox {what} {row['gmail_id']} {row['id']}")
     key, place = f"outbox {what} {row['id']}", _place(note_id, letter)
     body = f"{text}\n\n{_about(letter)}By bounce-triage, seen only here. Number {row['id']} of `triage outbox`.\n"
-    compose = lambda: letter_bytes(f"outbox; {what}", _SENDER, place, desk.now(), body)  # noqa: E731
-    thread_id = row["thread_id"] if place.references else None
-    try:
-        done = insert_once(
-            desk.gmail, desk.db, key, note_id, compose, thread_id=thread_id, label_ids=IN_INBOX, now=desk.now()
-        )
-    except Refused as refusal:
-        if not refusal.is_missing or thread_id is None:
-            raise
-        done = insert_once(desk.gmail, desk.db, key, note_id, compose, label_ids=IN_INBOX, now=desk.now())
-    return done.why if isinstance(done, NotYet) else None
+    compose = lambda: letter_bytes(f"outbox; {what}", NOTE_FROM, place, desk.now(), body)  # noqa: E731
+    return desk.put_in(key, note_id, compose, row["thread_id"] if place.references else None, IN_INBOX)
 
 
 def doubt_words(row: OutboxRow) -> str:

@@ -9,7 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remediation.aws import NotLookedUp, SesAccount, SesIdentity, send_raw, ses_account, suppressed_destination
+from parsers.ses_ids import ses_id_domain
+from remediation.aws import (
+    NOT_SENT,
+    NotLookedUp,
+    SesAccount,
+    SesIdentity,
+    send_raw,
+    ses_account,
+    suppressed_destination,
+)
 from remediation.aws.ses_setup import identity
 from triage.display import when_words
 
@@ -17,9 +26,6 @@ MOST_ENVELOPE = 50
 """Of one mail; docs.aws.amazon.com/ses/latest/dg/quotas.html."""
 LARGEST_MAIL = 40_000_000
 """Of one mail, by SES's v2 API, encoded as it is sent; the same page."""
-
-NOT_SENT_KINDS = frozenset({"denied", "bad-credentials", "no-credentials", "unsupported", "refused", "misdirected"})
-"""Kinds of `NotLookedUp` after which it is certain that no mail left, and trying again would end the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +152,7 @@ def _unasked(found: NotLookedUp) -> Hindrance:
 def _send(region: str, raw: bytes, sender: str, recipients: Sequence[str]) -> SendAnswer:
     found = send_raw(region, raw, sender, recipients)
     if not isinstance(found, NotLookedUp):
-        host = "email" if region == "us-east-1" else region
-        return SendAnswer("sent", f"sent through SES ({found})", f"{found}@{host}.amazonses.com", found)
+        return SendAnswer("sent", f"sent through SES ({found})", f"{found}@{ses_id_domain(region)}", found)
     if found.kind == "throttled":
         return SendAnswer("later", found.why)
-    return SendAnswer("refused" if found.kind in NOT_SENT_KINDS else "unknown", found.why)
+    return SendAnswer("refused" if found.kind in NOT_SENT else "unknown", found.why)

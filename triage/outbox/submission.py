@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 import smtplib
-import ssl
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
-from parsers.text import printable_line, shortened
-from remediation.credentials import Login, Relay
+from remediation.credentials import Login, Relay, connected, harmless
 from triage.errors import ConfigError
 from triage.outbox.relay import Hindrance, Room, SendAnswer, WayOut
 from triage.own_files import is_open_to_others, read_plain
@@ -55,29 +53,12 @@ def _nothing_known(_: str) -> Hindrance | None:
 
 
 def _submit(relay: Relay, login: Login, raw: bytes, sender: str, recipients: Sequence[str]) -> SendAnswer:
-    try:
-        smtp = _open(relay)
-    except (OSError, smtplib.SMTPException) as error:
-        return SendAnswer("later", f"{relay.host} cannot be reached ({type(error).__name__})")
-    try:
+    with ExitStack() as stack:
+        try:
+            smtp = stack.enter_context(connected(relay, relay.trust(), _SECONDS))
+        except (OSError, smtplib.SMTPException) as error:
+            return SendAnswer("later", f"{relay.host} cannot be reached ({type(error).__name__})")
         return _hand_over(smtp, relay, login, _BARE.sub(b"\r\n", raw), sender, recipients)
-    finally:
-        with suppress(OSError, smtplib.SMTPException):
-            smtp.quit()
-        smtp.close()
-
-
-def _open(relay: Relay) -> smtplib.SMTP:
-    trust = ssl.create_default_context(cafile=str(relay.ca_file) if relay.ca_file else None)
-    if relay.security == "ssl":
-        return smtplib.SMTP_SSL(relay.host, relay.port, timeout=_SECONDS, context=trust)
-    smtp = smtplib.SMTP(relay.host, relay.port, timeout=_SECONDS)
-    try:
-        smtp.starttls(context=trust)  # raises where the server does not offer it
-    except BaseException:
-        smtp.close()
-        raise
-    return smtp
 
 
 def _hand_over(
@@ -106,18 +87,8 @@ def _hand_over(
         return SendAnswer("unknown", f"{relay.host} gave no answer to the mail ({type(error).__name__})")
     if code != 250:
         return _refusal(relay, login, code, words)
-    return SendAnswer("sent", f"sent through {relay.host}", None, _harmless(words, login) or None)
+    return SendAnswer("sent", f"sent through {relay.host}", None, harmless(words, login) or None)
 
 
 def _refusal(relay: Relay, login: Login, code: int, words: bytes | str) -> SendAnswer:
-    return SendAnswer("later" if 400 <= code < 500 else "refused", f"{relay.host}: {code} {_harmless(words, login)}")
-
-
-def _harmless(words: bytes | str, login: Login) -> str:
-    import base64
-
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    whole = f"\0{login.username}\0{login.password}"
-    for secret in (login.password, *(base64.b64encode(one.encode()).decode() for one in (login.password, whole))):
-        text = text.replace(secret, "...") if secret else text
-    return shortened(printable_line(text), 200)
+    return SendAnswer("later" if 400 <= code < 500 else "refused", f"{relay.host}: {code} {harmless(words, login)}")

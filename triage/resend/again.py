@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from remediation.aws import NotLookedUp, SesAccount, send_raw, ses_account, suppressed_destination
+from remediation.aws import NOT_SENT, NotLookedUp, SesAccount, send_raw, ses_account, suppressed_destination
 from triage import store
 from triage.display import when_words
 from triage.errors import TriageError
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 _FOR_ALL = frozenset(
     {"MessageRejected", "SendingPausedException", "AccountSuspendedException", "MailFromDomainNotVerifiedException"}
 )
-_NOT_SENT = frozenset(
-    {"denied", "bad-credentials", "no-credentials", "throttled", "unsupported", "refused", "misdirected"}
-)
-"""Kinds of `NotLookedUp` after which it is certain that no mail left."""
 
 
 NOT_THEIRS = "the mail in Sent was not written to this address"
@@ -236,7 +232,7 @@ def _send(db: Database, mails: Mails, item: Item, region: str, now: datetime) ->
 
 
 def _not_sent(db: Database, item: Item, message_id: str, answer: NotLookedUp) -> tuple[ItemResult, str | None]:
-    if answer.kind in _NOT_SENT:
+    if answer.kind in NOT_SENT:
         store.refuse_resend(db, message_id, answer.why)
         is_over = answer.kind != "refused" or answer.code in _FOR_ALL
         return ItemResult(item, False, f"not sent: {answer.why}"), answer.why if is_over else None

@@ -19,7 +19,7 @@ from remediation.aws import Suppressed
 from remediation.aws.ses import MessageEvent
 from triage import store
 from triage.display import when_words
-from triage.judging import Candidate, HowItStands, ReadingRow, classify, inferred, judge_all, merged, said_by
+from triage.judging import Candidate, HowItStands, Judgement, ReadingRow, classify, inferred, judge_all, merged, said_by
 from triage.model import FAILURE_KINDS, SOURCE, Evidence
 from triage.rows import EventRow, StoredVerdict, VerdictRecord, VerdictRow
 from triage.ses.events import as_mail, read_again
@@ -115,15 +115,12 @@ def judge_anew(
     what the sources say that were asked now.
     """
     verdict = store.verdicts_numbered(db, [verdict_id])[verdict_id]
-    candidates = {(one.source, one.place): one for one in _known(db, verdict)} | {
-        (one.source, one.place): one for one in found
-    }
+    candidates = {one.key: one for one in (*_known(db, verdict), *found)}
     if not any(one.said for one in candidates.values()):
         return
     judgement = judge_all(candidates.values())
     if len(candidates) > 1:
-        readings = [(_row(one), judgement.standings[one.source, one.place]) for one in candidates.values()]
-        store.keep_readings(db, verdict_id, readings)
+        store.keep_readings(db, verdict_id, _readings(candidates.values(), judgement))
     if judgement.contradiction:
         store.write_piece(db, verdict_id, Evidence("judgement", found=True, detail=judgement.contradiction), at)
     new = merged(verdict, judgement.believed)
@@ -148,12 +145,11 @@ def judged_again(
     fresh: list[Candidate] = [] if new["source"].startswith(SOURCE) else [_of_mail(new, old["received_at"])]
     fresh += of_events(store.failures_tied(db, old["id"]), new["kind"])
     kept = [_candidate(row) for row in store.readings_of(db, old["id"])]
-    candidates = {(one.source, one.place): one for one in (*kept, *fresh)}
+    candidates = {one.key: one for one in (*kept, *fresh)}
     if len(candidates) < 2 or not any(one.said for one in candidates.values()):
         return new, []
     judgement = judge_all(candidates.values())
-    readings = [(_row(one), judgement.standings[one.source, one.place]) for one in candidates.values()]
-    return merged(new, judgement.believed), readings
+    return merged(new, judgement.believed), _readings(candidates.values(), judgement)
 
 
 def _known(db: Database, verdict: StoredVerdict) -> Iterator[Candidate]:
@@ -169,6 +165,11 @@ def _known(db: Database, verdict: StoredVerdict) -> Iterator[Candidate]:
 def _of_mail(record: VerdictRecord, at: str | None) -> Candidate:
     words = record["diagnostic"] or record["status"] or ""
     return Candidate("mail", None, record["cause"], at, words[:300], said_by(record))
+
+
+def _readings(candidates: Iterable[Candidate], judgement: Judgement) -> list[tuple[ReadingRow, HowItStands]]:
+    """What is kept of each, with how it stands."""
+    return [(_row(one), judgement.standings[one.key]) for one in candidates]
 
 
 def _row(one: Candidate) -> ReadingRow:

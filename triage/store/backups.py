@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 
 from triage.errors import ConfigError, TriageError, UsageError
 from triage.own_files import refuse_special
-from triage.store.database import connect_plain, damaged, file_of, has_pending, plain_errors, transaction
+from triage.store.database import (
+    connect_plain,
+    connect_readonly,
+    damaged,
+    file_of,
+    has_pending,
+    plain_errors,
+    transaction,
+)
 from triage.store.soundness import cut_off, unsound
 
 if TYPE_CHECKING:
@@ -95,12 +103,9 @@ def restore(path: Path, source: Path | None, at: datetime) -> tuple[Path, Path |
         fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
             _copied(chosen, fresh)
-            aside = set_aside(path, at)
-            os.replace(fresh, path)
+            return chosen, put_in_place(path, fresh, at)
         finally:
             fresh.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return chosen, aside
 
 
 def set_aside(path: Path, at: datetime) -> Path | None:
@@ -127,8 +132,7 @@ def _copied(path: Path, target: Path) -> None:
     draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        source = connect_plain(f"{path.absolute().as_uri()}?mode=ro")
-        with closing(source), closing(sqlite3.connect(draft)) as copy:
+        with closing(connect_readonly(path)) as source, closing(sqlite3.connect(draft)) as copy:
             source.conn.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
         with closing(connect_plain(str(draft))) as copied:
@@ -144,7 +148,7 @@ def _copied(path: Path, target: Path) -> None:
 def _refuse_unusable(path: Path) -> None:
     problem = cut_off(path)
     if problem is None:
-        with closing(connect_plain(f"{path.absolute().as_uri()}?mode=ro")) as db:
+        with closing(connect_readonly(path)) as db:
             if not {"mails", "verdicts", "runs"} <= set(db.table_names()):
                 raise ConfigError(f"{path} is no database of triage", "Name a file that `triage backup` made.")
             has_pending(db, path)  # refuses what is newer than this program
@@ -182,7 +186,7 @@ def salvage(db: Database, old: Path) -> tuple[int, list[str]]:
     rows, lost = 0, []
     for table in SALVAGED:
         try:
-            with closing(connect_plain(f"{old.absolute().as_uri()}?mode=ro")) as source:
+            with closing(connect_readonly(old)) as source:
                 ours = {column.name for column in db[table].columns}
                 for row in source.query(f"SELECT * FROM {table}"):  # noqa: S608
                     kept = [key for key in row if key in ours]

@@ -58,7 +58,7 @@ def open_readonly(path: Path) -> Database | None:
         if not path.exists():
             return None
         _refuse_cut_off(path)
-        db = connect_plain(f"{path.absolute().as_uri()}?mode=ro")
+        db = connect_readonly(path)
         try:
             if has_pending(db, path):
                 raise ConfigError(
@@ -88,7 +88,7 @@ def blamed(error: Exception, path: Path) -> TriageError | None:
     from triage.store.soundness import damage
 
     try:
-        with closing(connect_plain(f"{path.absolute().as_uri()}?mode=ro")) as db:
+        with closing(connect_readonly(path)) as db:
             problem = damage(db)
     except sqlite3.Error as another:
         problem = str(another)
@@ -160,6 +160,11 @@ def connect_plain(target: str) -> Database:
 
     connection = sqlite3.connect(target, timeout=BUSY_SECONDS, uri=target.startswith("file:"))
     return Database(connection, execute_plugins=False)  # plugins of the user's sqlite-utils have no business here
+
+
+def connect_readonly(path: Path) -> Database:
+    """The same, without ever writing to the file."""
+    return connect_plain(f"{path.absolute().as_uri()}?mode=ro")
 
 
 def _switch_to_wal(db: Database) -> None:
@@ -291,6 +296,17 @@ def all_rows(db: Database, sql: str, values: Sequence[Any] | dict[str, Any] = ()
 def with_json(rows: Iterable[Row], column: str) -> list[Any]:
     """The rows with what is JSON in that column read."""
     return [{**row, column: json.loads(row[column])} for row in rows]
+
+
+def read_state(db: Database, key: str) -> str | None:
+    """What is kept under a key of `state`; None: nothing is."""
+    row = db.execute("SELECT value FROM state WHERE key = ?", [key]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def keep_state(db: Database, key: str, value: str) -> None:
+    """Keep something under a key of `state`, in place of what was there; part of the caller's transaction."""
+    db.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", [key, value])
 
 
 def first_row(db: Database, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> Row | None:

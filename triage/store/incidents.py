@@ -15,7 +15,7 @@ from parsers.times import moment_from, utc_text
 from triage.judging import PROOFS, key_of, place_of, sender_of
 from triage.model import SIGNS, Incident, IncidentKey, Opening
 from triage.rows import EvidenceRow, MissedRow, VerdictRecord
-from triage.store.database import Row, all_rows, first_row, storable, transaction
+from triage.store.database import Row, all_rows, first_row, read_state, storable, transaction
 from triage.store.events import evidence_of
 
 if TYPE_CHECKING:
@@ -120,8 +120,7 @@ def _opened_in_a_day(db: Database, at: datetime) -> int:
 
 def held_incidents(db: Database) -> int:
     """How many bounces ever opened no incident because too many opened that day."""
-    row = first_row(db, "SELECT value FROM state WHERE key = 'held_incidents'")
-    return int(row["value"]) if row else 0
+    return int(read_state(db, "held_incidents") or 0)
 
 
 def settle_each(db: Database, incident_ids: Iterable[int | None], at: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from parsers.times import moment_from, utc_text
 from triage.model import GivenUp
-from triage.store.database import storable, transaction
+from triage.store.database import keep_state, read_state, storable, transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -176,8 +176,7 @@ def take_up_without_bytes(db: Database) -> None:
 
 def read_cursor(db: Database) -> datetime | None:
     """When the newest mail that was seen arrived, by Gmail's clock; None where none was seen yet."""
-    row = db.execute("SELECT value FROM state WHERE key = 'cursor'").fetchone()
-    return moment_from(row[0]) if row else None
+    return moment_from(read_state(db, "cursor"))
 
 
 def move_cursor(db: Database, at: datetime | None, sign_in: str | None = None) -> None:
@@ -189,7 +188,7 @@ def move_cursor(db: Database, at: datetime | None, sign_in: str | None = None) -
     with transaction(db):
         db.execute("DELETE FROM state WHERE key = 'since'")
         if at is not None:
-            db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('cursor', ?)", [utc_text(at)])
+            keep_state(db, "cursor", utc_text(at))
         if sign_in is not None:
             db.execute("INSERT OR IGNORE INTO state (key, value) VALUES ('sign_in', ?)", [sign_in])
 
@@ -221,5 +220,4 @@ def want_since(db: Database, since: datetime) -> None:
 
 def wanted_since(db: Database) -> datetime | None:
     """From when on mails are wanted that no run has got to yet; None: nothing beyond the usual."""
-    row = db.execute("SELECT value FROM state WHERE key = 'since'").fetchone()
-    return moment_from(row[0]) if row else None
+    return moment_from(read_state(db, "since"))

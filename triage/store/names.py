@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from triage.fixes import OwnAccount, OwnAddress, ToldBySes
-from triage.store.database import Row, first_row, transaction
+from triage.store.database import Row, first_row, keep_state, read_state, transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -22,15 +22,15 @@ def keep_account(db: Database, account: OwnAccount) -> None:
     """Remember what Gmail says of the account, for commands that do not sign in."""
     value = json.dumps({"mailbox": account.mailbox, "send_as": account.send_as})
     with transaction(db):
-        db.execute("INSERT OR REPLACE INTO state (key, value) VALUES ('account', ?)", [value])
+        keep_state(db, "account", value)
 
 
 def read_account(db: Database) -> OwnAccount | None:
     """What Gmail last said of the account; None: it was never asked."""
-    row = first_row(db, "SELECT value FROM state WHERE key = 'account'")
-    if row is None:
+    value = read_state(db, "account")
+    if value is None:
         return None
-    known = json.loads(row["value"])
+    known = json.loads(value)
     return OwnAccount(known["mailbox"], tuple(OwnAddress(*one) for one in known["send_as"]))
 
 
@@ -81,15 +81,14 @@ def _key_in_use(db: Database, alias: str | None) -> str | None:
 
 def read_owner(db: Database) -> tuple[str | None, str | None]:
     """(address of the mailbox this database is about, mark of the sign-in that was last found to be its own)."""
-    known = dict(db.execute("SELECT key, value FROM state WHERE key IN ('mailbox', 'sign_in')").fetchall())
-    return known.get("mailbox"), known.get("sign_in")
+    return read_state(db, "mailbox"), read_state(db, "sign_in")
 
 
 def keep_owner(db: Database, address: str, mark: str) -> None:
     """Remember whose mailbox this is, and by which sign-in it was last asked."""
     with transaction(db):
-        for key, value in (("mailbox", address), ("sign_in", mark)):
-            db.execute("INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", [key, value])
+        keep_state(db, "mailbox", address)
+        keep_state(db, "sign_in", mark)
 
 
 def newest_gmail_ids(db: Database, most: int) -> list[str]:
