@@ -32,8 +32,10 @@ from parsers.mime import MAX_TEXT_BYTES
 from triage.judging.table import MAX_TEXT, load_tables
 
 FIRST_SIZE = 16 * 1024
-FEW_TIMES = (12, 16, 20, 24)
-"""Repetitions for which a pattern of exponential time takes seconds already; with more it would never come back."""
+FEW_TIMES = (12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128, 160, 192, 256)
+"""Repetitions at which a pattern of exponential time is found out; with many more it would never come back. In small
+steps: from one that is too quick to be measured to the next it must not become hours, however slowly it grows.
+"""
 HOW_USED = {"remediation.suggest.VALUES": "fullmatch", "remediation.suggest._HOST": "fullmatch"}
 """Patterns that a module takes out of a table under another name."""
 MEASURABLE = 0.04
