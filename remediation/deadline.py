@@ -6,6 +6,7 @@ waits. Needs the main thread of a POSIX system; elsewhere nothing is interrupted
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -54,10 +55,20 @@ def _arm() -> None:
 
 
 def _ring(signum: int, frame: FrameType | None) -> None:
-    if frame is not None and frame.f_code.co_name in ("__del__", "_remove"):
-        return  # Python drops what is raised where it clears up; it rings again soon
+    if _clears_up(frame):
+        return  # Python drops what is raised there; it rings again soon
     now = time.monotonic()
     for end, over in _ends:
         if now >= end:
             raise over()
     _arm()
+
+
+def _clears_up(frame: FrameType | None) -> bool:
+    """Is this inside a finalizer, a weak reference's end or somebody's watcher of the garbage collector?"""
+    watchers = {getattr(watcher, "__code__", None) for watcher in gc.callbacks}
+    while frame is not None:
+        if frame.f_code.co_name in ("__del__", "_remove") or frame.f_code in watchers:
+            return True
+        frame = frame.f_back
+    return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -152,6 +154,34 @@ def test_the_inner_deadline_leaves_the_outer_one() -> None:
         with pytest.raises(TimeoutError), within(0.05):
             time.sleep(5)
         time.sleep(0.05)
+
+
+def test_it_does_not_ring_while_python_clears_up() -> None:
+    """What is raised in a finalizer or in a watcher of the garbage collector is dropped with a warning, wherever in it."""
+    dropped: list[object] = []
+
+    def slow() -> None:
+        time.sleep(0.15)
+
+    class Ending:
+        def __del__(self) -> None:
+            slow()
+
+    def watcher(phase: str, info: dict[str, int]) -> None:
+        if phase == "stop":
+            slow()
+
+    hook, sys.unraisablehook = sys.unraisablehook, dropped.append
+    gc.callbacks.append(watcher)
+    try:
+        for clear_up in (gc.collect, Ending):
+            with pytest.raises(TimeoutError), within(0.05):
+                clear_up()
+                time.sleep(5)
+    finally:
+        gc.callbacks.remove(watcher)
+        sys.unraisablehook = hook
+    assert dropped == []
 
 
 def test_ten_minutes_unless_the_owner_says_otherwise(tmp_path: Path) -> None:
