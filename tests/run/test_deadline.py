@@ -6,7 +6,7 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ def test_the_inner_deadline_leaves_the_outer_one() -> None:
 
 
 def test_it_does_not_ring_while_python_clears_up() -> None:
-    """What is raised in a finalizer or in a watcher of the garbage collector is dropped with a warning, wherever in it."""
+    """What is raised in a finalizer or in a watcher of the garbage collector is dropped, with a warning."""
     dropped: list[object] = []
 
     def slow() -> None:
@@ -171,13 +171,16 @@ def test_it_does_not_ring_while_python_clears_up() -> None:
         if phase == "stop":
             slow()
 
+    def wait_on(clear_up: Callable[[], object]) -> None:
+        clear_up()
+        time.sleep(5)
+
     hook, sys.unraisablehook = sys.unraisablehook, dropped.append
     gc.callbacks.append(watcher)
     try:
         for clear_up in (gc.collect, Ending):
             with pytest.raises(TimeoutError), within(0.05):
-                clear_up()
-                time.sleep(5)
+                wait_on(clear_up)
     finally:
         gc.callbacks.remove(watcher)
         sys.unraisablehook = hook
