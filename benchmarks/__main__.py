@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import classify, events, hostile, jobs, mailboxes, mbox, quota, report, startup
+from benchmarks import classify, events, hostile, jobs, mailboxes, mbox, ownership, quota, report, startup
 from benchmarks.measure import Row
 
 BENCHMARKS: dict[str, Callable[[bool, Path | None], Iterator[Row]]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path | None], Iterator[Row]]] = {
     "quota": quota.rows,
     "report": report.rows,
     "events": events.rows,
+    "ownership": ownership.rows,
 }
 _LINE = "{:58} {:>20}  {:>20}  {}"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from parsers.text import lower_case
+
 MAX_HTML = 256 * 1024
 """Characters that are read."""
 
@@ -31,7 +33,7 @@ def _unescaped(text: str) -> str:
 
 
 def _without(text: str, opening: str, closing: str) -> str:
-    lower = text.lower()
+    lower = lower_case(text)
     kept, at = [], 0
     while (found := lower.find(opening, at)) >= 0:
         kept.append(text[at:found])

@@ -31,6 +31,7 @@ from parsers.signs import (
     tells_failure,
     words_of_failure,
 )
+from parsers.text import lower_case
 from parsers.words import (
     CHALLENGES,
     DAEMON_NAMES,
@@ -180,7 +181,7 @@ def _weighed(mail: Mail, sender: str) -> NotABounce | None:
     nobody's must tell it in three ways. A return address, marks of a list and the manner of an answer count against it.
     """
     words = own_words(mail)
-    lower = words.lower()
+    lower = lower_case(words)
     refused = quotes_refusal(words)
     returned = gives_mail_back(mail)
     if not refused and not returned:

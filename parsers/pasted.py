@@ -22,6 +22,7 @@ from parsers.readers import (
 )
 from parsers.signs import MAX_FAILURE_WORDS, failure_words_in, speaks_of_failure
 from parsers.smtp_reply import join_lines, read_reply
+from parsers.text import lower_case
 from parsers.whole import as_bounce, read_bounce
 from parsers.words import FINAL_WORDS, find_addresses, says, split_original
 
@@ -121,7 +122,7 @@ def _by_reply(text: str) -> Reading | None:
     if (reply is None or reply.code is None) and (picked := _PICKED.search(line)) is not None:
         line = line[picked.start() :]
         reply = read_reply(line)
-    lower = text.lower()
+    lower = lower_case(text)
     says_so = reply or failure_words_in(lower[:MAX_FAILURE_WORDS]) or speaks_of_failure(text[:MAX_TITLE_PASTED])
     if not says_so and len(text) > MAX_LINE_PASTED:
         return None

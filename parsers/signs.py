@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from parsers.mime import Mail, Part, address
+from parsers.text import lower_case
 from parsers.words import (
     BOUNCE_SUBJECTS,
     BOUNCE_WORDS,
@@ -36,7 +37,7 @@ _BULK = ("bulk", "list", "junk")
 @lru_cache(maxsize=8)
 def speaks_of_failure(subject: str) -> bool:
     """Whether a subject is one of a bounce."""
-    lower = subject.lower()
+    lower = lower_case(subject)
     for root, pattern in BOUNCE_SUBJECTS:  # noqa: SIM110 (see `says`: asked of every mail of a mailbox)
         if root in lower and re.search(pattern, lower) is not None:
             return True

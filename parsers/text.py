@@ -27,6 +27,14 @@ def _control() -> re.Pattern[str]:
     )
 
 
+def lower_case(text: str) -> str:
+    """The text in lower case, letter for letter, so that a place in it is the same place in the text.
+
+    QUIRK(Unicode): the Turkish capital I with a dot alone becomes two characters, of which no phrase of ours knows.
+    """
+    return text.replace("\u0130", "i").lower() if "\u0130" in text else text.lower()
+
+
 def printable(text: str, instead: str = " ") -> str:
     """The text with `instead` for each character that does not print, and a blank for each white space.
 

@@ -15,6 +15,7 @@ from parsers.readers.delivery_status import read_fields, with_words
 from parsers.returned import returned_headers
 from parsers.signs import MAX_FAILURE_WORDS, REPORT_TYPES, failure_words_in, speaks_of_failure
 from parsers.smtp_reply import read_reply
+from parsers.text import lower_case
 from parsers.words import (
     ADDRESS,
     BY_SENDER,
@@ -64,7 +65,7 @@ def read_prose(mail: Mail) -> Reading | None:
     text = first_text(mail)
     words = bounce_words(mail)
     named = _failed_recipients(mail, words)
-    lower = words.lower()
+    lower = lower_case(words)
     kind = kind_of(mail.subject, lower)
     failures = _embedded_report(words, lower, mail) if "final-recipient" in lower else _report_as_text(mail, words)
     if not failures:

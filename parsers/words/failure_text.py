@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from parsers.smtp_reply import join_lines, read_reply
+from parsers.text import lower_case
 from parsers.words.addresses import _HELP_ADDRESS, _alone_in_line, _bare, _labelled, _only_one, find_addresses
 from parsers.words.failure_words import ADVICE, FAILURE_WORDS, HELP_BEFORE, REASON_LABELS, YOUR_MAIL_TO
 from parsers.words.general_words import completed, is_beginning
@@ -107,7 +108,7 @@ def _shape_of(text: str) -> _Shape:
         by_address.setdefault(recipient.lower(), []).append((index, rest))
     transcript = read_transcript(lines) if is_transcript(lines) else {}
     starts = sorted(index for index, _, _ in entries)
-    return _Shape(text, text.lower(), lines, entries, starts, by_address, transcript)
+    return _Shape(text, lower_case(text), lines, entries, starts, by_address, transcript)
 
 
 @lru_cache(maxsize=2)
@@ -264,7 +265,7 @@ def _words_behind(lines: list[str], index: int, rest: str, starts: list[int]) ->
 def _words_around(lines: list[str], recipient: str) -> str | None:
     """The reason near a recipient that is named inside a sentence or behind a label."""
     key = recipient.lower()
-    at = next((index for index, line in enumerate(lines) if key in line.lower()), None)
+    at = next((index for index, line in enumerate(lines) if key in lower_case(line)), None)
     if at is None:
         return None
     start, stop = at, at + 1
@@ -282,7 +283,7 @@ def _words_around(lines: list[str], recipient: str) -> str | None:
     if labelled is not None:
         return labelled
     behind = _one_line(lines[at:stop])
-    behind = behind[behind.lower().find(key) + len(key) :].strip(" >\"')].:;,-")
+    behind = behind[lower_case(behind).find(key) + len(key) :].strip(" >\"')].:;,-")
     if len(behind) > 8 and not behind.lower().startswith(ADVICE):
         return paragraph if behind[0] == "(" else behind
     following = next((text for p in _paragraphs(lines, stop)[:2] if not _is_advice(text := _one_line(p))), None)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from parsers.text import lower_case
+
 MAX_MARKS = 40
 """Places of one text that are looked at as a possible beginning of the returned mail."""
 
@@ -99,7 +101,7 @@ def split_original(text: str) -> tuple[str, str | None]:
     Quotation marks and indentation are taken off the block. Headers quoted in front of the words (Oracle Messaging
     Server does that) are cut out of them, so that no address of the returned mail is left among the words.
     """
-    lower = text.lower()
+    lower = lower_case(text)
     divider = _divider(text, lower)
     end = len(text) if divider is None else divider[0]
     words, quoted, cut = _by_headers(text, lower, end)

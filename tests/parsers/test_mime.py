@@ -8,6 +8,7 @@ from parsers.charsets import decode
 from parsers.html import html_to_text
 from parsers.mime import MAX_TEXTS_BYTES, address, message_ids, open_mail
 from parsers.smtp_reply import read_reply, refused_command
+from parsers.text import lower_case
 from parsers.words.returned_text import split_original
 
 RUSSIAN = "Сообщение не доставлено: почтовый ящик переполнен"
@@ -115,3 +116,15 @@ def test_commands_and_replies_in_other_tongues() -> None:
     reply = read_reply("原始信息：554 5.7.1 拒收")
     assert reply is not None
     assert (reply.code, reply.status) == ("554", "5.7.1")
+
+
+@pytest.mark.parametrize("letter", ["\u0130", "I", "\u0131", "\u1e9e", "\u03a3"])
+def test_returned_headers_are_found_behind_letters_whose_lower_case_is_longer(letter: str) -> None:
+    """A Turkish capital I with a dot becomes two characters: every place behind it was one too far."""
+    told = f"{letter}letiniz teslim edilemedi.\n" * 9
+    block = "From: a@b.example\nSubject: x\nDate: y\nMessage-ID: <1@b.example>\n"
+    words, returned = split_original(f"{told}\nBa\u015fl\u0131klar:\n\n{block}\nbody")
+    assert words.startswith(told)
+    assert returned == block
+    assert len(lower_case(told)) == len(told)
+    assert lower_case("\u0130LET\u0130") == "ileti"

@@ -22,7 +22,7 @@ _GENUINE = {
     "fail": "Authentication-Results: mx.google.com; dmarc=fail header.from={domain}\n",
     "unknown": "",
 }
-_FROM_GOOGLE = """Received: from mail-sor-f69.google.com (mail-sor-f69.google.com. [209.85.220.69])
+FROM_GOOGLE = """Received: from mail-sor-f69.google.com (mail-sor-f69.google.com. [209.85.220.69])
         by mx.google.com with SMTPS id a1sor2 for <jadasailing@gmail.com>
         (Google Transport Security); Tue, 24 Nov 2026 01:00:01 -0800 (PST)
 """
@@ -30,7 +30,7 @@ _FROM_GOOGLE = """Received: from mail-sor-f69.google.com (mail-sor-f69.google.co
 
 def _mail(number: int, sender: str, subject: str, genuine: str, rest: str) -> bytes:
     domain = sender.rpartition("@")[2]
-    hop = _FROM_GOOGLE if domain == "googlemail.com" else ""
+    hop = FROM_GOOGLE if domain == "googlemail.com" else ""
     head = (
         f"{hop}Return-Path: <>\n{_GENUINE[genuine].format(domain=domain)}From: Mail Delivery <{sender}>\nTo: {OWNER}\n"
         f"Subject: {subject}\nDate: Tue, 24 Nov 2026 09:00:{number % 60:02d} +0000\n"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from parsers.text import lower_case
+
 # A name says nothing: full@, spam@ and blocked@ are names of people and of tests.
 _IN_BRACKETS = re.compile(r"(?<=<)[\w.+=-]{1,64}@")
 _LETTERS = re.compile(r"[^\W_]")
@@ -56,5 +58,5 @@ def is_possibility(phrase: str) -> bool:
 
 def is_general(text: str) -> bool:
     """Whether words of a text were left out at the first reading, so that a status code may say more than they."""
-    lower = text.lower()
+    lower = lower_case(text)
     return end_of_general(lower) > 0 or len(_POSSIBLE.findall(lower)) > 1

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import TypeVar
 
 from parsers.facts import Failure
+from parsers.text import lower_case
 from triage.judging.clauses import end_of_general, is_possibility, without_names, without_possibilities
 from triage.judging.phrases import beginnings, find_phrase, sure_beginnings
 from triage.judging.rules import Rule, RuleError, load_rules
@@ -89,7 +90,7 @@ def all_by_words(
     vendor; without `whole` neither do the words of a general prefix alone: see `clauses`.
     """
     original = " ".join(text[:MAX_TEXT].split())
-    named = original.lower().replace("’", "'")
+    named = lower_case(original).replace("’", "'")
     lower = without_names(named, failure.recipient)
     certain = without_possibilities(lower)
     begin = 0 if whole else end_of_general(lower)
@@ -118,8 +119,7 @@ def all_by_words(
         if rule.names_recipient and (failure.recipient is None or failure.recipient.lower() not in named):
             continue
         last = place
-        # Some letters change their length in lower case; then the places differ, and the lower-case words must do.
-        yield rule, (original if len(original) == len(lower) else named)[at:end]
+        yield rule, original[at:end]
 
 
 @cache
