@@ -75,13 +75,13 @@ def cases(folder: Path = FOLDER) -> Iterator[Case]:
             form, reasons, reply = line.split(" | ", 2)
             name, _, command = form.partition(" ")
             side, _, words = reasons.rpartition(":")
-            mail = filled(forms[name], reply, command or "rcpt")
+            notice = filled(forms[name], reply, command or "rcpt")
             kinds = ("delayed" if "delay" in name else "failed",)
             case = f"replies.txt:{number} {line}"
-            yield Case(case, mail, (TO,), tuple(words.split("/")), either(side, "remote"), kinds, stated(reply))
+            yield Case(case, notice, (TO,), tuple(words.split("/")), either(side, "remote"), kinds, stated(reply))
     for heading, mail in pieces(folder / "odd.txt"):
         name, recipients, reasons, *more = heading.split(" | ")
-        side, status, kind = (more + ["", "", ""])[:3]
+        side, status, kind = [*more, "", "", ""][:3]
         named = tuple(recipients.split())
         sides, statuses = either(side, "remote"), either(status.strip("-"))
         yield Case(f"odd.txt {name}", whole(mail), named, either(reasons), sides, either(kind), statuses)
