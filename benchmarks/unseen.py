@@ -1,14 +1,16 @@
-"""Scores our judgement on mails written by someone who had not read the rules: benchmarks/unseen_mails/.
+"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/ and its second/.
 
-    python -m benchmarks.unseen [--verbose]
+    python -m benchmarks.unseen [--verbose] [first | second]
 
 Refusals (`replies.txt`) are put into the notices of mail systems (`forms.txt`); bounces of no form (`odd.txt`) and
-mails that tell of no failure (`letters.txt`) are whole. What came out is kept in `unseen_mails/scores.toml`: the first
+mails that tell of no failure (`letters.txt`) are whole. What came out is kept in `scores.toml` beside them: the first
 score, taken before anything was repaired, is the honest estimate of what a user will see; later ones know the mails.
 """
 
 from __future__ import annotations
 
+import base64
+import quopri
 import re
 import sys
 from collections import Counter
@@ -21,6 +23,7 @@ from remediation.reasons import REASONS
 from triage.judging.verdict import Verdict, classify
 
 FOLDER = Path(__file__).parent / "unseen_mails"
+SETS = {"first": FOLDER, "second": FOLDER / "second"}
 ORIGINAL = """From: Jada <admin@queenofsandiego.com>
 To: kim@client.example
 Subject: Saturday
@@ -31,11 +34,22 @@ See you on Saturday at the dock.
 """
 HEADERS = "Date: Mon, 1 Dec 2025 10:00:05 +0000\nMessage-ID: <made@host.example>\n"
 TO = "kim@client.example"
-FIELDS = ("found", "no false alarm", "auto-reply named", "recipient", "reason", "reason, merged", "side")
+FIELDS = (
+    "found",
+    "no false alarm",
+    "auto-reply named",
+    "kind",
+    "recipient",
+    "reason",
+    "reason, merged",
+    "side",
+    "status",
+)
 _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _CODE = re.compile(r"[245]\d\d(?=[ -])")
 _COMMANDS = {"rcpt": "RCPT TO", "data": "DATA", "mail": "MAIL FROM", "conn": "initial connection"}
 _BOUNCES = frozenset({"failed", "delayed", "feedback"})
+_ENCODED = re.compile(r"\{\{(base64|quoted|raw|word) ([\w-]+)\|(.*?)\}\}", re.S)
 
 
 class Case(NamedTuple):
@@ -46,33 +60,49 @@ class Case(NamedTuple):
     recipients: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     sides: tuple[str, ...] = ("remote",)
-    kind: str = "bounce"
+    kinds: tuple[str, ...] = ()
+    """Which are right; none: not asked."""
+    statuses: tuple[str, ...] = ()
+    """Which are right; none: not asked."""
 
 
-def cases() -> Iterator[Case]:
-    """Every mail of the folder, in the order of the files."""
-    forms = dict(pieces("forms.txt"))
-    lines = (FOLDER / "replies.txt").read_text(encoding="utf-8").splitlines()
+def cases(folder: Path = FOLDER) -> Iterator[Case]:
+    """Every mail of a folder, in the order of the files."""
+    forms = dict(pieces(folder / "forms.txt"))
+    lines = (folder / "replies.txt").read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, 1):
         if line and not line.startswith("#"):
             form, reasons, reply = line.split(" | ", 2)
             name, _, command = form.partition(" ")
             side, _, words = reasons.rpartition(":")
-            mail = filled(forms[name], reply, command or "rcpt")
-            sides = (side or "remote",)
-            yield Case(f"replies.txt:{number} {line}", mail, (TO,), tuple(words.split("/")), sides)
-    for heading, mail in pieces("odd.txt"):
-        name, recipients, reasons, *side = heading.split(" | ")
-        sides = tuple(side[0].split("/")) if side else ("remote",)
-        yield Case(f"odd.txt {name}", whole(mail), tuple(recipients.split()), tuple(reasons.split("/")), sides)
-    for heading, mail in pieces("letters.txt"):
+            notice = filled(forms[name], reply, command or "rcpt")
+            kinds = ("delayed" if "delay" in name else "failed",)
+            case = f"replies.txt:{number} {line}"
+            yield Case(case, notice, (TO,), tuple(words.split("/")), either(side, "remote"), kinds, stated(reply))
+    for heading, mail in pieces(folder / "odd.txt"):
+        name, recipients, reasons, *more = heading.split(" | ")
+        side, status, kind = [*more, "", "", ""][:3]
+        named = tuple(recipients.split())
+        sides, statuses = either(side, "remote"), either(status.strip("-"))
+        yield Case(f"odd.txt {name}", whole(mail), named, either(reasons), sides, either(kind), statuses)
+    for heading, mail in pieces(folder / "letters.txt"):
         name, kind = heading.split(" | ")
-        yield Case(f"letters.txt {name}", whole(mail), kind=kind)
+        yield Case(f"letters.txt {name}", whole(mail), kinds=either(kind))
 
 
-def pieces(file: str) -> list[tuple[str, str]]:
+def either(words: str, otherwise: str = "") -> tuple[str, ...]:
+    """The words that are right, of "one/another"."""
+    return tuple(word for word in (words or otherwise).split("/") if word)
+
+
+def stated(reply: str) -> tuple[str, ...]:
+    """The enhanced codes a reply states; of several either may be reported."""
+    return tuple(dict.fromkeys(_STATUS.findall(reply)))
+
+
+def pieces(file: Path) -> list[tuple[str, str]]:
     """(heading, text) of each piece of a file."""
-    _, *found = (FOLDER / file).read_text(encoding="utf-8").split("\n=== ")
+    _, *found = file.read_text(encoding="utf-8").split("\n=== ")
     return [(heading, text.strip("\n") + "\n") for heading, _, text in (piece.partition("\n") for piece in found)]
 
 
@@ -112,7 +142,29 @@ def whole(mail: str) -> bytes:
     """A mail with the headers that every mail has."""
     head, _, body = mail.partition("\n\n")
     to = "" if re.search(r"^To:", head, re.M) else "To: admin@queenofsandiego.com\n"
-    return f"{head}\n{to}{HEADERS}\n{body}".encode()
+    return encoded(f"{head}\n{to}{HEADERS}\n{body}")
+
+
+def encoded(mail: str) -> bytes:
+    """A mail with what is to be in another charset, encoded in lines or as a word of a header (RFC 2047)."""
+    written, end = [], 0
+    for found in _ENCODED.finditer(mail):
+        how, charset, text = found.groups()
+        written += [mail[end : found.start()].encode(), _written(how, charset, text.encode(charset))]
+        end = found.end()
+    return b"".join([*written, mail[end:].encode()])
+
+
+def _written(how: str, charset: str, text: bytes) -> bytes:
+    match how:
+        case "base64":
+            return base64.encodebytes(text)
+        case "quoted":
+            return quopri.encodestring(text)
+        case "word":
+            return b"=?" + charset.encode() + b"?B?" + base64.b64encode(text) + b"?="
+        case _:
+            return text
 
 
 def scored(case: Case) -> Iterator[tuple[str, bool, str]]:
@@ -121,13 +173,17 @@ def scored(case: Case) -> Iterator[tuple[str, bool, str]]:
     kinds = {verdict.kind for verdict in got}
     if not case.recipients:
         yield "no false alarm", not kinds & _BOUNCES, f"{kinds}"
-        if case.kind == "auto-reply":
+        if case.kinds == ("auto-reply",):
             yield "auto-reply named", kinds == {"auto-reply"}, f"{kinds}"
         return
     yield "found", bool(kinds & _BOUNCES), f"{kinds} {got[0].why}"
     if kinds & _BOUNCES:
         yield "recipient", sorted(v.recipient or "" for v in got) == sorted(case.recipients), f"{got}"
         yield from judged(case, got[0])
+        if case.kinds:
+            yield "kind", got[0].kind in case.kinds, f"{got[0].kind}"
+        if case.statuses:
+            yield "status", got[0].status in case.statuses, f"{got[0].status}"
 
 
 def judged(case: Case, verdict: Verdict) -> Iterator[tuple[str, bool, str]]:
@@ -145,17 +201,26 @@ def merged(reason: str | None) -> str | None:
 
 def main(arguments: list[str]) -> int:
     """Print the score of each field; with --verbose each disagreement too."""
+    for name, folder in SETS.items():
+        if name in arguments or not SETS.keys() & set(arguments):
+            print(f"{name} set")
+            score(folder, verbose="--verbose" in arguments)
+    return 0
+
+
+def score(folder: Path, *, verbose: bool) -> None:
+    """Print the score of one set."""
     right: Counter[str] = Counter()
     asked: Counter[str] = Counter()
-    for case in cases():
+    for case in cases(folder):
         for field, is_right, said_instead in scored(case):
             asked[field] += 1
             right[field] += is_right
-            if not is_right and "--verbose" in arguments and field != "reason, merged":
+            if not is_right and verbose and field != "reason, merged":
                 print(f"{field}: {case.name}\n    {said_instead[:400]}")
     for field in FIELDS:
-        print(f"{field:18} {right[field]:4} of {asked[field]:4}  {100 * right[field] / asked[field]:5.1f} %")
-    return 0
+        if asked[field]:
+            print(f"{field:18} {right[field]:4} of {asked[field]:4}  {100 * right[field] / asked[field]:5.1f} %")
 
 
 if __name__ == "__main__":
