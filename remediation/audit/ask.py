@@ -9,12 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from parsers.ses_hosts import relay_host, ses_region_of_host
-from remediation.audit.facts import AuditFacts, KeyFacts, RegionFacts, Scope, SecretFacts, SetFacts, SuppressionCount
+from remediation.audit.facts import (
+    AuditFacts,
+    KeyFacts,
+    RegionFacts,
+    RightFacts,
+    Scope,
+    SecretFacts,
+    SetFacts,
+    SuppressionCount,
+)
 from remediation.audit.scope import aliases_of, covering, domains_above, regions_of, relays_of
 from remediation.aws import (
     NotLookedUp,
@@ -23,10 +32,12 @@ from remediation.aws import (
     caller_identity,
     has_bounce_topic,
     inline_actions,
+    partition_of,
     queue_setup,
     reputation,
     secret_login,
     secret_versions,
+    sending_right,
     subscriptions,
     topic_admits_ses,
 )
@@ -173,6 +184,40 @@ def ask_keys(facts: AuditFacts, meter: Meter) -> None:
         made.actions = inline_actions(user)
         meter.count("IAM", 1 + (len(made.actions) if isinstance(made.actions, dict) else 0))
     facts.keys = made
+
+
+def ask_rights(facts: AuditFacts, meter: Meter) -> None:
+    """Whether the SMTP user may send with the identities, of every alias or else of every domain."""
+    keys, account = facts.keys, facts.account_id
+    if keys is None or account is None or not isinstance(keys.keys, list) or not any(key.active for key in keys.keys):
+        return
+    for region, name, sender, used_set in dict.fromkeys(_sending(facts)):
+        arn = f"arn:{partition_of(region).name}"
+        resources = [f"{arn}:ses:{region}:{account}:identity/{name}"]
+        resources += [f"{arn}:ses:{region}:{account}:configuration-set/{used_set}"] if used_set else []
+        user_arn = f"{arn}:iam::{account}:user/{keys.user}"
+        meter.count("IAM")
+        answer = sending_right(user_arn, resources, sender)
+        keys.rights.append(RightFacts(name, region, sender, user_arn, tuple(resources), answer))
+        if isinstance(answer, NotLookedUp):
+            return  # it is the same user each time
+
+
+def _sending(facts: AuditFacts) -> Iterator[tuple[str, str, str | None, str | None]]:
+    """(region, identity, sender, its default configuration set) of what mail is sent with."""
+    aliases = [(alias, ses_region_of_host(alias.host)) for alias in aliases_of(facts.scope)]
+    for alias, region in aliases:
+        if region in facts.regions:
+            # An identity of the very address goes before that of its domain, as at SES.
+            own = facts.regions[region].identities.get(alias.address.lower())
+            found = own if isinstance(own, SesIdentity) else facts.alias_identities.get((alias.domain, region))
+            if isinstance(found, SesIdentity):
+                yield region, found.name, alias.address, found.configuration_set or None
+    if not any(region for _, region in aliases):
+        for held in facts.regions.values():
+            for found in held.identities.values():
+                if isinstance(found, SesIdentity) and "@" not in found.name:
+                    yield held.region, found.name, None, found.configuration_set or None
 
 
 def ask_event_path(facts: AuditFacts, meter: Meter) -> None:

@@ -138,6 +138,11 @@ CHECKS: Mapping[str, Check] = {
         "A key too many is a rotation that never ended, and one of the two will break the alias.",
     ),
     "user-policy": Check("SMTP user's permissions", "low", "A leaked SMTP password should be good for sending only."),
+    "sending-right": Check(
+        "SMTP user may send",
+        "high",
+        "SES asks the login for a right on the identity and on its default configuration set; without both it refuses.",
+    ),
     "secret": Check(
         "Secret against key", "medium", "When secret and key have come apart, the stored password does not work."
     ),

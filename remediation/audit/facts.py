@@ -19,6 +19,7 @@ from remediation.aws import (
     Recommendation,
     Reputation,
     SecretVersion,
+    SendingRight,
     SesAccount,
     SesIdentity,
     Subscription,
@@ -230,6 +231,22 @@ class KeyFacts:
     user: str
     keys: list[AccessKey] | NotLookedUp | None
     actions: dict[str, list[str]] | NotLookedUp | None = None
+    rights: list[RightFacts] = field(default_factory=list)
+    """Whether it may send with each identity; asked for only where there is a key that could."""
+
+
+@dataclass(frozen=True, slots=True)
+class RightFacts:
+    """What was asked of IAM about sending with one identity, and what came back."""
+
+    identity: str
+    region: str
+    sender: str | None
+    """An address it is sent from; None: none is known."""
+    user_arn: str
+    resources: tuple[str, ...]
+    """What SES asks for: the identity, and its default configuration set."""
+    answer: SendingRight | NotLookedUp
 
 
 @dataclass

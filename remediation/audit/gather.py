@@ -21,6 +21,7 @@ from remediation.audit.ask import (
     ask_identities,
     ask_keys,
     ask_region,
+    ask_rights,
     ask_secret,
 )
 from remediation.audit.facts import AuditFacts, DomainFacts, Scope, ZoneFacts
@@ -57,6 +58,7 @@ def gather_facts(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> 
         _wait(side)
         _wait([pool.submit(_ask_records, facts, domain, dns, meter) for domain in facts.domains.values()])
         ask_alias_identities(facts, meter)
+        ask_rights(facts, meter)
         ask_event_path(facts, meter)
     _note_not_asked(facts)
     meter.count("DNS", dns.questions)

@@ -15,7 +15,7 @@ from remediation.aws.event_path import (
     strange_senders,
     subscriptions,
 )
-from remediation.aws.grants import has_bounce_topic, inline_actions, topic_admits_ses
+from remediation.aws.grants import SendingRight, has_bounce_topic, inline_actions, sending_right, topic_admits_ses
 from remediation.aws.iam import AccessKey, KeyChange, LastUse, access_keys, short_key_id
 from remediation.aws.partitions import partition_of
 from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
@@ -48,6 +48,7 @@ __all__ = [
     "Recommendation",
     "Reputation",
     "SecretVersion",
+    "SendingRight",
     "SesAccount",
     "SesIdentity",
     "Subscription",
@@ -72,6 +73,7 @@ __all__ = [
     "secret_versions",
     "secrets",
     "send_raw",
+    "sending_right",
     "ses",
     "ses_account",
     "ses_setup",

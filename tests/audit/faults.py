@@ -14,6 +14,7 @@ from remediation.audit.facts import Alias
 from remediation.aws.client import NotLookedUp
 from tests.doubles.aws import REGION
 from tests.doubles.healthy import ALIASES, DKIM, DOMAIN, MAIL_FROM, NOW, SECRET, SES_HOST, SET, USER, World
+from tests.doubles.simulation import HIDDEN
 
 SPF = '"v=spf1 {} -all"'
 DMARC = f"_dmarc.{DOMAIN}"
@@ -150,6 +151,20 @@ def wide_policy(world: World) -> None:
         PolicyName="more",
         PolicyDocument='{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}',
     )
+
+
+def policy_of(*statements: dict[str, Any]) -> Break:
+    """The SMTP user has this policy, and no other."""
+
+    def put(world: World) -> None:
+        rows = [{"Effect": "Allow", "Action": "ses:SendRawEmail", **statement} for statement in statements]
+        document = json.dumps({"Version": "2012-10-17", "Statement": rows})
+        world.client("iam").put_user_policy(UserName=USER, PolicyName="send", PolicyDocument=document)
+
+    return put
+
+
+IDENTITY_ARN = f"arn:aws:ses:{REGION}:123456789012:identity/{DOMAIN}"
 
 
 def pending_version(world: World) -> None:
@@ -358,6 +373,26 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
     "two active keys": (second_key, ("key-strays", "warn")),
     "idle key": (idle_key, ("key-strays", "warn")),
     "policy allows more": (wide_policy, ("user-policy", "warn")),
+    "policy allows the identity, not its configuration set": (
+        policy_of({"Resource": IDENTITY_ARN}),
+        ("sending-right", "fail"),
+    ),
+    "policy denies one sender": (
+        policy_of(
+            {"Resource": "*"},
+            {
+                "Effect": "Deny",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"ses:FromAddress": ALIASES[1].address}},
+            },
+        ),
+        ("sending-right", "fail"),
+    ),
+    "policy with a condition nobody told of": (
+        policy_of({"Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}),
+        ("sending-right", "unknown"),
+    ),
+    "IAM may not be asked": (policy_of({"Sid": HIDDEN, "Resource": "*"}), ("sending-right", "unknown")),
     "secret older than the key": (lambda world: world.set_key(age=timedelta(days=-4000)), ("secret", "fail")),
     "secret holds the login of an inactive key": (stale_login, ("secret", "fail")),
     "rotation half way": (pending_version, ("secret", "warn")),
