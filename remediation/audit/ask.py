@@ -7,9 +7,8 @@ counted. Judges nothing: what could not be had is kept with its reason.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,6 +27,7 @@ from remediation.audit.scope import aliases_of, covering, domains_above, regions
 from remediation.aws import (
     NotLookedUp,
     SesIdentity,
+    Turns,
     access_keys,
     caller_identity,
     has_bounce_topic,
@@ -46,8 +46,6 @@ from remediation.aws import ses as aws_ses
 from remediation.aws import ses_setup as aws_ses_setup
 from remediation.credentials import Login, Relay, check_login, usual_security
 
-PACE_SECONDS = 1.0
-"""SES: "You can execute this operation no more than once per second" (API reference, of each operation by itself)."""
 MAX_SUPPRESSED = 2000
 """Entries of the suppression list that are counted; more would take too long at one page a second."""
 MAX_ADDRESS_IDENTITIES = 3
@@ -58,11 +56,8 @@ _PAGE = 100
 class Meter:
     """Counts the questions and keeps to the pace SES allows."""
 
-    pace: float = PACE_SECONDS
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
+    turns: Turns = field(default_factory=Turns)
     calls: Counter[str] = field(default_factory=Counter)
-    _next: dict[tuple[str, str], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, service: str, number: int = 1) -> None:
@@ -71,13 +66,8 @@ class Meter:
 
     def ses(self, region: str, operation: str) -> None:
         """Wait for the turn of an SES operation in a region, and count it."""
-        with self._lock:
-            now = self.clock()
-            at = max(now, self._next.get((region, operation), now))
-            self._next[region, operation] = at + self.pace
-            self.calls["SES"] += 1
-        if at > now:
-            self.sleep(at - now)
+        self.count("SES")
+        self.turns.wait((region, operation))
 
 
 def ask_account(facts: AuditFacts, meter: Meter) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from parsers.ses_hosts import relay_host
 from remediation.audit import endpoint as smtp_endpoint
 from remediation.audit.ask import (
-    PACE_SECONDS,
     Meter,
     ask_account,
     ask_alias_identities,
@@ -26,7 +25,7 @@ from remediation.audit.ask import (
 )
 from remediation.audit.facts import AuditFacts, DomainFacts, Scope, ZoneFacts
 from remediation.audit.scope import aliases_of, covering, dkim_names, domains_above, regions_of, relays_of
-from remediation.aws import NotLookedUp, SesIdentity, Zone, cnames_below, zone, zone_ids
+from remediation.aws import PACE_SECONDS, NotLookedUp, SesIdentity, Turns, Zone, cnames_below, zone, zone_ids
 from remediation.dns import Answer, Dns, dmarc, spf
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def gather_facts(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> 
     """Observe everything `scope` asks for; returns the facts and how often each service was asked. Never raises."""
     from concurrent.futures import ThreadPoolExecutor
 
-    meter, dns = Meter(pace), Dns(scope.dns_server)
+    meter, dns = Meter(Turns(pace)), Dns(scope.dns_server)
     facts = AuditFacts(scope, now)
     with ThreadPoolExecutor(_WORKERS) as pool:
         side: list[Future[Any]] = [pool.submit(_ask_relays, facts, dns, meter)]

@@ -31,10 +31,12 @@ from remediation.aws.ses_setup import (
     SesIdentity,
     ses_account,
 )
+from remediation.aws.turns import PACE_SECONDS, Turns
 
 __all__ = [
     "GLOBAL_REGION",
     "NOT_SENT",
+    "PACE_SECONDS",
     "POLICIES",
     "UNKNOWN_ACCOUNT",
     "AccessKey",
@@ -53,6 +55,7 @@ __all__ = [
     "SesIdentity",
     "Subscription",
     "Suppressed",
+    "Turns",
     "Zone",
     "access_keys",
     "ask",
