@@ -34,6 +34,7 @@ from remediation.aws import (
     inline_actions,
     partition_of,
     queue_setup,
+    region_of_secret,
     reputation,
     secret_login,
     secret_versions,
@@ -237,9 +238,7 @@ def ask_secret(facts: AuditFacts, meter: Meter) -> None:
     scope = facts.scope
     if scope.secret_id is None:
         return
-    region = scope.secret_region or regions_of(scope)[0]
-    if scope.secret_id.startswith("arn:") and scope.secret_id.count(":") >= 6:
-        region = scope.secret_id.split(":")[3]
+    region = region_of_secret(scope.secret_id) or scope.secret_region or regions_of(scope)[0]
     meter.count("Secrets Manager")
     made = facts.secret = SecretFacts(scope.secret_id, region, secret_versions(region, scope.secret_id))
     if not scope.probe or not isinstance(made.versions, list):

@@ -21,7 +21,7 @@ from remediation.aws.partitions import partition_of
 from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
 from remediation.aws.rates import Reputation, reputation
 from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
-from remediation.aws.secrets import SecretVersion, secret_login, secret_versions
+from remediation.aws.secrets import SecretVersion, region_of_secret, secret_login, secret_versions
 from remediation.aws.ses import NOT_SENT, Suppressed, send_raw, suppressed_destination
 from remediation.aws.ses_setup import (
     ConfigurationSet,
@@ -71,6 +71,7 @@ __all__ = [
     "partition_of",
     "queue",
     "queue_setup",
+    "region_of_secret",
     "reputation",
     "secret_login",
     "secret_versions",
