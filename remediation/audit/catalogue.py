@@ -162,6 +162,12 @@ CHECKS: Mapping[str, Check] = {
     "smtp-login": Check("SMTP login", "high", "If this login fails, so does every mail from the alias."),
     # before sending
     "recipient-syntax": Check("Address well-formed", "high", "No server takes mail to something that is no address."),
+    "recipient-spelling": Check(
+        "Spelled as meant", "medium", "A slip in a well-known domain sends the mail to a stranger, or nowhere."
+    ),
+    "recipient-insights": Check(
+        "SES's opinion", "medium", "SES estimates whether an address takes mail, from all it delivers."
+    ),
     "recipient-domain": Check(
         "Domain takes mail", "high", "Without a mail server at the domain every mail to it bounces."
     ),

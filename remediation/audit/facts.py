@@ -27,7 +27,7 @@ from remediation.aws import (
     Zone,
 )
 from remediation.credentials import LoginCheck
-from remediation.dns import Answer, Dmarc, SpfWalk
+from remediation.dns import Answer, Dmarc, MailHost, SpfWalk
 
 FindingState = Literal["ok", "warn", "fail", "unknown"]
 Severity = Literal["high", "medium", "low"]
@@ -207,6 +207,8 @@ class DomainFacts:
     spf: SpfWalk
     dmarc: dict[str, Dmarc]
     """For this domain and every From domain below it."""
+    mail_hosts: list[MailHost] = field(default_factory=list)
+    """The servers its MX names."""
     reports: dict[str, Answer] = field(default_factory=dict)
     """Name -> answer, for outside domains that must agree to receive our DMARC reports."""
     zone: ZoneFacts | NotLookedUp | None = None

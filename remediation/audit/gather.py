@@ -26,7 +26,7 @@ from remediation.audit.ask import (
 from remediation.audit.facts import AuditFacts, DomainFacts, Scope, ZoneFacts
 from remediation.audit.scope import aliases_of, covering, dkim_names, domains_above, regions_of, relays_of
 from remediation.aws import PACE_SECONDS, NotLookedUp, SesIdentity, Turns, Zone, cnames_below, zone, zone_ids
-from remediation.dns import Answer, Dns, dmarc, spf
+from remediation.dns import Answer, Dns, dmarc, mail_hosts, spf
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -99,6 +99,7 @@ def _ask_domain(facts: AuditFacts, domain: str, dns: Dns, meter: Meter) -> Domai
         spf=spf.walk(dns.ask, domain),
         dmarc={sender: dmarc.find_dmarc(dns.ask, sender) for sender in dict.fromkeys((domain, *below))},
     )
+    made.mail_hosts = mail_hosts(made.mx, dns.ask)
     if (record := made.dmarc[domain].record) is not None:
         made.reports = {name: dns.ask(name, "TXT") for _, name in dmarc.strangers(record)}
     if facts.aws_away is None:

@@ -22,7 +22,14 @@ from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
 from remediation.aws.rates import Reputation, reputation
 from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
 from remediation.aws.secrets import SecretVersion, region_of_secret, secret_login, secret_versions
-from remediation.aws.ses import NOT_SENT, Suppressed, send_raw, suppressed_destination
+from remediation.aws.ses import (
+    NOT_SENT,
+    AddressInsights,
+    Suppressed,
+    address_insights,
+    send_raw,
+    suppressed_destination,
+)
 from remediation.aws.ses_setup import (
     ConfigurationSet,
     EventDestination,
@@ -40,6 +47,7 @@ __all__ = [
     "POLICIES",
     "UNKNOWN_ACCOUNT",
     "AccessKey",
+    "AddressInsights",
     "ConfigurationSet",
     "EventDestination",
     "KeyChange",
@@ -58,6 +66,7 @@ __all__ = [
     "Turns",
     "Zone",
     "access_keys",
+    "address_insights",
     "ask",
     "caller_identity",
     "client",

@@ -86,7 +86,7 @@ def audit_policy(
             [
                 *("ses:GetAccount", "ses:ListEmailIdentities", "ses:ListRecommendations"),
                 *("ses:GetSuppressedDestination", "ses:ListSuppressedDestinations"),
-                "ses:GetIdentityNotificationAttributes",
+                *("ses:GetIdentityNotificationAttributes", "ses:GetEmailAddressInsights"),
             ],
             "*",
         ),

@@ -65,6 +65,36 @@ class MessageInsights:
     events: tuple[MessageEvent, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AddressInsights:
+    """What SES thinks of an address: LOW, MEDIUM or HIGH, how sure it is of each; None: it does not say."""
+
+    is_valid: str | None
+    mailbox_exists: str | None
+    is_disposable: str | None
+    is_random: str | None
+
+
+def address_insights(region: str, address: str) -> AddressInsights | NotLookedUp:
+    """SES's opinion of an address, without a mail to it. Amazon charges for each.
+
+    https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetEmailAddressInsights.html
+    """
+    what = f"SES's opinion of the address in {region}"
+    found = _in_turn(region, "GetEmailAddressInsights", _opinion, what, EmailAddress=bare_address(address))
+    return NotLookedUp(what, "SES knows nothing of it", "refused") if found is None else found
+
+
+def _opinion(answer: Mapping[str, Any]) -> AddressInsights:
+    held = answer["MailboxValidation"]
+    said = {"IsValid": held.get("IsValid"), **(held.get("Evaluations") or {})}
+    verdicts = [(said.get(name) or {}).get("ConfidenceVerdict") for name in _OPINIONS]
+    return AddressInsights(*(str(verdict) if verdict else None for verdict in verdicts))
+
+
+_OPINIONS = ("IsValid", "MailboxExists", "IsDisposable", "IsRandomInput")
+
+
 def suppressed_destination(region: str, address: str) -> Suppressed | NotLookedUp | None:
     """The suppression list entry of an address, with the message that caused it; None: it is not on the list."""
     return _in_turn(

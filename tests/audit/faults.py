@@ -78,6 +78,12 @@ def with_alias(**changes: Any) -> Break:
     return asked(aliases=(Alias(**{**first, **changes}), ALIASES[1]))
 
 
+def mx_at_alias(world: World) -> None:
+    world.dns.set("mx.example.org", "A")
+    world.dns.set("mx.example.org", "CNAME", "mx.example.net.")
+    world.dns.set("mx.example.net", "A", "192.0.2.9")
+
+
 def missing_cname(world: World) -> None:
     world.set_cname(NAMES[0], None)
 
@@ -293,6 +299,14 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
         ("dmarc-alignment", "fail"),
     ),
     "no MX": (dns(DOMAIN, "MX"), ("domain-mx", "fail")),
+    "server of the MX is gone": (dns("mx.example.org", "A"), ("domain-mx", "fail")),
+    "an address for an MX": (dns(DOMAIN, "MX", "10 192.0.2.9."), ("domain-mx", "fail")),
+    "MX at an alias": (mx_at_alias, ("domain-mx", "warn")),
+    "one of two servers is gone": (
+        dns(DOMAIN, "MX", "10 mx.example.org.", "20 gone.example.org."),
+        ("domain-mx", "warn"),
+    ),
+    "SERVFAIL for the server of the MX": (trouble("mx.example.org", "servfail"), ("domain-mx", "unknown")),
     "null MX": (dns(DOMAIN, "MX", "0 ."), ("domain-mx", "warn")),
     # account
     "sandbox": (account(ProductionAccessEnabled=False), ("sandbox", "fail")),
