@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlite_utils import Database
 
+from remediation.aws import Turns, ses
 from tests.doubles.gmail import GmailDouble
 from tests.worlds import forked
 from triage import store
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 os.environ["TZ"] = "UTC"  # what a command prints must not depend on where the tests run
 time.tzset()
 os.umask(0o022)  # what others could write is not followed, and some systems let the group write by default
+ses.TURNS = Turns(0)  # nobody waits a second between two look-ups
 
 
 @pytest.fixture(scope="session")

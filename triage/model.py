@@ -162,10 +162,24 @@ SIGNS: Mapping[str, str] = {
     "left-later": "a later mail left the same way",
     "rotation": "a renewal of the login was confirmed",
     "login-and-send": "the login was accepted, and a mail sent after that did not come back",
+    "sending-enabled": "SES said that it sends again",
     "by-hand": "closed by hand",
     "emptied": "its bounces turned out to be something else",
 }
 """What ends an incident, by `closed_by`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendingState:
+    """What SES says of its own sending, before or without any bounce."""
+
+    region: str
+    resource: str
+    """The ARN it is about, such as a tenant's; `account`: it names none."""
+    is_enabled: bool
+    at: datetime
+    words: str | None
+    """Who changed it, and why, in SES's words."""
 
 
 OURS_TO_MEND = frozenset({"mailbox-owner", "aws-admin", "dns-admin"})

@@ -1,6 +1,7 @@
 """Looks at one recipient before a mail is sent: syntax, domain, mail server, suppression list, our own history.
 
-Asks DNS and SES only. Never connects to other people's mail servers: whether a mailbox exists, only a mail can tell.
+Asks DNS and SES only. Never connects to other people's mail servers: whether a mailbox exists, only a mail can tell,
+or what SES thinks of it where it was asked.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any
 from parsers.times import minute_text
 from remediation.audit.account import removal_steps
 from remediation.audit.catalogue import dig, finding, unanswered
-from remediation.audit.facts import Finding
-from remediation.aws import NotLookedUp, Suppressed
-from remediation.dns import Answer, Ask
+from remediation.audit.facts import Finding, FindingState
+from remediation.audit.spelling import meant_instead
+from remediation.aws import AddressInsights, NotLookedUp, Suppressed
+from remediation.dns import Answer, Ask, MailHost, hosts_told, is_null, mail_hosts
 
 FOR_GOOD = frozenset(
     {"recipient-unknown", "recipient-disabled", "recipient-moved", "domain-not-found", "no-mail-service"}
@@ -44,8 +46,12 @@ def check_address(
     ask: Ask,
     suppressed: Mapping[str, Suppressed | NotLookedUp | None],
     history: History | None,
+    insights: tuple[str, AddressInsights | NotLookedUp] | None = None,
 ) -> Iterator[Finding]:
-    """Judge an address; `suppressed` is the entry in each region, `history` None where there is no database."""
+    """Judge an address; `suppressed` is the entry in each region, `history` None where there is no database.
+
+    `insights`: a region, and what SES thinks of the address there; None: it was not asked.
+    """
     domain = domain_of(address)
     if domain is None:
         yield finding(
@@ -54,7 +60,11 @@ def check_address(
         )
         return
     yield finding("recipient-syntax", address, "ok", "the address itself", "well-formed")
+    was_delivered = history is not None and history.delivered_at is not None
+    yield check_spelling(address, domain, was_delivered=was_delivered)
     yield check_mail_server(address, domain, ask)
+    if insights is not None:
+        yield check_insights(address, *insights)
     for region, entry in suppressed.items():
         yield check_suppressed(address, region, entry)
     if history is not None:
@@ -84,13 +94,58 @@ def check_mail_server(address: str, domain: str, ask: Ask) -> Finding:
     if mx.state == "nxdomain":
         fix = [f"Check the spelling of {domain}; otherwise ask the person by another way."]
         return finding("recipient-domain", address, "fail", f"MX {domain}", mx.words, fix=fix, by_hand=by_hand)
-    if any(record.partition(" ")[2] in ("", ".") for record in mx.records):
+    if is_null(mx):
         fix = ["Ask the person by another way for an address that takes mail."]
-        words = "a null MX: the domain takes no mail at all"
+        words = "a null MX: the domain takes no mail at all (RFC 7505)"
         return finding("recipient-domain", address, "fail", f"MX {domain}", words, fix=fix, by_hand=by_hand)
     if mx.state == "found":
-        return finding("recipient-domain", address, "ok", f"MX {domain}", mx.words, by_hand=by_hand)
+        return _hosts(address, domain, mx, mail_hosts(mx, ask), by_hand)
     return _without_mx(address, domain, ask(domain, "A"), ask(domain, "AAAA"), by_hand)
+
+
+def _hosts(address: str, domain: str, mx: Answer, hosts: Sequence[MailHost], by_hand: str) -> Finding:
+    """What the servers behind the MX are worth. One that is there is enough, if others are not."""
+    states = {host.state for host in hosts}
+    told, asked = hosts_told(hosts), f"MX {domain}, and the addresses of its servers"
+    state: FindingState = "ok" if not told else "warn" if states & {"there", "alias"} else "fail"
+    if state != "warn" and "unknown" in states:
+        state = "unknown"
+    fix = {
+        "fail": [f"Check the spelling of {domain}: no server it names is there. Otherwise ask by another way."],
+        "warn": [f"Nothing, if mail arrives. Whoever looks after {domain} should mend its MX: {told}."],
+        "unknown": ["Ask again later: DNS did not answer."],
+    }.get(state, [])
+    return finding("recipient-domain", address, state, asked, told or mx.words, fix=fix, by_hand=by_hand)
+
+
+def check_spelling(address: str, domain: str, *, was_delivered: bool) -> Finding:
+    """Whether the domain looks like a slip. Where mail was delivered it is none."""
+    meant = None if was_delivered else meant_instead(domain)
+    asked = "the domains of large mailbox providers"
+    if meant is None:
+        return finding("recipient-spelling", address, "ok", asked, "no slip of a well-known domain")
+    local = address.strip().rpartition("@")[0]
+    words = f"{domain} is one letter away from {meant}"
+    fix = [f"Did you mean {local}@{meant}? Domains a letter away are often somebody's trap, and take mail."]
+    return finding("recipient-spelling", address, "warn", asked, words, fix=fix)
+
+
+def check_insights(address: str, region: str, found: AddressInsights | NotLookedUp) -> Finding:
+    """What SES thinks of the address. It estimates, so nothing of it is a fault."""
+    by_hand = f"aws sesv2 get-email-address-insights --email-address {shlex.quote(address)} --region {region}"
+    if isinstance(found, NotLookedUp):
+        return unanswered("recipient-insights", address, found, by_hand=by_hand)
+    doubts = [] if found.is_valid != "LOW" else ["the address is hardly valid"]
+    doubts += ["the mailbox hardly exists"] if found.mailbox_exists == "LOW" else []
+    doubts += ["it is a throw-away address"] if found.is_disposable == "HIGH" else []
+    doubts += ["it looks typed at random"] if found.is_random == "HIGH" else []
+    words = f"SES in {region} holds it for valid: {found.is_valid or 'it does not say'}"
+    return finding(
+        *("recipient-insights", address, "warn" if doubts else "ok", f"what SES in {region} thinks of the address"),
+        "; ".join((words, *doubts)),
+        fix=["Ask the person by another way whether the address is right."] if doubts else [],
+        by_hand=by_hand,
+    )
 
 
 def _without_mx(address: str, domain: str, *answers: Answer | str) -> Finding:
@@ -114,8 +169,8 @@ def check_suppressed(address: str, region: str, entry: Suppressed | NotLookedUp 
     if isinstance(entry, NotLookedUp):
         return unanswered("recipient-suppressed", address, entry, by_hand=by_hand)
     if entry is None:
-        return finding("recipient-suppressed", address, "ok", asked, "not on it", by_hand=by_hand)
-    words = f"{entry.reason} since {minute_text(entry.since)}" + (
+        return finding("recipient-suppressed", address, "ok", asked, f"not on the list of {region}", by_hand=by_hand)
+    words = f"on the list of {region}: {entry.reason} since {minute_text(entry.since)}" + (
         f", through message {entry.message_id}" if entry.message_id else ", put there by hand"
     )
     return finding(

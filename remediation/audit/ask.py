@@ -7,26 +7,38 @@ counted. Judges nothing: what could not be had is kept with its reason.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from parsers.ses_hosts import relay_host, ses_region_of_host
-from remediation.audit.facts import AuditFacts, KeyFacts, RegionFacts, Scope, SecretFacts, SetFacts, SuppressionCount
+from remediation.audit.facts import (
+    AuditFacts,
+    KeyFacts,
+    RegionFacts,
+    RightFacts,
+    Scope,
+    SecretFacts,
+    SetFacts,
+    SuppressionCount,
+)
 from remediation.audit.scope import aliases_of, covering, domains_above, regions_of, relays_of
 from remediation.aws import (
     NotLookedUp,
     SesIdentity,
+    Turns,
     access_keys,
     caller_identity,
     has_bounce_topic,
     inline_actions,
+    partition_of,
     queue_setup,
+    region_of_secret,
     reputation,
     secret_login,
     secret_versions,
+    sending_right,
     subscriptions,
     topic_admits_ses,
 )
@@ -35,8 +47,6 @@ from remediation.aws import ses as aws_ses
 from remediation.aws import ses_setup as aws_ses_setup
 from remediation.credentials import Login, Relay, check_login, usual_security
 
-PACE_SECONDS = 1.0
-"""SES: "You can execute this operation no more than once per second" (API reference, of each operation by itself)."""
 MAX_SUPPRESSED = 2000
 """Entries of the suppression list that are counted; more would take too long at one page a second."""
 MAX_ADDRESS_IDENTITIES = 3
@@ -47,11 +57,8 @@ _PAGE = 100
 class Meter:
     """Counts the questions and keeps to the pace SES allows."""
 
-    pace: float = PACE_SECONDS
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
+    turns: Turns = field(default_factory=Turns)
     calls: Counter[str] = field(default_factory=Counter)
-    _next: dict[tuple[str, str], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, service: str, number: int = 1) -> None:
@@ -60,13 +67,8 @@ class Meter:
 
     def ses(self, region: str, operation: str) -> None:
         """Wait for the turn of an SES operation in a region, and count it."""
-        with self._lock:
-            now = self.clock()
-            at = max(now, self._next.get((region, operation), now))
-            self._next[region, operation] = at + self.pace
-            self.calls["SES"] += 1
-        if at > now:
-            self.sleep(at - now)
+        self.count("SES")
+        self.turns.wait((region, operation))
 
 
 def ask_account(facts: AuditFacts, meter: Meter) -> None:
@@ -175,6 +177,40 @@ def ask_keys(facts: AuditFacts, meter: Meter) -> None:
     facts.keys = made
 
 
+def ask_rights(facts: AuditFacts, meter: Meter) -> None:
+    """Whether the SMTP user may send with the identities, of every alias or else of every domain."""
+    keys, account = facts.keys, facts.account_id
+    if keys is None or account is None or not isinstance(keys.keys, list) or not any(key.active for key in keys.keys):
+        return
+    for region, name, sender, used_set in dict.fromkeys(_sending(facts)):
+        arn = f"arn:{partition_of(region).name}"
+        resources = [f"{arn}:ses:{region}:{account}:identity/{name}"]
+        resources += [f"{arn}:ses:{region}:{account}:configuration-set/{used_set}"] if used_set else []
+        user_arn = f"{arn}:iam::{account}:user/{keys.user}"
+        meter.count("IAM")
+        answer = sending_right(user_arn, resources, sender)
+        keys.rights.append(RightFacts(name, region, sender, user_arn, tuple(resources), answer))
+        if isinstance(answer, NotLookedUp):
+            return  # it is the same user each time
+
+
+def _sending(facts: AuditFacts) -> Iterator[tuple[str, str, str | None, str | None]]:
+    """(region, identity, sender, its default configuration set) of what mail is sent with."""
+    aliases = [(alias, ses_region_of_host(alias.host)) for alias in aliases_of(facts.scope)]
+    for alias, region in aliases:
+        if region in facts.regions:
+            # An identity of the very address goes before that of its domain, as at SES.
+            own = facts.regions[region].identities.get(alias.address.lower())
+            found = own if isinstance(own, SesIdentity) else facts.alias_identities.get((alias.domain, region))
+            if isinstance(found, SesIdentity):
+                yield region, found.name, alias.address, found.configuration_set or None
+    if not any(region for _, region in aliases):
+        for held in facts.regions.values():
+            for found in held.identities.values():
+                if isinstance(found, SesIdentity) and "@" not in found.name:
+                    yield held.region, found.name, None, found.configuration_set or None
+
+
 def ask_event_path(facts: AuditFacts, meter: Meter) -> None:
     """Whom the topics of our events tell, and how the queue of the settings is set up."""
     if facts.aws_away is not None:
@@ -202,9 +238,7 @@ def ask_secret(facts: AuditFacts, meter: Meter) -> None:
     scope = facts.scope
     if scope.secret_id is None:
         return
-    region = scope.secret_region or regions_of(scope)[0]
-    if scope.secret_id.startswith("arn:") and scope.secret_id.count(":") >= 6:
-        region = scope.secret_id.split(":")[3]
+    region = region_of_secret(scope.secret_id) or scope.secret_region or regions_of(scope)[0]
     meter.count("Secrets Manager")
     made = facts.secret = SecretFacts(scope.secret_id, region, secret_versions(region, scope.secret_id))
     if not scope.probe or not isinstance(made.versions, list):

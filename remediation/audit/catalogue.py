@@ -138,6 +138,11 @@ CHECKS: Mapping[str, Check] = {
         "A key too many is a rotation that never ended, and one of the two will break the alias.",
     ),
     "user-policy": Check("SMTP user's permissions", "low", "A leaked SMTP password should be good for sending only."),
+    "sending-right": Check(
+        "SMTP user may send",
+        "high",
+        "SES asks the login for a right on the identity and on its default configuration set; without both it refuses.",
+    ),
     "secret": Check(
         "Secret against key", "medium", "When secret and key have come apart, the stored password does not work."
     ),
@@ -157,6 +162,12 @@ CHECKS: Mapping[str, Check] = {
     "smtp-login": Check("SMTP login", "high", "If this login fails, so does every mail from the alias."),
     # before sending
     "recipient-syntax": Check("Address well-formed", "high", "No server takes mail to something that is no address."),
+    "recipient-spelling": Check(
+        "Spelled as meant", "medium", "A slip in a well-known domain sends the mail to a stranger, or nowhere."
+    ),
+    "recipient-insights": Check(
+        "SES's opinion", "medium", "SES estimates whether an address takes mail, from all it delivers."
+    ),
     "recipient-domain": Check(
         "Domain takes mail", "high", "Without a mail server at the domain every mail to it bounces."
     ),

@@ -19,6 +19,7 @@ from remediation.aws import (
     Recommendation,
     Reputation,
     SecretVersion,
+    SendingRight,
     SesAccount,
     SesIdentity,
     Subscription,
@@ -26,7 +27,7 @@ from remediation.aws import (
     Zone,
 )
 from remediation.credentials import LoginCheck
-from remediation.dns import Answer, Dmarc, SpfWalk
+from remediation.dns import Answer, Dmarc, MailHost, SpfWalk
 
 FindingState = Literal["ok", "warn", "fail", "unknown"]
 Severity = Literal["high", "medium", "low"]
@@ -206,6 +207,8 @@ class DomainFacts:
     spf: SpfWalk
     dmarc: dict[str, Dmarc]
     """For this domain and every From domain below it."""
+    mail_hosts: list[MailHost] = field(default_factory=list)
+    """The servers its MX names."""
     reports: dict[str, Answer] = field(default_factory=dict)
     """Name -> answer, for outside domains that must agree to receive our DMARC reports."""
     zone: ZoneFacts | NotLookedUp | None = None
@@ -230,6 +233,22 @@ class KeyFacts:
     user: str
     keys: list[AccessKey] | NotLookedUp | None
     actions: dict[str, list[str]] | NotLookedUp | None = None
+    rights: list[RightFacts] = field(default_factory=list)
+    """Whether it may send with each identity; asked for only where there is a key that could."""
+
+
+@dataclass(frozen=True, slots=True)
+class RightFacts:
+    """What was asked of IAM about sending with one identity, and what came back."""
+
+    identity: str
+    region: str
+    sender: str | None
+    """An address it is sent from; None: none is known."""
+    user_arn: str
+    resources: tuple[str, ...]
+    """What SES asks for: the identity, and its default configuration set."""
+    answer: SendingRight | NotLookedUp
 
 
 @dataclass

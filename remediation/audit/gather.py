@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from parsers.ses_hosts import relay_host
 from remediation.audit import endpoint as smtp_endpoint
 from remediation.audit.ask import (
-    PACE_SECONDS,
     Meter,
     ask_account,
     ask_alias_identities,
@@ -21,12 +20,13 @@ from remediation.audit.ask import (
     ask_identities,
     ask_keys,
     ask_region,
+    ask_rights,
     ask_secret,
 )
 from remediation.audit.facts import AuditFacts, DomainFacts, Scope, ZoneFacts
 from remediation.audit.scope import aliases_of, covering, dkim_names, domains_above, regions_of, relays_of
-from remediation.aws import NotLookedUp, SesIdentity, Zone, cnames_below, zone, zone_ids
-from remediation.dns import Answer, Dns, dmarc, spf
+from remediation.aws import PACE_SECONDS, NotLookedUp, SesIdentity, Turns, Zone, cnames_below, zone, zone_ids
+from remediation.dns import Answer, Dns, dmarc, mail_hosts, spf
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -40,7 +40,7 @@ def gather_facts(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> 
     """Observe everything `scope` asks for; returns the facts and how often each service was asked. Never raises."""
     from concurrent.futures import ThreadPoolExecutor
 
-    meter, dns = Meter(pace), Dns(scope.dns_server)
+    meter, dns = Meter(Turns(pace)), Dns(scope.dns_server)
     facts = AuditFacts(scope, now)
     with ThreadPoolExecutor(_WORKERS) as pool:
         side: list[Future[Any]] = [pool.submit(_ask_relays, facts, dns, meter)]
@@ -57,6 +57,7 @@ def gather_facts(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> 
         _wait(side)
         _wait([pool.submit(_ask_records, facts, domain, dns, meter) for domain in facts.domains.values()])
         ask_alias_identities(facts, meter)
+        ask_rights(facts, meter)
         ask_event_path(facts, meter)
     _note_not_asked(facts)
     meter.count("DNS", dns.questions)
@@ -98,6 +99,7 @@ def _ask_domain(facts: AuditFacts, domain: str, dns: Dns, meter: Meter) -> Domai
         spf=spf.walk(dns.ask, domain),
         dmarc={sender: dmarc.find_dmarc(dns.ask, sender) for sender in dict.fromkeys((domain, *below))},
     )
+    made.mail_hosts = mail_hosts(made.mx, dns.ask)
     if (record := made.dmarc[domain].record) is not None:
         made.reports = {name: dns.ask(name, "TXT") for _, name in dmarc.strangers(record)}
     if facts.aws_away is None:

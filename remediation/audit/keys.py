@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from parsers.times import minute_text
 from remediation.audit.catalogue import finding, unanswered
-from remediation.audit.facts import AuditFacts, Finding, FindingState, KeyFacts, SecretFacts
+from remediation.audit.facts import AuditFacts, Finding, FindingState, KeyFacts, RightFacts, SecretFacts
 from remediation.aws import AccessKey, NotLookedUp, short_key_id
 from remediation.credentials import LoginCheck
 
@@ -66,6 +68,8 @@ def check_keys(facts: KeyFacts, now: datetime) -> Iterator[Finding]:
     yield _strays(user, facts.keys, active, now, asked, by_hand)
     if facts.actions is not None:
         yield from _policies(user, facts.actions)
+    for row in facts.rights:
+        yield check_right(row)
 
 
 def _strays(
@@ -103,6 +107,42 @@ def _policies(user: str, actions: dict[str, list[str]] | NotLookedUp) -> Iterato
         else [],
         by_hand=by_hand,
     )
+
+
+def check_right(facts: RightFacts) -> Finding:
+    """Whether IAM would let the user send with an identity: on it, and on the configuration set that goes with it."""
+    user = facts.user_arn.rpartition("/")[2]
+    subject = f"{user} as {facts.sender or facts.identity} in {facts.region}"
+    entry = f"ContextKeyName=ses:FromAddress,ContextKeyType=string,ContextKeyValues={shlex.quote(facts.sender or '')}"
+    by_hand = (
+        f"aws iam simulate-principal-policy --policy-source-arn {facts.user_arn} --action-names ses:SendRawEmail"
+        f" --resource-arns {' '.join(facts.resources)}" + (f" --context-entries {entry}" if facts.sender else "")
+    )
+    answer = facts.answer
+    if isinstance(answer, NotLookedUp):
+        return unanswered("sending-right", subject, answer, by_hand=by_hand)
+    names = [resource.rpartition(":")[2] for resource in facts.resources]
+    asked = f"IAM whether {user} may call ses:SendRawEmail on {' and '.join(names)}"
+    if not answer.refused:
+        return finding("sending-right", subject, "ok", asked, "allowed", by_hand=by_hand)
+    refused = ", ".join(resource.rpartition(":")[2] for resource in answer.refused)
+    if answer.missing:
+        words = f"not told: its policies make {refused} depend on {', '.join(answer.missing)[:200]}"
+        fix = ["Look at the conditions in the policies of this user: does a mail from the alias meet them?"]
+        return finding("sending-right", subject, "unknown", asked, words, fix=fix, by_hand=by_hand)
+    if answer.is_denied:
+        fix = [
+            "Look for a Deny: in the user's policies, its groups', a permissions boundary, the organisation's rules."
+        ]
+        return finding("sending-right", subject, "fail", asked, f"denied on {refused}", fix=fix, by_hand=by_hand)
+    statement = {"Effect": "Allow", "Action": "ses:SendRawEmail", "Resource": list(facts.resources)}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+    fix = [
+        f"Allow it: `aws iam put-user-policy --user-name {user} --policy-name ses-smtp-send"
+        f" --policy-document '{policy}'` (SES asks for every resource that is named there).",
+        "Where a policy on the identity itself allows it, IAM does not see that; a mail that arrives tells.",
+    ]
+    return finding("sending-right", subject, "fail", asked, f"not allowed on {refused}", fix=fix, by_hand=by_hand)
 
 
 def check_secret(facts: SecretFacts, keys: list[AccessKey] | None) -> Finding:

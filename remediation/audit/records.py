@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from remediation.audit.catalogue import dig, finding, record_steps, unanswered
 from remediation.audit.dkim import zone_in_use
@@ -14,8 +14,11 @@ from remediation.dns import (
     Answer,
     Dmarc,
     DmarcRecord,
+    MailHost,
     SpfWalk,
+    hosts_told,
     is_dmarc,
+    is_null,
     report_addresses,
     strangers,
     tree_lines,
@@ -24,7 +27,7 @@ from remediation.dns import (
 
 def check_domain(domain: DomainFacts, identities: Iterable[SesIdentity]) -> Iterator[Finding]:
     """MX, SPF and DMARC of one domain, and the alignment of every From domain in it."""
-    yield check_mx(domain.domain, domain.mx, domain.address)
+    yield check_mx(domain.domain, domain.mx, domain.address, domain.mail_hosts)
     yield from check_spf(domain.spf)
     yield from check_dmarc(domain.dmarc[domain.domain], domain.reports, zone_in_use(domain))
     known = list(identities)
@@ -33,7 +36,7 @@ def check_domain(domain: DomainFacts, identities: Iterable[SesIdentity]) -> Iter
             yield from _alignments(sender, found.record, domain, known)
 
 
-def check_mx(name: str, mx: Answer, address: Answer) -> Finding:
+def check_mx(name: str, mx: Answer, address: Answer, hosts: Sequence[MailHost] = ()) -> Finding:
     """Whether replies and bounces to the domain find a server."""
     by_hand = dig("MX", name)
     if mx.state == "unknown":
@@ -42,16 +45,33 @@ def check_mx(name: str, mx: Answer, address: Answer) -> Finding:
         fix = ["Register the domain, or check its spelling and that its registration has not run out."]
         return finding("domain-mx", name, "fail", f"MX {name}", mx.words, fix=fix, by_hand=by_hand)
     fix = [f"Publish the MX of whoever keeps your mailboxes; without mailboxes at {name}, set a Reply-To elsewhere."]
-    if any(record.partition(" ")[2] in ("", ".") for record in mx.records):
+    if is_null(mx):
         words = "a null MX: the domain says that it takes no mail at all (RFC 7505)"
         return finding("domain-mx", name, "warn", f"MX {name}", words, fix=fix, by_hand=by_hand)
     if mx.state == "found":
-        return finding("domain-mx", name, "ok", f"MX {name}", mx.words, by_hand=by_hand)
+        return _judge_hosts(name, mx, hosts, by_hand)
     if address.state == "unknown":
         return unanswered("domain-mx", name, address, by_hand=by_hand)
     words = "no MX" + (f"; mail goes to its address {address.words}" if address.state == "found" else " and no address")
     state: FindingState = "warn" if address.state == "found" else "fail"
     return finding("domain-mx", name, state, f"MX and A of {name}", words, fix=fix, by_hand=by_hand)
+
+
+def _judge_hosts(name: str, mx: Answer, hosts: Sequence[MailHost], by_hand: str) -> Finding:
+    """The servers behind the MX: each that is not there loses or delays mail, all of them lose every mail."""
+    states, told = {host.state for host in hosts}, hosts_told(hosts)
+    state: FindingState = "ok" if not told else "warn" if states & {"there", "alias"} else "fail"
+    if "unknown" in states and not (state == "warn" and states & {"gone", "literal", "alias"}):
+        state = "unknown"
+    fix = {
+        "ok": [],
+        "unknown": ["Ask again later: DNS did not answer."],
+    }.get(state, [f"Mend or take out these MX of {name}: a server's own name, which has an A or AAAA record."])
+    return finding(
+        *("domain-mx", name, state, f"MX {name}, and the addresses of its servers", told or mx.words),
+        fix=fix,
+        by_hand=by_hand,
+    )
 
 
 def check_spf(walk: SpfWalk) -> Iterator[Finding]:

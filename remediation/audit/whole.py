@@ -12,7 +12,6 @@ from datetime import datetime
 
 from remediation.audit.account import check_region
 from remediation.audit.alias import check_aliases
-from remediation.audit.ask import PACE_SECONDS
 from remediation.audit.catalogue import CHECKS, unanswered, worst_first
 from remediation.audit.dkim import check_dkim, check_mail_from, check_zone
 from remediation.audit.event_path import check_event_path
@@ -21,7 +20,7 @@ from remediation.audit.gather import gather_facts
 from remediation.audit.identity import check_identities
 from remediation.audit.keys import check_credentials
 from remediation.audit.records import check_domain
-from remediation.aws import SesIdentity
+from remediation.aws import PACE_SECONDS, SesIdentity
 
 DNS_CHECKS = frozenset(check for check in CHECKS if check.startswith(("domain-", "spf-", "dmarc-", "recipient-")))
 """What is judged without AWS."""

@@ -15,14 +15,21 @@ from remediation.aws.event_path import (
     strange_senders,
     subscriptions,
 )
-from remediation.aws.grants import has_bounce_topic, inline_actions, topic_admits_ses
+from remediation.aws.grants import SendingRight, has_bounce_topic, inline_actions, sending_right, topic_admits_ses
 from remediation.aws.iam import AccessKey, KeyChange, LastUse, access_keys, short_key_id
 from remediation.aws.partitions import partition_of
 from remediation.aws.policies import POLICIES, UNKNOWN_ACCOUNT, Policy
 from remediation.aws.rates import Reputation, reputation
 from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
-from remediation.aws.secrets import SecretVersion, secret_login, secret_versions
-from remediation.aws.ses import NOT_SENT, Suppressed, send_raw, suppressed_destination
+from remediation.aws.secrets import SecretVersion, region_of_secret, secret_login, secret_versions
+from remediation.aws.ses import (
+    NOT_SENT,
+    AddressInsights,
+    Suppressed,
+    address_insights,
+    send_raw,
+    suppressed_destination,
+)
 from remediation.aws.ses_setup import (
     ConfigurationSet,
     EventDestination,
@@ -31,13 +38,16 @@ from remediation.aws.ses_setup import (
     SesIdentity,
     ses_account,
 )
+from remediation.aws.turns import PACE_SECONDS, Turns
 
 __all__ = [
     "GLOBAL_REGION",
     "NOT_SENT",
+    "PACE_SECONDS",
     "POLICIES",
     "UNKNOWN_ACCOUNT",
     "AccessKey",
+    "AddressInsights",
     "ConfigurationSet",
     "EventDestination",
     "KeyChange",
@@ -48,12 +58,15 @@ __all__ = [
     "Recommendation",
     "Reputation",
     "SecretVersion",
+    "SendingRight",
     "SesAccount",
     "SesIdentity",
     "Subscription",
     "Suppressed",
+    "Turns",
     "Zone",
     "access_keys",
+    "address_insights",
     "ask",
     "caller_identity",
     "client",
@@ -67,11 +80,13 @@ __all__ = [
     "partition_of",
     "queue",
     "queue_setup",
+    "region_of_secret",
     "reputation",
     "secret_login",
     "secret_versions",
     "secrets",
     "send_raw",
+    "sending_right",
     "ses",
     "ses_account",
     "ses_setup",

@@ -127,7 +127,11 @@ def ask(
         from botocore import xform_name
 
         with within(attempts * (CONNECT_SECONDS + READ_SECONDS) + SPARE_SECONDS):
-            return read(getattr(client, xform_name(operation))(**parameters))
+            call = getattr(client, xform_name(operation), None)
+            if call is None:  # by the service model that came with it
+                why = f"the AWS library here is too old for {action}: `pip install --upgrade boto3`"
+                return NotLookedUp(what, why, "unsupported")
+            return read(call(**parameters))
     except Exception as error:  # nothing on AWS's side, and nothing in somebody's settings, may ever end a run
         return _why_not(error, what, action, region)
 

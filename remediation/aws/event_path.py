@@ -93,7 +93,7 @@ def strange_senders(setup: QueueSetup, topics: tuple[str, ...]) -> list[str]:
             for key, values in kept
             for value in values
             if not (value in topics or value == own or (key == "aws:principalorgid"))
-            and not (key == "aws:sourcearn" and not topics and "*" not in value and value.split(":")[4:5] == [own])
+            and not (key == "aws:sourcearn" and _is_of(value, own, rules_only=bool(topics)))
         ]
         principals = [*_names(statement, "AWS"), *_names(statement, "Service")]
         others = [name for name in principals if name != own and f"::{own}:" not in name]
@@ -102,6 +102,13 @@ def strange_senders(setup: QueueSetup, topics: tuple[str, ...]) -> list[str]:
         else:
             found += ["everybody" if name == "*" else name for name in others]
     return list(dict.fromkeys(found))
+
+
+def _is_of(arn: str, account: str, *, rules_only: bool) -> bool:
+    """Whether a source is one of an account and no other, where need be a rule of EventBridge."""
+    parts = arn.split(":")
+    is_rule = parts[2:3] == ["events"] and "*" not in ":".join(parts[:5])
+    return parts[4:5] == [account] and (is_rule if rules_only else is_rule or "*" not in arn)
 
 
 def _sending(setup: QueueSetup) -> list[Mapping[str, Any]]:

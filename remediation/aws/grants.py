@@ -1,9 +1,10 @@
-"""Who may publish to an SNS topic, which topics an identity has, what an IAM user's own policies allow. Only reads."""
+"""Who may publish to an SNS topic, which topics an identity has, what an IAM user may do. Only reads."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -98,6 +99,58 @@ def inline_actions(user: str) -> dict[str, list[str]] | NotLookedUp | None:
             return actions
         found[name] = actions
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SendingRight:
+    """What IAM says of a user that would send mail, without sending any."""
+
+    refused: tuple[str, ...]
+    """The resources it is not allowed on; none: it may send."""
+    is_denied: bool = False
+    """A policy says Deny, or the organisation or a boundary does not let it; else only no policy says Allow."""
+    missing: tuple[str, ...] = ()
+    """What the policies make it depend on beside the sender's address, and nobody told."""
+
+
+def sending_right(user_arn: str, resources: Sequence[str], sender: str | None) -> SendingRight | NotLookedUp:
+    """Whether an IAM user may send by SMTP: ses:SendRawEmail on the identity, and on its configuration set.
+
+    SES asks for every one of these resources. What a policy on the identity itself adds is not seen.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    told = {"ContextKeyName": "ses:FromAddress", "ContextKeyType": "string", "ContextKeyValues": [sender]}
+    return ask(
+        f"what {user_arn.rpartition('/')[2]} may send",
+        "iam",
+        GLOBAL_REGION,
+        "SimulatePrincipalPolicy",
+        lambda answer: _right(answer["EvaluationResults"], resources),
+        PolicySourceArn=user_arn,
+        ActionNames=["ses:SendRawEmail"],
+        ResourceArns=list(resources),
+        ContextEntries=[told] if sender else [],
+    )
+
+
+def _right(rows: Sequence[Mapping[str, Any]], resources: Sequence[str]) -> SendingRight:
+    """IAM tells of every resource in a row of its own, or of all in one row with a list below."""
+    said: dict[str, str] = {}
+    missing: set[str] = set()
+    is_held = False
+    for row in rows:
+        inner = row.get("ResourceSpecificResults") or ()
+        said |= {str(one["EvalResourceName"]): str(one["EvalResourceDecision"]) for one in inner}
+        if not inner:
+            said[str(row["EvalResourceName"])] = str(row["EvalDecision"])
+        for one in (row, *inner):
+            missing |= {str(name) for name in one.get("MissingContextValues") or ()}
+            boundary = one.get("PermissionsBoundaryDecisionDetail") or {}
+            is_held |= boundary.get("AllowedByPermissionsBoundary") is False
+        is_held |= (row.get("OrganizationsDecisionDetail") or {}).get("AllowedByOrganizations") is False
+    refused = tuple(resource for resource in resources if said[resource] != "allowed")
+    is_denied = any(said[resource] == "explicitDeny" for resource in refused)
+    return SendingRight(refused, is_denied or (bool(refused) and is_held), tuple(sorted(missing)))
 
 
 def _allowed(document: Any) -> list[str]:

@@ -86,7 +86,7 @@ def audit_policy(
             [
                 *("ses:GetAccount", "ses:ListEmailIdentities", "ses:ListRecommendations"),
                 *("ses:GetSuppressedDestination", "ses:ListSuppressedDestinations"),
-                "ses:GetIdentityNotificationAttributes",
+                *("ses:GetIdentityNotificationAttributes", "ses:GetEmailAddressInsights"),
             ],
             "*",
         ),
@@ -116,7 +116,10 @@ def audit_policy(
         statements.append(
             _allow(
                 "SeeSmtpUser",
-                ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserPolicies", "iam:GetUserPolicy"],
+                [
+                    *("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserPolicies", "iam:GetUserPolicy"),
+                    "iam:SimulatePrincipalPolicy",
+                ],
                 _user_arn(partition, account, smtp_user),
             )
         )

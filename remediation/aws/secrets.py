@@ -41,6 +41,12 @@ class SecretLogin:
     """The IAM user the credentials belong to."""
 
 
+def region_of_secret(secret_id: str | None) -> str | None:
+    """The region that stands in the ARN of a secret; None: it is a name, and a name is of no region."""
+    parts = (secret_id or "").split(":")
+    return parts[3] or None if parts[0] == "arn" and len(parts) >= 7 else None
+
+
 def secret_versions(region: str, secret_id: str) -> list[SecretVersion] | NotLookedUp | None:
     """The versions of a secret that carry a stage, the newest first; None: there is no such secret."""
     return find(

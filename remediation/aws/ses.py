@@ -1,19 +1,27 @@
 """What Amazon SES knows of recipients and messages: the suppression list, what became of a mail; and sending one.
 
 Each function asks one region and returns what was found, None where SES says there is no such thing, or
-`aws.NotLookedUp` with the reason. Changes nothing at AWS but in the two functions that say so. SES answers about one
-such request a second: callers ask one after the other. How SES is set up is in `aws_ses_setup`.
+`aws.NotLookedUp` with the reason. Changes nothing at AWS but in the function that says so. SES answers one such request
+a second: whoever looks up single addresses and messages here waits for a turn. How SES is set up is in `ses_setup`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from parsers.mime import bare_address
 from remediation.aws.client import NotLookedUp, ask, find
+from remediation.aws.turns import Turns
+
+_T = TypeVar("_T")
+
+TURNS = Turns()
+"""Of this process, whoever asks: an account has one rate."""
+MOST_TURNS = 3
+"""How often something is asked for where SES says to slow down, in ever longer distances."""
 
 ABSENT = ("NotFoundException",)
 _PAGE = 100
@@ -57,15 +65,43 @@ class MessageInsights:
     events: tuple[MessageEvent, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AddressInsights:
+    """What SES thinks of an address: LOW, MEDIUM or HIGH, how sure it is of each; None: it does not say."""
+
+    is_valid: str | None
+    mailbox_exists: str | None
+    is_disposable: str | None
+    is_random: str | None
+
+
+def address_insights(region: str, address: str) -> AddressInsights | NotLookedUp:
+    """SES's opinion of an address, without a mail to it. Amazon charges for each.
+
+    https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetEmailAddressInsights.html
+    """
+    what = f"SES's opinion of the address in {region}"
+    found = _in_turn(region, "GetEmailAddressInsights", _opinion, what, EmailAddress=bare_address(address))
+    return NotLookedUp(what, "SES knows nothing of it", "refused") if found is None else found
+
+
+def _opinion(answer: Mapping[str, Any]) -> AddressInsights:
+    held = answer["MailboxValidation"]
+    said = {"IsValid": held.get("IsValid"), **(held.get("Evaluations") or {})}
+    verdicts = [(said.get(name) or {}).get("ConfidenceVerdict") for name in _OPINIONS]
+    return AddressInsights(*(str(verdict) if verdict else None for verdict in verdicts))
+
+
+_OPINIONS = ("IsValid", "MailboxExists", "IsDisposable", "IsRandomInput")
+
+
 def suppressed_destination(region: str, address: str) -> Suppressed | NotLookedUp | None:
     """The suppression list entry of an address, with the message that caused it; None: it is not on the list."""
-    return find(
-        f"the suppression list in {region}",
-        "sesv2",
+    return _in_turn(
         region,
         "GetSuppressedDestination",
         lambda answer: _suppressed(answer["SuppressedDestination"]),
-        absent=ABSENT,
+        f"the suppression list in {region}",
         EmailAddress=bare_address(address),
     )
 
@@ -82,15 +118,20 @@ def suppressed_destinations(region: str) -> Iterator[Suppressed | NotLookedUp]:
 
 def message_insights(region: str, message_id: str) -> MessageInsights | NotLookedUp | None:
     """What became of one message, by its SES id; None: SES kept nothing of it. Needs VDM."""
-    return find(
-        f"message insights in {region}",
-        "sesv2",
-        region,
-        "GetMessageInsights",
-        _insights,
-        absent=ABSENT,
-        MessageId=message_id,
-    )
+    return _in_turn(region, "GetMessageInsights", _insights, f"message insights in {region}", MessageId=message_id)
+
+
+def _in_turn(
+    region: str, operation: str, read: Callable[[Mapping[str, Any]], _T], what: str, **parameters: Any
+) -> _T | NotLookedUp | None:
+    """Ask SES when it is the operation's turn; again, later, where SES says that it was too soon."""
+    for _ in range(MOST_TURNS):
+        TURNS.wait((region, operation))
+        answer = find(what, "sesv2", region, operation, read, absent=ABSENT, **parameters)
+        if not (isinstance(answer, NotLookedUp) and answer.kind == "throttled"):
+            break
+        TURNS.slow_down((region, operation))
+    return answer
 
 
 NOT_SENT = frozenset(

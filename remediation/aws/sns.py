@@ -23,6 +23,9 @@ MOST_CERTIFICATES = 4
 
 _SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 """What is signed of a notification, in this order; a subject only where there is one."""
+_OF_ITSELF = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+"""The same of what SNS says of a subscription."""
+_KINDS = {"Notification": _SIGNED, "SubscriptionConfirmation": _OF_ITSELF, "UnsubscribeConfirmation": _OF_ITSELF}
 # Only SNS's own hosts, so that nobody else's certificate is ever asked for.
 _CERTIFICATE = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.(?:com(?:\.cn)?|eu)/[A-Za-z0-9._-]+\.pem")
 _MOST_BYTES = 64_000
@@ -77,8 +80,8 @@ def fetch_certificate(url: str) -> bytes | NotLookedUp | None:
 
 
 def check_signature(envelope: Mapping[str, Any], certificates: Certificates) -> NotSigned | NotLookedUp | None:
-    """Whether SNS signed this notification; None: it did. NotLookedUp: that cannot be told now."""
-    if envelope.get("Type") != "Notification":
+    """Whether SNS signed this message; None: it did. NotLookedUp: that cannot be told now."""
+    if envelope.get("Type") not in _KINDS:
         return NotSigned("it is no notification")
     url, version = envelope.get("SigningCertURL"), envelope.get("SignatureVersion")
     if not isinstance(url, str) or not _CERTIFICATE.fullmatch(url):
@@ -100,9 +103,9 @@ def check_signature(envelope: Mapping[str, Any], certificates: Certificates) -> 
 
 
 def signed_text(envelope: Mapping[str, Any]) -> bytes:
-    """What SNS signs of a notification: names and values, each in a line. TypeError for a value that is no text."""
+    """What SNS signs of a message: names and values, each in a line. TypeError for a value that is no text."""
     lines = []
-    for name in _SIGNED:
+    for name in _KINDS[str(envelope["Type"])]:
         value = envelope.get(name)
         if value is None and name == "Subject":
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from remediation.dns.dmarc import Dmarc, DmarcRecord, is_dmarc, report_addresses, strangers
 from remediation.dns.lookup import Answer, Ask, BadServerError, Dns, plain_name, server_address
+from remediation.dns.servers import MailHost, hosts_told, is_null, mail_hosts
 from remediation.dns.spf import MAX_LOOKUPS, MAX_VOIDS, SpfWalk, tree_lines
 
 __all__ = [
@@ -19,9 +20,13 @@ __all__ = [
     "Dmarc",
     "DmarcRecord",
     "Dns",
+    "MailHost",
     "SpfWalk",
     "dmarc",
+    "hosts_told",
     "is_dmarc",
+    "is_null",
+    "mail_hosts",
     "plain_name",
     "report_addresses",
     "server_address",

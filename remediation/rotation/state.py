@@ -194,8 +194,9 @@ def begin(
     `old_key_is_gone`: the owner knows that the key in the secret does not exist any more.
     """
     if facts is None or facts.current is None:
+        where = "" if plan.secret_id.startswith("arn:") else f" in {plan.region}"  # an ARN says it itself
         return Stop(
-            f"There is no secret {plan.secret_id} in {plan.region}, or nothing is in it.",
+            f"There is no secret {plan.secret_id}{where}, or nothing is in it.",
             "Check the name and the region; or let this make it: triage credentials rotate start --create-secret",
         )
     user, named = plan.iam_user, facts.current.username

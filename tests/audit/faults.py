@@ -14,6 +14,7 @@ from remediation.audit.facts import Alias
 from remediation.aws.client import NotLookedUp
 from tests.doubles.aws import REGION
 from tests.doubles.healthy import ALIASES, DKIM, DOMAIN, MAIL_FROM, NOW, SECRET, SES_HOST, SET, USER, World
+from tests.doubles.simulation import HIDDEN
 
 SPF = '"v=spf1 {} -all"'
 DMARC = f"_dmarc.{DOMAIN}"
@@ -75,6 +76,12 @@ def asked(**changes: Any) -> Break:
 def with_alias(**changes: Any) -> Break:
     first = {name: getattr(ALIASES[0], name) for name in ("address", "host", "port", "security", "verification")}
     return asked(aliases=(Alias(**{**first, **changes}), ALIASES[1]))
+
+
+def mx_at_alias(world: World) -> None:
+    world.dns.set("mx.example.org", "A")
+    world.dns.set("mx.example.org", "CNAME", "mx.example.net.")
+    world.dns.set("mx.example.net", "A", "192.0.2.9")
 
 
 def missing_cname(world: World) -> None:
@@ -150,6 +157,20 @@ def wide_policy(world: World) -> None:
         PolicyName="more",
         PolicyDocument='{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}',
     )
+
+
+def policy_of(*statements: dict[str, Any]) -> Break:
+    """The SMTP user has this policy, and no other."""
+
+    def put(world: World) -> None:
+        rows = [{"Effect": "Allow", "Action": "ses:SendRawEmail", **statement} for statement in statements]
+        document = json.dumps({"Version": "2012-10-17", "Statement": rows})
+        world.client("iam").put_user_policy(UserName=USER, PolicyName="send", PolicyDocument=document)
+
+    return put
+
+
+IDENTITY_ARN = f"arn:aws:ses:{REGION}:123456789012:identity/{DOMAIN}"
 
 
 def pending_version(world: World) -> None:
@@ -278,6 +299,14 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
         ("dmarc-alignment", "fail"),
     ),
     "no MX": (dns(DOMAIN, "MX"), ("domain-mx", "fail")),
+    "server of the MX is gone": (dns("mx.example.org", "A"), ("domain-mx", "fail")),
+    "an address for an MX": (dns(DOMAIN, "MX", "10 192.0.2.9."), ("domain-mx", "fail")),
+    "MX at an alias": (mx_at_alias, ("domain-mx", "warn")),
+    "one of two servers is gone": (
+        dns(DOMAIN, "MX", "10 mx.example.org.", "20 gone.example.org."),
+        ("domain-mx", "warn"),
+    ),
+    "SERVFAIL for the server of the MX": (trouble("mx.example.org", "servfail"), ("domain-mx", "unknown")),
     "null MX": (dns(DOMAIN, "MX", "0 ."), ("domain-mx", "warn")),
     # account
     "sandbox": (account(ProductionAccessEnabled=False), ("sandbox", "fail")),
@@ -358,6 +387,26 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
     "two active keys": (second_key, ("key-strays", "warn")),
     "idle key": (idle_key, ("key-strays", "warn")),
     "policy allows more": (wide_policy, ("user-policy", "warn")),
+    "policy allows the identity, not its configuration set": (
+        policy_of({"Resource": IDENTITY_ARN}),
+        ("sending-right", "fail"),
+    ),
+    "policy denies one sender": (
+        policy_of(
+            {"Resource": "*"},
+            {
+                "Effect": "Deny",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"ses:FromAddress": ALIASES[1].address}},
+            },
+        ),
+        ("sending-right", "fail"),
+    ),
+    "policy with a condition nobody told of": (
+        policy_of({"Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}),
+        ("sending-right", "unknown"),
+    ),
+    "IAM may not be asked": (policy_of({"Sid": HIDDEN, "Resource": "*"}), ("sending-right", "unknown")),
     "secret older than the key": (lambda world: world.set_key(age=timedelta(days=-4000)), ("secret", "fail")),
     "secret holds the login of an inactive key": (stale_login, ("secret", "fail")),
     "rotation half way": (pending_version, ("secret", "warn")),

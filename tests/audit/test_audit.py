@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from remediation.aws import secrets as aws_secrets
 from remediation.aws.client import NotLookedUp
 from remediation.aws.policies import actions, audit_policy
 from remediation.credentials import derive_smtp_password
-from tests.audit.faults import ALSO, FAULTS, SCOPE
+from tests.audit.faults import ALSO, FAULTS, IDENTITY_ARN, SCOPE, policy_of
 from tests.audit.world import look, states, the, wrong
 from tests.doubles.aws import REGION
 from tests.doubles.healthy import DOMAIN, FLEET, MAIL_FROM, SECRET, SET, World
@@ -168,6 +169,23 @@ def test_where_the_names_may_not_be_listed_a_subdomain_is_still_covered(world: W
     assert wrong(look(world, domains=(FLEET,), aliases=())) == [("address-identity", "unknown")]
 
 
+def test_the_way_out_of_a_policy_that_forgot_the_configuration_set_is_one_that_works(world: World) -> None:
+    policy_of({"Resource": IDENTITY_ARN})(world)
+    told = the(look(world), "sending-right")
+    assert told.answered == f"not allowed on configuration-set/{SET}"
+    [printed] = re.findall(r"--policy-document '(.*?)'", told.fix[0])
+    world.client("iam").put_user_policy(UserName=world.user.name, PolicyName="ses-smtp-send", PolicyDocument=printed)
+    assert wrong(look(world)) == []
+
+
+def test_without_a_default_set_the_identity_is_enough_and_without_aliases_the_domain_is_asked(world: World) -> None:
+    world.identity.pop("ConfigurationSetName")
+    policy_of({"Resource": IDENTITY_ARN})(world)
+    assert the(look(world), "sending-right").state == "ok"
+    alone = the(look(world, aliases=()), "sending-right")
+    assert (alone.state, alone.subject) == ("ok", f"{world.user.name} as {DOMAIN} in {REGION}")
+
+
 def test_the_policy_for_the_audit_allows_all_it_asks_and_nothing_that_writes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,4 +205,6 @@ def test_the_policy_for_the_audit_allows_all_it_asks_and_nothing_that_writes(
     assert len(called) > 15
     allowed = set(actions(audit_policy(queue="ses-events", smtp_user=world.user.name, secret=SECRET)))
     assert called - {"sts:GetCallerIdentity"} <= allowed
-    assert all(action.partition(":")[2].startswith(("Get", "List", "Describe", "BatchGet")) for action in allowed)
+    assert all(
+        action.partition(":")[2].startswith(("Get", "List", "Describe", "BatchGet", "Simulate")) for action in allowed
+    )

@@ -105,7 +105,7 @@ def test_audit_and_check_address_ask_for_what_the_printed_policy_allows(
     world.account["VdmAttributes"] = {"VdmEnabled": "ENABLED"}
     called = record_actions(monkeypatch)
     run("audit", "--probe", DOMAIN)
-    run("check-address", "pat@client.example")
+    run("check-address", "--insights", "pat@client.example")
     world.identity["ConfigurationSetName"] = ""
     world.identity["FeedbackForwardingStatus"] = False
     run("audit", DOMAIN)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from remediation.audit.ask import Meter
 from remediation.audit.facts import Alias, Finding
 from remediation.audit.whole import audit
+from remediation.aws import Turns
 from remediation.aws.grants import admits_ses
 from remediation.aws.route53 import zone_ids, zone_name
 from remediation.credentials import derive_smtp_password
@@ -247,7 +248,7 @@ def test_no_secret_stands_in_any_finding(world: World) -> None:
 
 def test_one_operation_is_asked_once_a_second_and_others_are_not_kept_waiting() -> None:
     waits: list[float] = []
-    meter = Meter(sleep=waits.append, clock=lambda: 100.0)
+    meter = Meter(Turns(sleep=waits.append, clock=lambda: 100.0))
     for region, operation in (("a", "X"), ("a", "Y"), ("b", "X"), ("a", "X"), ("a", "X")):
         meter.ses(region, operation)
     assert waits == [1.0, 2.0]

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation.audit.address import History, check_address, domain_of
+from remediation.audit.spelling import BIG_DOMAINS, meant_instead
 from remediation.aws.client import NotLookedUp
-from remediation.aws.ses import Suppressed
+from remediation.aws.ses import Suppressed, address_insights
 from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.zone import ZoneDouble
 from tests.worlds.made_dns import UNKNOWN, made_ask
@@ -27,7 +28,9 @@ from triage.model import StoredMail
 from triage.store import open_store, store_judged
 
 PAT = "pat@client.example"
-GOOD: dict[str, Sequence[str]] = {"MX client.example": ["10 mx.client.example"]}
+MX: dict[str, Sequence[str]] = {"MX client.example": ["10 mx.client.example"]}
+GOOD = MX | {"A mx.client.example": ["192.0.2.9"]}
+TWO: dict[str, Sequence[str]] = GOOD | {"MX client.example": ["10 mx.client.example", "20 mx2.client.example"]}
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 ENTRY = Suppressed(PAT, "BOUNCE", AT, "0100019e1c2d3e4f-00000001-aaaa-4bbb-8ccc-0123456789ab-000000")
 
@@ -78,6 +81,15 @@ def test_no_text_breaks_it(text: str) -> None:
     ("table", "state"),
     [
         (GOOD, "ok"),
+        (MX | {"AAAA mx.client.example": ["2001:db8::9"]}, "ok"),
+        (MX, "fail"),
+        (MX | {"A mx.client.example": UNKNOWN}, "unknown"),
+        (GOOD | {"CNAME mx.client.example": ["mx.other.example"]}, "warn"),
+        (TWO, "warn"),
+        (TWO | {"A mx2.client.example": ["192.0.2.10"]}, "ok"),
+        ({"MX client.example": ["10 mx.client.example", "20 mx2.client.example"]}, "fail"),
+        ({"MX client.example": ["10 192.0.2.1"]}, "fail"),
+        ({"MX client.example": ["0 .", "10 mx.client.example"], "A mx.client.example": ["192.0.2.9"]}, "ok"),
         ({"MX client.example": ["0 ."]}, "fail"),
         ({"A client.example": ["192.0.2.1"]}, "warn"),
         ({"AAAA client.example": ["2001:db8::1"]}, "warn"),
@@ -125,6 +137,87 @@ def test_what_is_on_record(history: History, state: str, words: str) -> None:
     assert words in told[0].answered
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        *(
+            ("gmial.com", "gmail.com"),
+            ("gmai.com", "gmail.com"),
+            ("gmaill.com", "gmail.com"),
+            ("gnail.com", "gmail.com"),
+        ),
+        *(
+            ("gmail.con", "gmail.com"),
+            ("gmail.co", "gmail.com"),
+            ("gmail.cmo", "gmail.com"),
+            ("agmail.com", "gmail.com"),
+        ),
+        *(("hotmial.com", "hotmail.com"), ("outlok.com", "outlook.com"), ("yaho.com", "yahoo.com")),
+        *(("iclod.com", "icloud.com"), ("hotmail.co.uj", "hotmail.co.uk")),
+        *(
+            (name, None)
+            for name in ("gmail.com", "ymail.com", "mail.com", "email.com", "client.example", "example.org")
+        ),
+        *((name, None) for name in ("gmailer.com", "gmx.org", "web.dk", "me.co", "aol.de", "g.com", "", "gmail")),
+    ],
+)
+def test_a_slip_in_a_well_known_domain_is_asked_about(typed: str, meant: str | None) -> None:
+    assert meant_instead(typed) == meant
+
+
+def test_no_well_known_domain_is_held_for_a_slip_of_another_and_none_is_taken_that_got_mail() -> None:
+    assert [name for name in BIG_DOMAINS if meant_instead(name)] == []
+    table = {"MX gmial.com": ["10 mx.client.example"], "A mx.client.example": ["192.0.2.9"]}
+    told = {f.check: f for f in check_address("pat@gmial.com", made_ask(table), {}, None)}
+    assert told["recipient-spelling"].state == "warn"
+    assert "Did you mean pat@gmail.com?" in told["recipient-spelling"].fix[0]
+    assert found("pat@gmial.com", table, history=History([], AT))["recipient-spelling"] == "ok"
+
+
+@given(st.text(max_size=20), st.sampled_from(sorted(BIG_DOMAINS)))
+def test_a_slip_is_one_of_one_letter(text: str, big: str) -> None:
+    meant = meant_instead(text)
+    assert meant is None or abs(len(meant) - len(text)) <= 1
+    assert meant_instead(f"{big}{text}xx") in (None, *BIG_DOMAINS)
+
+
+OPINIONS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "good": ({"IsValid": "HIGH", "MailboxExists": "HIGH", "IsDisposable": "LOW"}, "ok", "valid: HIGH"),
+    "no mailbox": ({"IsValid": "LOW", "MailboxExists": "LOW"}, "warn", "the mailbox hardly exists"),
+    "throw-away": ({"IsValid": "MEDIUM", "IsDisposable": "HIGH"}, "warn", "throw-away"),
+    "silent": ({}, "ok", "it does not say"),
+}
+
+
+@pytest.mark.parametrize("name", OPINIONS)
+def test_what_ses_thinks_of_an_address(
+    dns: ZoneDouble, aws: AwsDouble, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    said, state, words = OPINIONS[name]
+    verdicts = {key: {"ConfidenceVerdict": value} for key, value in said.items()}
+    valid = {"IsValid": verdicts.pop("IsValid")} if "IsValid" in verdicts else {}
+    aws.ses.region(REGION).opinions[PAT] = {"MailboxValidation": {**valid, "Evaluations": verdicts}}
+    main(["check-address", "--json", "--insights", PAT])
+    rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)["findings"]}
+    assert rows["recipient-insights"]["state"] == state
+    assert words in rows["recipient-insights"]["evidence"]["answered"]
+    assert REGION in rows["recipient-insights"]["evidence"]["answered"]
+
+
+def test_ses_is_asked_for_its_opinion_only_on_request_and_may_decline(
+    dns: ZoneDouble, aws: AwsDouble, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["check-address", PAT]) == 0
+    assert aws.ses.calls["GetEmailAddressInsights"] == 0
+    aws.ses.fail("GetEmailAddressInsights", status=403, code="AccessDeniedException")
+    assert main(["check-address", "--insights", PAT]) == 0
+    assert "may not call ses:GetEmailAddressInsights" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setattr("botocore.xform_name", lambda name: "no_such_call")
+    away = address_insights(REGION, PAT)
+    assert isinstance(away, NotLookedUp)
+    assert away.why.startswith("the AWS library here is too old for ses:GetEmailAddressInsights")
+
+
 # -- the command ----------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +231,7 @@ def server() -> Iterator[ZoneDouble]:
 def dns(server: ZoneDouble, aws: AwsDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ZoneDouble:
     server.reset()
     server.set("client.example", "MX", "10 mx.client.example.")
+    server.set("mx.client.example", "A", "192.0.2.9")
     server.set("closed.example", "MX", "0 .")
     for name in [name for name in os.environ if name.startswith("TRIAGE_")]:
         monkeypatch.delenv(name)
@@ -164,7 +258,7 @@ def test_several_addresses_and_what_speaks_against_each(
         "nobody: a mail would not arrive",
     ]
     assert "delete-suppressed-destination --email-address sam@client.example --region us-west-2" in out
-    assert not any(name.startswith("mx.") for name, _ in dns.log), "nobody's mail server is looked for"
+    assert "on the list of us-west-2" in " ".join(out.split())
 
 
 def test_our_own_history_counts(dns: ZoneDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,7 +295,7 @@ def test_what_could_not_be_looked_up_does_not_speak_against_an_address(
     assert main(["check-address", "--json", PAT]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["address"], record["state"]) == (PAT, "unknown")
-    assert [row["state"] for row in record["findings"]] == ["ok", "unknown", "unknown", "unknown"]
+    assert [row["state"] for row in record["findings"]] == ["ok", "ok", "unknown", "unknown", "unknown"]
 
 
 def test_a_command_to_copy_cannot_be_made_to_do_something_else() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
+from remediation.aws import QueueSetup, strange_senders
 from remediation.aws import client as asking
 from remediation.aws import iam as aws_iam
 from remediation.aws import queue as aws_queue
@@ -207,3 +208,24 @@ def test_a_queue_gives_and_deletes(aws: AwsDouble, monkeypatch: pytest.MonkeyPat
 )
 def test_the_region_of_a_queue(url: str, region: str | None) -> None:
     assert aws_queue.queue_region(url) == region
+
+
+def test_a_rule_of_our_own_account_may_write_to_the_queue_beside_the_topics() -> None:
+    def strange(source: str, *topics: str) -> list[str]:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+        }
+        setup = QueueSetup("arn:aws:sqs:us-east-1:123456789012:q", {"Statement": statement}, None)
+        return strange_senders(setup, topics)
+
+    topic = "arn:aws:sns:us-east-1:123456789012:ses-events"
+    rule = "arn:aws:events:us-east-1:123456789012:rule/ses-status"
+    for topics in ((), (topic,)):
+        assert strange(rule, *topics) == []
+        assert strange(rule.replace("rule/ses-status", "rule/*"), *topics) == []
+        for other in (rule.replace("1234", "6666"), rule.replace("123456789012", "*"), rule.replace("us-east-1", "*")):
+            assert strange(other, *topics) == [f"whatever comes from {other}"]
+    assert strange(topic.replace("ses-events", "other"), topic) != []

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.doubles.ses import ENV, SesDouble
+from tests.doubles.simulation import install
 from tests.doubles.trail import TrailDouble
 
 REGION = "us-east-1"
@@ -49,6 +50,7 @@ class AwsDouble:
     def __init__(self) -> None:
         from moto.server import ThreadedMotoServer
 
+        install()
         self._moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._moto.start()
         host, port = self._moto.get_host_and_port()

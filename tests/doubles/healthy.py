@@ -165,6 +165,7 @@ def make_healthy(aws: AwsDouble, dns: ZoneDouble, relay: RelayDouble) -> World:
         dns.set(target, "TXT", '"p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCB"')
     dns.set(DOMAIN, "NS", *(f"{server}." for server in made["DelegationSet"]["NameServers"]))
     dns.set(DOMAIN, "MX", "10 mx.example.org.")
+    dns.set("mx.example.org", "A", "192.0.2.9")
     dns.set(DOMAIN, "TXT", '"google-site-verification=abc"', '"v=spf1 include:_spf.example.org -all"')
     dns.set("_spf.example.org", "TXT", '"v=spf1 ip4:192.0.2.0/24 -all"')
     dns.set(f"_dmarc.{DOMAIN}", "TXT", f'"v=DMARC1; p=reject; rua=mailto:dmarc@{DOMAIN}"')

@@ -50,6 +50,7 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v2/email/suppression/addresses/{EmailAddress}", "GetSuppressedDestination"),
     ("DELETE", "/v2/email/suppression/addresses/{EmailAddress}", "DeleteSuppressedDestination"),
     ("GET", "/v2/email/insights/{MessageId}/", "GetMessageInsights"),
+    ("POST", "/v2/email/email-address-insights", "GetEmailAddressInsights"),
     ("GET", "/v2/email/configuration-sets/{ConfigurationSetName}", "GetConfigurationSet"),
     (
         *("GET", "/v2/email/configuration-sets/{ConfigurationSetName}/event-destinations"),
@@ -80,12 +81,17 @@ class SesDouble(Loopback):
         super().__init__(self._answer)
         self.regions: defaultdict[str, SesRegion] = defaultdict(lambda: SesRegion(""))
         self.sent: list[SentMail] = []
+        self.clock: Callable[[], float] | None = None
+        """Where one is set, an operation of a region is carried out once a second by it, and refused else."""
+        self._last: dict[tuple[str, str], float] = {}
         self._faults = Faults()
         self.calls = self._faults.calls
         """How often each operation was asked for, retries and failures included."""
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
+        self.clock = None
+        self._last.clear()
         for kept in (self.regions, self.sent, self.calls, self._faults, self.complaints):
             kept.clear()
 
@@ -205,6 +211,11 @@ class SesDouble(Loopback):
         if scope is None:
             return _error(SesError(403, "MissingAuthenticationTokenException", "Missing Authentication Token"))
         region = self.region(scope[2])
+        if self.clock is not None:
+            now, last = self.clock(), self._last.get((region.name, operation))
+            if last is not None and now - last < 1.0:
+                return _error(SesError(429, "TooManyRequestsException", "Maximum sending rate exceeded."))
+            self._last[region.name, operation] = now
         try:
             answer = OPERATIONS[operation](region, parameters)
         except SesError as error:

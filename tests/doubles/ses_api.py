@@ -47,6 +47,7 @@ class SesRegion:
         self.identities: dict[str, JSON] = {}
         self.suppressed: dict[str, JSON] = {}
         self.insights: dict[str, JSON] = {}
+        self.opinions: dict[str, JSON] = {}
         self.configuration_sets: dict[str, JSON] = {}
         self.destinations: dict[str, list[JSON]] = {}
         self.recommendations: list[JSON] = []
@@ -154,6 +155,10 @@ def get_message_insights(region: SesRegion, asked: JSON) -> JSON:
     return _found(region.insights.get(asked["MessageId"]), f"Message {asked['MessageId']}")
 
 
+def get_email_address_insights(region: SesRegion, asked: JSON) -> JSON:
+    return region.opinions.get(asked["EmailAddress"].lower(), {"MailboxValidation": {}})
+
+
 def get_configuration_set(region: SesRegion, asked: JSON) -> JSON:
     name = asked["ConfigurationSetName"]
     return _found(region.configuration_sets.get(name), f"Configuration set {name}")
@@ -240,6 +245,7 @@ OPERATIONS: dict[str, Callable[[SesRegion, JSON], JSON]] = {
     "PutSuppressedDestination": put_suppressed_destination,
     "DeleteSuppressedDestination": delete_suppressed_destination,
     "GetMessageInsights": get_message_insights,
+    "GetEmailAddressInsights": get_email_address_insights,
     "GetConfigurationSet": get_configuration_set,
     "ListConfigurationSets": list_configuration_sets,
     "GetConfigurationSetEventDestinations": get_event_destinations,

@@ -89,8 +89,9 @@ FORGED: dict[str, tuple[Callable[[SnsDouble], str], str]] = {
     ),
     "a question to subscribe": (
         lambda sns: changed(sns.sign(in_envelope(DELIVERY)), Type="SubscriptionConfirmation"),
-        "no notification",
+        "cannot be read",
     ),
+    "a kind SNS has not": (lambda sns: changed(sns.sign(in_envelope(DELIVERY)), Type="Order"), "no notification"),
     "a text that is none": (lambda sns: changed(sns.sign(in_envelope(DELIVERY)), Message=[1]), "cannot be read"),
     "a time that is none": (lambda sns: changed(sns.sign(in_envelope(DELIVERY)), Timestamp="now"), "cannot be read"),
     "rubbish for a signature": (lambda sns: changed(sns.sign(in_envelope(DELIVERY)), Signature="?"), "cannot be read"),

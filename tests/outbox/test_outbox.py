@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
+from remediation.aws.policies import actions
+from tests.aws.recorder import record_actions
 from tests.outbox.world import GMAIL, LABEL, REGION, World, opened
 from tests.worlds.made_mails import OWNER
 from tests.worlds.made_verdicts import proven
 from triage import store
 from triage.model import StoredMail
+from triage.owner.doctor_aws import iam_policy
 
 
 def answered(world: World) -> str:
@@ -17,6 +22,16 @@ def answered(world: World) -> str:
     draft_id = world.write()
     world.label(world.draft(draft_id))
     return draft_id
+
+
+def test_it_asks_for_what_the_printed_policy_allows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = record_actions(monkeypatch)
+    world.receive()
+    world.label(world.draft(world.write()))
+    world.look()
+    world.look()
+    assert len(world.ses.sent) == 1
+    assert sorted(called) == actions(iam_policy("outbox", world.settings))
 
 
 def test_a_labelled_draft_leaves_and_lies_in_its_conversation_under_sent(world: World) -> None:

@@ -30,7 +30,7 @@ FULL = {
     ),
     "resend": resend_policy(account="123456789012", region="us-east-1", domain="queenofsandiego.com"),
 }
-READING = ("Get", "List", "Describe", "BatchGet", "Lookup")
+READING = ("Get", "List", "Describe", "BatchGet", "Lookup", "Simulate")
 
 
 def resources(policy: dict[str, Any], action: str) -> list[str]:

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from remediation.aws.policies import actions
+from tests.aws.recorder import record_actions
+from tests.outbox.world import a_setting
 from tests.resend.world import DAY, REGION, World, reasons
 from tests.worlds.made_mails import NOW, OWNER, opened
 from triage import store
+from triage.owner.doctor_aws import iam_policy
 from triage.resend import again as resend
 from triage.resend.again import Allowance
 
@@ -40,6 +44,17 @@ def test_each_person_gets_it_once_however_often_it_is_asked_for(world: World) ->
     assert sorted(mail.recipients for mail in world.ses.sent) == [("dana@client.example",), ("pat@client.example",)]
     assert len(world.copies()) == 2
     assert all("sent again through SES" in str(why) for why in reasons(world, "ses"))
+
+
+def test_it_asks_for_what_the_printed_policy_allows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = record_actions(monkeypatch)
+    world.bounce(world.write("Charter", "pat@client.example"), "pat@client.example")
+    allowed = resend.allowance(REGION)
+    assert isinstance(allowed, Allowance)
+    world.send(allowed)
+    assert len(world.ses.sent) == 1
+    settings = a_setting(world.folder)
+    assert sorted(called) == actions(iam_policy("resend", settings))
 
 
 def test_it_goes_no_faster_and_no_further_than_ses_allows(world: World) -> None:

@@ -103,6 +103,24 @@ def test_abort_after_the_hand_over_keeps_both_until_it_is_known_what_gmail_has(s
     assert stage.works()
 
 
+def test_a_secret_named_by_its_arn_is_kept_in_the_region_that_says(stage: Stage) -> None:
+    """The server is in one region, the secret in another: every command asks there."""
+    there = "eu-west-1"
+    arn = stage.aws.make_secret(stage.held(), "kept-elsewhere", there)
+    stage.aws.client("secretsmanager").delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    stage.settings(smtp_secret=arn)
+    assert f"{arn} in {there}" in " ".join(stage.run_here("doctor").stdout.split())
+    assert "There is no secret" not in stage.run_here("credentials", "status").stdout
+    stage.rotate("start")
+    held = stage.aws.client("secretsmanager", there).get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")
+    assert json.loads(held["SecretString"])["username"] != stage.user.key_id
+    checked = stage.run_here("credentials", "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    gone = f"{arn[:-7]}-AbCdEf".replace("kept-elsewhere", "nowhere")
+    stage.settings(smtp_secret=gone)
+    assert f"There is no secret {gone} in {there}." in stage.run_here("credentials", "status").stdout
+
+
 def test_a_rotation_asks_for_what_the_printed_policy_allows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     called = record_actions(monkeypatch)
     stage.run_here("credentials", "status")

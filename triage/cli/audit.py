@@ -16,6 +16,7 @@ from triage.errors import ConfigError, TriageError, UsageError
 
 if TYPE_CHECKING:
     from remediation.audit import Audit, Finding, History, Scope
+    from remediation.aws import AddressInsights, NotLookedUp
     from triage.config import Settings
     from triage.store import AuditChange
 
@@ -80,10 +81,11 @@ def _lines(made: Audit, changes: list[AuditChange] | None, form: str, *, only_ch
 
 @click.command("check-address")
 @click.argument("addresses", metavar="A@B...", nargs=-1, required=True)
+@click.option("--insights", is_flag=True, help="Ask SES what it thinks of each address. Amazon charges for each.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per address.")
 @options
 @click.pass_obj
-def check_address(asked: Any, addresses: tuple[str, ...], as_json: bool) -> int:
+def check_address(asked: Any, addresses: tuple[str, ...], insights: bool, as_json: bool) -> int:
     """Before sending: is this an address, does its domain take mail, is it suppressed, did it bounce before?
 
     Asks DNS, SES and our own database; never connects to anybody's mail server.
@@ -101,7 +103,9 @@ def check_address(asked: Any, addresses: tuple[str, ...], as_json: bool) -> int:
     has_failed = False
     for address in dict.fromkeys(address.strip() for address in addresses):
         suppressed = _suppressed(settings, address) if checking.domain_of(address) else {}
-        findings = list(checking.check_address(address, dns.ask, suppressed, _history(settings, address)))
+        opinion = _opinion(settings, address) if insights and checking.domain_of(address) else None
+        history = _history(settings, address)
+        findings = list(checking.check_address(address, dns.ask, suppressed, history, opinion))
         has_failed |= any(finding.state == "fail" for finding in findings)
         if as_json:
             record = {"address": address, "state": _worst(findings), "findings": [f.record() for f in findings]}
@@ -228,11 +232,22 @@ def _kept(settings: Settings, made: Audit) -> list[AuditChange] | None:
 
 
 def _suppressed(settings: Settings, address: str) -> dict[str, Any]:
-    from remediation.audit import Scope, regions_of
     from remediation.aws import suppressed_destination
 
-    regions = settings.regions or ((settings.smtp_region,) if settings.smtp_region else ())
-    return {region: suppressed_destination(region, address) for region in regions_of(Scope(regions=regions))}
+    return {region: suppressed_destination(region, address) for region in _regions(settings)}
+
+
+def _opinion(settings: Settings, address: str) -> tuple[str, AddressInsights | NotLookedUp]:
+    from remediation.aws import address_insights
+
+    region = _regions(settings)[0]
+    return region, address_insights(region, address)
+
+
+def _regions(settings: Settings) -> list[str]:
+    from remediation.audit import Scope, regions_of
+
+    return regions_of(Scope(regions=settings.regions or ((settings.smtp_region,) if settings.smtp_region else ())))
 
 
 def _history(settings: Settings, address: str) -> History | None:

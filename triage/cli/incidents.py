@@ -147,15 +147,17 @@ def _table(db: Database, found: list[Incident], left_out: int) -> Iterator[str]:
         what = what_fails(incident)
         state = "OPEN  " if incident.state == "open" else "closed"
         yield from wrapped(f"{incident.id:>4}  {state}  {shown(what[0].upper() + what[1:])}", width, "", " " * 14)
-        found_first = found_out(store.evidence_for(db, incident))
+        found_first = found_out(store.evidence_for(db, incident)) or store.stop_of(db, incident)
         more = [retimed(shown(found_first), now())] if found_first else []
         more.append(f"{incident.title} ({incident.cause})")
         if incident.state == "open":
-            more.append(f"since {when_words(incident.first_at)}, last bounce {when_words(incident.last_at)}")
+            last = f"last bounce {when_words(incident.last_at)}" if incident.bounces else "no mail came back yet"
+            more.append(f"since {when_words(incident.first_at)}, {last}")
         else:
             more.append(f"{duration_words(incident)}; over since {when_words(incident.closed_at)}")
-        who = listed((shown(person, 254) for person in incident.people), most=3)
-        more.append(f"{counted(incident.bounces, 'bounce')}; hit: {who}")
+        if incident.bounces:
+            who = listed((shown(person, 254) for person in incident.people), most=3)
+            more.append(f"{counted(incident.bounces, 'bounce')}; hit: {who}")
         if incident.state == "open" and (page := clicks(incident)):
             more.append(f"click: {page}")
         for line in more:

@@ -116,7 +116,10 @@ class Settings:
     )
     smtp_region: str | None = field(
         default=None,
-        metadata={"doc": "The region of the SMTP server and of its secret, such as us-east-1.", "form": "region"},
+        metadata={
+            "doc": "The region of the SMTP server, such as us-east-1; also of its secret, where that is no ARN.",
+            "form": "region",
+        },
     )
     probe: bool = field(
         default=False,

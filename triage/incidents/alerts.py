@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from parsers.times import moment_from
 from remediation.deadline import within
-from remediation.suggest import NO_NAMES
 from triage import store
 from triage.config import Settings
 from triage.display import found_out
@@ -213,15 +212,20 @@ def due_now(incident: Incident, known: Sequence[AlertRow], at: datetime, every: 
 
 def facts_of(db: Database, settings: Settings, incident: Incident, account: OwnAccount | None = None) -> IncidentFacts:
     """What an alert and `triage incidents show` tell beside the incident itself; `account` None: as Gmail said last."""
-    record = newest_record(db, incident)
-    names = known_names(db, settings, record, account) if record else NO_NAMES
+    record = newest_record(db, incident) or _of_no_bounce(incident)
+    names = known_names(db, settings, record, account)
     return IncidentFacts(
         missed=store.missed_in(db, incident, MOST_PEOPLE_TOLD),
-        steps=fix_of(record, names) if record else (),
+        steps=fix_of(record, names),
         own=tuple(filter(None, (names.smtp_host, names.domain))),
-        found=found_out(store.evidence_for(db, incident)),
+        found=found_out(store.evidence_for(db, incident)) or store.stop_of(db, incident),
         mailbox=names.mailbox,
     )
+
+
+def _of_no_bounce(incident: Incident) -> StoredVerdict:
+    """What there is to fill a fix with where no mail came back: the cause, and the region SES named."""
+    return cast(StoredVerdict, {"id": 0, "cause": incident.cause, "original": {"ses_region": incident.place}})
 
 
 def newest_record(db: Database, incident: Incident) -> StoredVerdict | None:

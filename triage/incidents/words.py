@@ -20,6 +20,7 @@ MOST_PEOPLE_TOLD = 10
 MOST_STEPS = 8
 MAX_STEP = 700
 MAX_TITLE = 200
+NOBODY_YET = "Nobody yet"
 MOST_TOLD = 200
 """Characters of the two lines of an alert: about as much as a telephone shows of a message that comes in."""
 
@@ -74,7 +75,7 @@ def alert_body(incident: Incident, occasion: str, facts: IncidentFacts, at: date
         others = f"; {facts.more:,} more: `triage incidents`" if facts.more else ""
         second = f"All of it: `triage incidents show {incident.id}`{others}"
         page = clicks(incident, facts.mailbox)
-    people = f"{counted(len(incident.people), 'person', 'people')} not reached"
+    people = f"{counted(len(incident.people), 'person', 'people')} not reached" if incident.bounces else NOBODY_YET
     first = shown(first, MOST_TOLD - len(f"{people}. {second}") - 1)
     room = MOST_TOLD - len(f"{first} {people}: . {second}")
     names = _names(facts, incident, room)
@@ -136,7 +137,8 @@ def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> It
         yield cause.meaning
     yield ""
     ago = span_words(at - incident.first_at)
-    yield f"Since when: {when_words(incident.first_at)} ({ago} ago); the last bounce {when_words(incident.last_at)}."
+    last = f"the last bounce {when_words(incident.last_at)}" if incident.bounces else "no mail came back yet"
+    yield f"Since when: {when_words(incident.first_at)} ({ago} ago); {last}."
     yield from _who(incident, facts)
     yield ""
     page = clicks(incident, facts.mailbox)
@@ -162,6 +164,9 @@ def _over(incident: Incident, facts: IncidentFacts) -> Iterator[str]:
 
 def _who(incident: Incident, facts: IncidentFacts) -> Iterator[str]:
     people, mails = len(incident.people), incident.bounces
+    if not mails:
+        yield f"Who is hit: {NOBODY_YET.lower()}."
+        return
     yield f"Who is hit: {counted(people, 'person', 'people')}, {counted(mails, 'mail')}."
     for one in facts.missed[:MOST_PEOPLE_TOLD]:
         subject = f": {told(one['subject'])}" if one["subject"] else ""

@@ -56,8 +56,11 @@ def check_aws(settings: Settings) -> Iterator[Found]:
         yield _said(keys, f"access keys of {user}", missing)
     secret = settings.smtp_secret
     if secret:
-        of_secret = "".join(secret.split(":")[3:4]) if secret.startswith("arn:") else None
-        region = of_secret or settings.smtp_region or next(iter(settings.regions), aws.GLOBAL_REGION)
+        region = (
+            aws_secrets.region_of_secret(secret)
+            or settings.smtp_region
+            or next(iter(settings.regions), aws.GLOBAL_REGION)
+        )
         missing = f"there is no secret {secret} in {region}", "Mend `smtp_secret` or `smtp_region` in triage.toml."
         yield _said(aws_secrets.secret_versions(region, secret), f"secret {secret} in {region}", missing)
 
@@ -69,7 +72,7 @@ def iam_policy(name: str, settings: Settings) -> Policy:
         queue = settings.queue_url.rstrip("/").rpartition("/")[2]
         account = next((p for p in settings.queue_url.split("/") if p.isdecimal() and len(p) == 12), account)
         queue_region = aws_queue.queue_region(settings.queue_url) or "*"
-    of_secret = "".join((settings.smtp_secret or "").split(":")[3:4])
+    of_secret = aws_secrets.region_of_secret(settings.smtp_secret)
     region = settings.smtp_region or of_secret or aws_queue.queue_region(settings.queue_url or "")
     partition = partition_of(region or next(iter(settings.regions), None)).name
     known: dict[str, Any] = {"smtp_user": settings.smtp_user, "secret": settings.smtp_secret}

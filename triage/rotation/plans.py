@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parsers.ses_hosts import relay_host
+from remediation.aws import region_of_secret
 from remediation.credentials import Relay, usual_security
 from remediation.rotation import KeyRing, Plan, Rotation
 from triage.config import Settings
@@ -38,4 +39,4 @@ def relay_of(settings: Settings) -> Relay:
 
 def key_ring_of(plan: Plan | Rotation) -> KeyRing:
     """The AWS side of a rotation."""
-    return KeyRing(plan.iam_user, plan.secret_id, plan.region)
+    return KeyRing(plan.iam_user, plan.secret_id, region_of_secret(plan.secret_id) or plan.region)

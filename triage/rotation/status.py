@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from remediation.aws import AccessKey, LastUse, NotLookedUp, access_keys
+from remediation.aws import AccessKey, LastUse, NotLookedUp, access_keys, region_of_secret
 from remediation.rotation import Held, age_warnings
 from triage.config import Settings
 from triage.errors import TriageError
@@ -128,7 +128,8 @@ def _warnings(
     if no_user:
         yield f"There is no IAM user {settings.smtp_user}."
     if no_secret:
-        yield f"There is no secret {settings.smtp_secret} in {settings.smtp_region}."
+        where = region_of_secret(settings.smtp_secret) or settings.smtp_region
+        yield f"There is no secret {settings.smtp_secret} in {where}."
     current = stages.get("AWSCURRENT", {}).get("username")
     active = [key["id"] for key in keys or () if key["active"]]
     if keys is not None and current and current not in active:

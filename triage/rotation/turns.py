@@ -247,7 +247,7 @@ def _begun(settings: Settings, clock: Clock, wishes: Wishes) -> Rotation | End:
         return _no_user(plan)
     if facts.current is None and wishes.create_secret:
         return Stop(
-            f"There is a secret {plan.secret_id} in {plan.region} already, with nothing in it.",
+            f"There is a secret {plan.secret_id} in {account.region} already, with nothing in it.",
             "Put the login into it by hand, as docs/rotation.md says.",
         )
     if wishes.older_than and facts.current and (key := facts.key(facts.current.username)):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsers.ses_hosts import ses_region_of_host
 from parsers.times import moment_from
-from remediation.aws import GLOBAL_REGION, KeyChange, NotLookedUp
+from remediation.aws import GLOBAL_REGION, KeyChange, NotLookedUp, region_of_secret
 from remediation.aws import iam as aws_iam
 from remediation.aws import secrets as aws_secrets
 from triage import store
@@ -158,8 +158,7 @@ def _piece(kind: EvidenceKind, place: str, found: Any, words: Any, absent: str =
 
 def _region(settings: Settings, alias: AliasSetup | NotLookedUp | None) -> str:
     """Where the secret is kept: its ARN says it, else the setting, else the region of the relay."""
-    arn = (settings.smtp_secret or "").split(":")
-    if len(arn) > 3 and arn[0] == "arn":
-        return arn[3]
+    if of_secret := region_of_secret(settings.smtp_secret):
+        return of_secret
     of_relay = ses_region_of_host(alias.host) if isinstance(alias, AliasSetup) else None
     return settings.smtp_region or of_relay or next(iter(settings.regions), GLOBAL_REGION)

@@ -19,7 +19,8 @@ from remediation.aws import NotLookedUp
 from remediation.aws import sns as aws_sns
 from remediation.aws.sns import Certificates
 from triage.config import Settings
-from triage.model import FAILURE_KINDS, Event
+from triage.model import FAILURE_KINDS, Event, SendingState
+from triage.ses.notices import service_event
 
 MOST_AHEAD = timedelta(minutes=15)
 """How far an event may lie after its receipt, by the later of two clocks: ours and that of the queue."""
@@ -70,7 +71,15 @@ def doubt(document: Any, trust: Trust) -> NotBelieved | NotLookedUp | None:
             signed = aws_sns.check_signature(envelope, trust.certificates)
             if signed is not None:
                 return NotBelieved(signed.why) if isinstance(signed, aws_sns.NotSigned) else signed
-    return _of_another_account(document, trust)
+    return _of_another_account(document, trust) or _state_of_another_account(document, trust)
+
+
+def _state_of_another_account(document: Any, trust: Trust) -> NotBelieved | None:
+    """Whether a word of SES about itself is not certainly about our account: it may open an incident by itself."""
+    event = service_event(document)
+    if event is None or str(event.get("account")) in trust.accounts:
+        return None
+    return NotBelieved("it tells of SES in an AWS account that is not known to be ours (`accounts`)")
 
 
 def _of_another_account(document: Any, trust: Trust) -> NotBelieved | None:
@@ -109,3 +118,10 @@ def in_time(events: Sequence[Event], received_at: datetime) -> list[Event] | Not
         at = event.at if event.at <= latest else received_at
         held.append(replace(event, at=max(at, event.sent_at) if event.sent_at else at))
     return held
+
+
+def state_in_time(state: SendingState, received_at: datetime) -> SendingState | NotBelieved:
+    """The state with a time that can be: nobody stops or ends anything ahead of time."""
+    if state.at > received_at + MOST_AHEAD:
+        return NotBelieved("it would have happened after it was received")
+    return replace(state, at=min(state.at, received_at))

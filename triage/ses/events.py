@@ -22,14 +22,16 @@ from parsers.text import one_line
 from remediation.aws import NotLookedUp
 from remediation.aws import queue as aws_queue
 from triage.errors import TriageError
-from triage.model import FAILURE_KINDS, SOURCE, Event, StoredMail
-from triage.ses.believed import NotBelieved, Trust, doubt, in_time
+from triage.model import FAILURE_KINDS, SOURCE, Event, SendingState, StoredMail
+from triage.ses.believed import NotBelieved, Trust, doubt, in_time, state_in_time
+from triage.ses.notices import AwsNotice, read_notice
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 MAX_BATCHES = 50_000
 """Of ten messages: a queue that fills faster than it can be emptied is left to the next run."""
+MOST_NOTICES = 5
 MOST_REFUSED = 100
 """Messages that are kept for study in one run, of those that were not believed."""
 
@@ -46,7 +48,7 @@ class NoEvent:
     why: str
 
 
-ReadMessage = list[Event] | NoEvent | NotBelieved
+ReadMessage = list[Event] | SendingState | AwsNotice | NoEvent | NotBelieved
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Drained:
     """Messages that were not believed."""
     waiting: int = 0
     """Messages left in the queue, because it cannot be told now whether they are to be believed."""
+    notices: tuple[str, ...] = ()
+    """What AWS says of topics and subscriptions, each once."""
     away: NotLookedUp | None = None
     """Why the queue was not emptied; None: it was."""
 
@@ -91,6 +95,7 @@ def drain(db: Database, queue_url: str, region: str, at: datetime, trust: Trust 
             unreadable=drained.unreadable + unreadable,
             refused=drained.refused + refused,
             waiting=len(waits),
+            notices=tuple(dict.fromkeys((*drained.notices, *_told(judged))))[:MOST_NOTICES],
             away=next(iter(waits.values()), None),
         )
         # Those SQS does not delete come again, and are known by then.
@@ -98,6 +103,10 @@ def drain(db: Database, queue_url: str, region: str, at: datetime, trust: Trust 
         if isinstance(left, NotLookedUp):
             return replace(drained, away=left)
     return drained
+
+
+def _told(read: Sequence[tuple[aws_queue.QueueMessage, ReadMessage]]) -> list[str]:
+    return [found.words for _, found in read if isinstance(found, AwsNotice) and found.words]
 
 
 def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMessage | NotLookedUp:
@@ -109,8 +118,12 @@ def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMe
     doubted = doubt(document, trust)
     if doubted is not None:
         return doubted
+    received_at = max(at, message.sent_at or at)
+    notice = read_notice(document)
+    if notice is not None:
+        return state_in_time(notice, received_at) if isinstance(notice, SendingState) else notice
     found = read_events(message.body)
-    return in_time(found, max(at, message.sent_at or at)) if isinstance(found, list) else found
+    return in_time(found, received_at) if isinstance(found, list) else found
 
 
 def read_events(text: str) -> list[Event] | NoEvent:
@@ -161,6 +174,7 @@ def _store(
     refused = sum(isinstance(found, NotBelieved) for _, found in read)
     if refused_before + refused > MOST_REFUSED:  # a flood of them must not fill the disk: they are counted only
         read = [(message, found) for message, found in read if not isinstance(found, NotBelieved)]
+    store.note_sending(db, [found for _, found in read if isinstance(found, SendingState)], at)
     try:
         new = store.store_events(db, *_sorted(read), at)
     except TriageError:
@@ -186,6 +200,8 @@ def _sorted(
     for message, found in read:
         if isinstance(found, list):
             events += found
+            continue
+        if isinstance(found, SendingState | AwsNotice):
             continue
         what = "a message of the event queue" + (" was not believed" if isinstance(found, NotBelieved) else "")
         raw = message.body.encode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsers.ses_hosts import relay_host, ses_region_of_host
 from parsers.times import moment_from
-from remediation.aws import NotLookedUp
+from remediation.aws import NotLookedUp, region_of_secret
 from remediation.aws import secrets as aws_secrets
 from triage import store
 from triage.config import Settings
@@ -106,8 +106,8 @@ def _place(alias: AliasSetup | NotLookedUp | None, sender: str | None, settings:
     wanted, named = (settings.smtp_alias or "").lower(), (address or "").lower()
     if wanted and named != wanted:
         return f"the stored login is for {wanted}, not for {named or 'an unnamed alias'}"
-    of_secret = (settings.smtp_secret or "").split(":")[3:4]  # an ARN has its region there
-    regions = [region for region in (settings.smtp_region, *of_secret, *settings.regions) if region]
+    of_secret = region_of_secret(settings.smtp_secret)
+    regions = [region for region in (settings.smtp_region, of_secret, *settings.regions) if region]
     if not isinstance(alias, AliasSetup):
         if not wanted:
             return "Gmail tells of no such alias, and `smtp_alias` does not say which one the login is for"

@@ -91,6 +91,8 @@ def correlate(db: Database, settings: Settings, gmail: Gmail | None, at: datetim
     if drained.away:
         waits = f" ({counted(drained.waiting, 'message')} in the queue until then)" if drained.waiting else ""
         asked.problems[drained.away.what] = drained.away.why + waits
+    for notice in drained.notices:
+        asked.problems[f"the topic {notice.partition(': ')[0]}"] = notice.partition(": ")[2]
     if drained.refused:
         asked.problems["messages of the event queue"] = f"{drained.refused} not believed; `triage report` says why"
     limit = MOST_ASKED if _asks_aws(settings) else MOST_UNASKED

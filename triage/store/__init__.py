@@ -1,8 +1,7 @@
 """The store: the only room that says SQL.
 
-In: facts and verdicts of the worker, as `triage.model` shapes them. Out: rows, read and written in transactions.
+In: facts and verdicts, as `triage.model` shapes them. Out: rows, written in transactions. One file per table.
 May import: `triage.model`, the pure half of judging, and what remediation says about rotations and audits.
-One file per table; whatever others need is named here.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ from triage.store.alerts import (
     drop_alerts,
     fail_alert,
     finish_alert,
+    login_accepted_at,
+    missed_in,
     plan_alerts,
     plan_rotation_alerts,
     planned_alerts,
@@ -87,14 +88,14 @@ from triage.store.incidents import (
     close_by_hand,
     evidence_for,
     held_incidents,
-    login_accepted_at,
-    missed_in,
     moved_at,
+    note_sending,
     open_incidents,
     openings_of,
     read_incident,
     read_incidents,
     settle_all,
+    stop_of,
     verdict_of,
 )
 from triage.store.later import (
@@ -315,6 +316,7 @@ __all__ = [
     "moved_at",
     "newest_gmail_ids",
     "note_inactive",
+    "note_sending",
     "notes_since",
     "number_without_bytes",
     "open_durable",
@@ -367,6 +369,7 @@ __all__ = [
     "settle_resends_by_events",
     "start_alert",
     "start_run",
+    "stop_of",
     "store_events",
     "store_judged",
     "stuck_actions",

@@ -1,7 +1,7 @@
 """The part of the store that keeps alerts: planned before anybody is told, recorded after, never written twice.
 
 Like `store.py` it says SQL and judges nothing. Holds the words of an alert and the fingerprint of where it goes, never
-the address itself, which is a secret.
+the address itself, which is a secret. Also whom an incident hit, and whether its login is taken again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from parsers.times import utc_text
-from triage.model import Alert
-from triage.rows import AlertRow
-from triage.store.database import all_rows, storable, transaction
+from parsers.times import moment_from, utc_text
+from triage.model import Alert, Incident
+from triage.rows import AlertRow, MissedRow
+from triage.store.database import all_rows, first_row, storable, transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -24,6 +24,28 @@ def alerts_of(db: Database, incident_id: int, opening: int | None = None) -> lis
     """The alerts about an incident, of one of its openings if given, the oldest first."""
     sql = "SELECT * FROM alerts WHERE incident_id = ? AND (? IS NULL OR opening = ?) ORDER BY id"
     return all_rows(db, sql, [incident_id, opening, opening])
+
+
+def missed_in(db: Database, incident: Incident, most: int) -> list[MissedRow]:
+    """Whom it hit since it opened, one row for each person with the newest mail."""
+    return all_rows(
+        db,
+        "SELECT ifnull(original_recipient, recipient) AS recipient, subject, sent_at, max(received_at) AS at,"
+        " count(*) AS mails FROM verdicts WHERE incident_id = ? AND received_at >= ?"
+        " GROUP BY lower(ifnull(original_recipient, recipient)) ORDER BY at DESC, recipient LIMIT ?",
+        [incident.id, utc_text(incident.first_at), most],
+    )
+
+
+def login_accepted_at(db: Database, incident: Incident) -> datetime | None:
+    """When the stored login of an alias was last accepted by its relay, after the newest failure; None: it was not."""
+    row = first_row(
+        db,
+        "SELECT max(e.looked_up_at) AS at FROM evidence e JOIN verdicts v ON v.id = e.verdict_id"
+        " WHERE v.incident_id = ? AND e.kind = 'live-login' AND e.result = 'accepted' AND e.looked_up_at > ?",
+        [incident.id, utc_text(incident.last_at)],
+    )
+    return moment_from(row["at"]) if row else None
 
 
 def plan_alerts(db: Database, alerts: Sequence[Alert], at: datetime) -> None:

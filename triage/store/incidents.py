@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from parsers.times import moment_from, utc_text
 from triage.judging import PROOFS, key_of, place_of, sender_of
-from triage.model import SIGNS, Incident, IncidentKey, Opening
-from triage.rows import EvidenceRow, MissedRow, VerdictRecord
+from triage.model import SIGNS, Incident, IncidentKey, Opening, SendingState
+from triage.rows import EvidenceRow, VerdictRecord
 from triage.store.database import Row, all_rows, first_row, read_state, storable, transaction
 from triage.store.events import evidence_of
 
@@ -26,6 +26,9 @@ MOST_PEOPLE = 1000
 
 LATE_EVENTS = timedelta(days=14)
 """How long after it closed an incident is still looked at: an event may be late, and tell of an earlier end."""
+
+STOPPED = "ses-sending-paused"
+"""The cause of an incident that SES's own word may open."""
 
 _TIMES = ("first_at", "last_at", "detected_at", "closed_at", "noticed_at")
 
@@ -52,6 +55,18 @@ _FROM_IDENTITY = (
     """ AND (:cause != 'ses-sandbox' OR EXISTS
  (SELECT 1 FROM verdicts v WHERE v.incident_id = :id AND lower(v.recipient) = events.recipient))""",
 )
+# A stop is over when SES says so, of all that was stopped; without a sender to go by also when SES takes any mail, but
+# not where a tenant was stopped: others of the account may go on.
+_SENDS_AGAIN = (
+    """SELECT at, 'sending-enabled' AS kind, 'SES said that it sends again' AS words FROM sending_states s
+ WHERE is_enabled AND region = :place AND :cause = 'ses-sending-paused' AND NOT EXISTS
+ (SELECT 1 FROM sending_states o WHERE o.region = s.region AND o.resource != s.resource AND NOT o.is_enabled
+  AND o.at <= s.at AND NOT EXISTS (SELECT 1 FROM sending_states e WHERE e.region = o.region
+   AND e.resource = o.resource AND e.is_enabled AND e.at > o.at AND e.at <= s.at))""",
+    """SELECT sent_at AS at, 'ses-event' AS kind, 'SES took the mail to ' || recipient AS words FROM events
+ WHERE kind IN ('Send', 'Delivery') AND sent_at <= seen_at AND ses_region = :place
+ AND :resource IS NOT NULL AND :resource NOT LIKE '%:tenant/%'""",
+)
 _OUT_OF_GMAIL = (
     """SELECT sent_at AS at, 'left-later' AS kind, 'Gmail sent the mail to ' || recipient AS words
  FROM verdicts WHERE path = 'gmail' AND proof IS NOT NULL AND sent_at <= received_at
@@ -67,7 +82,7 @@ _TO_DOMAIN = (
 )
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "alias": (_BY_HAND, *_THROUGH_ALIAS),
-    "ses": (_BY_HAND, *_FROM_IDENTITY),
+    "ses": (_BY_HAND, *_FROM_IDENTITY, *_SENDS_AGAIN),
     "gmail": (_BY_HAND, *_OUT_OF_GMAIL),
     "remote": (_BY_HAND, *_TO_DOMAIN),
 }
@@ -107,6 +122,38 @@ def attach(
         ).lastrowid
     db.execute("UPDATE verdicts SET incident_id = ? WHERE id = ?", [incident_id, verdict_id])
     return incident_id
+
+
+def note_sending(db: Database, states: Iterable[SendingState], at: datetime) -> None:
+    """Write what SES says of its own sending; that it stopped opens an incident of the account in that region."""
+    with transaction(db):
+        for state in states:
+            db.execute(
+                "INSERT OR IGNORE INTO sending_states (region, resource, is_enabled, at, words, seen_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    *(state.region, storable(state.resource), state.is_enabled, utc_text(state.at)),
+                    *(storable(state.words), utc_text(at)),
+                ],
+            )
+            key = IncidentKey("ses", ("account", state.region, STOPPED)).text
+            if not state.is_enabled:
+                db.execute(
+                    "INSERT OR IGNORE INTO incidents (key, kind, state, cause, openings, first_at, last_at,"
+                    " detected_at) VALUES (?, 'ses', 'open', ?, 0, '', '', '')",
+                    [key, STOPPED],
+                )
+            settle_each(db, [row["id"] for row in all_rows(db, "SELECT id FROM incidents WHERE key = ?", [key])], at)
+
+
+def stop_of(db: Database, incident: Incident) -> str | None:
+    """What SES said when it stopped sending, the newest that an incident rests on; None: it rests on bounces alone."""
+    row = first_row(db, "SELECT key FROM incidents WHERE id = ?", [incident.id])
+    stop = _stop(db, row["key"], "9999") if row else None
+    if stop is None or stop["received_at"] < utc_text(incident.first_at):
+        return None
+    words = f" ({stop['words']})" if stop["words"] else ""
+    return f"SES said by itself that it stopped sending in {stop['ses_region']}{words}"
 
 
 def _opened_in_a_day(db: Database, at: datetime) -> int:
@@ -200,13 +247,13 @@ def openings_of(db: Database, incident: Incident, most: int = 20) -> list[Openin
     found: list[Opening] = []
     until = "9999"
     while row and len(found) < most:
-        newest = _newest(db, incident.id, until)
+        newest = _newest_failure(db, row, until)
         if newest is None:
             break
         values = _about(row, newest)
         before = _sign(db, values, "<=", newest["received_at"])
         end = _sign(db, values, ">", newest["received_at"])
-        first = _first(db, incident.id, before)
+        first = _first(db, row, before)
         closed_at = moment_from(end["at"]) if end else None
         found.append(Opening(moment_from(first), moment_from(newest["received_at"]), closed_at))
         until = first
@@ -219,32 +266,10 @@ def verdict_of(db: Database, incident_id: int) -> tuple[int, int] | None:
     return (newest["mail_id"], newest["id"]) if newest else None
 
 
-def missed_in(db: Database, incident: Incident, most: int) -> list[MissedRow]:
-    """Whom it hit since it opened, one row for each person with the newest mail."""
-    return all_rows(
-        db,
-        "SELECT ifnull(original_recipient, recipient) AS recipient, subject, sent_at, max(received_at) AS at,"
-        " count(*) AS mails FROM verdicts WHERE incident_id = ? AND received_at >= ?"
-        " GROUP BY lower(ifnull(original_recipient, recipient)) ORDER BY at DESC, recipient LIMIT ?",
-        [incident.id, utc_text(incident.first_at), most],
-    )
-
-
 def evidence_for(db: Database, incident: Incident) -> list[EvidenceRow]:
     """The pieces of evidence about the newest bounce of an incident (see `evidence.py`)."""
     found = verdict_of(db, incident.id)
     return evidence_of(db, [found[1]]).get(found[1], []) if found else []
-
-
-def login_accepted_at(db: Database, incident: Incident) -> datetime | None:
-    """When the stored login of an alias was last accepted by its relay, after the newest failure; None: it was not."""
-    row = first_row(
-        db,
-        "SELECT max(e.looked_up_at) AS at FROM evidence e JOIN verdicts v ON v.id = e.verdict_id"
-        " WHERE v.incident_id = ? AND e.kind = 'live-login' AND e.result = 'accepted' AND e.looked_up_at > ?",
-        [incident.id, utc_text(incident.last_at)],
-    )
-    return moment_from(row["at"]) if row else None
 
 
 def _settle(db: Database, incident_id: int, at: datetime) -> None:
@@ -259,12 +284,12 @@ def _settle(db: Database, incident_id: int, at: datetime) -> None:
 
 def _settled(db: Database, row: Row, at: datetime) -> Row:
     """The row as it should be now. The run that starts at `at` is the first to see what differs."""
-    newest = _newest(db, row["id"], "9999")
+    newest = _newest_failure(db, row, "9999")
     if newest is None:
         end: Row | None = {"at": row["closed_at"] or utc_text(at), "kind": "emptied", "words": SIGNS["emptied"]}
         return row | _ended(row, end, at)
     values = _about(row, newest)
-    first_at = _first(db, row["id"], _sign(db, values, "<=", newest["received_at"]))
+    first_at = _first(db, row, _sign(db, values, "<=", newest["received_at"]))
     new = row | {column: values[column] for column in ("cause", "sender", "place", "path")}
     new |= {"first_at": first_at, "last_at": newest["received_at"]}
     if first_at > row["last_at"]:  # also the very first time, when it is empty
@@ -296,6 +321,26 @@ def _newest(db: Database, incident_id: int, until: str) -> Row | None:
     )
 
 
+def _newest_failure(db: Database, row: Row, until: str) -> Row | None:
+    """The last bounce of an incident before a moment, or the stop SES told of where that is newer."""
+    found = (_newest(db, row["id"], until), _stop(db, row["key"], until))
+    return max(filter(None, found), key=lambda one: str(one["received_at"]), default=None)
+
+
+def _stop(db: Database, key: str, until: str) -> Row | None:
+    """The last time before a moment that SES said it stopped, as if it were a bounce; only of the incident of that."""
+    what = key.split(" ")
+    if len(what) != 4 or what[0::3] != ["ses", STOPPED]:
+        return None
+    return first_row(
+        db,
+        'SELECT at AS received_at, ? AS cause, region AS ses_region, resource, words, NULL AS "from", NULL AS path,'
+        " NULL AS remote_host, NULL AS diagnostic, NULL AS recipient FROM sending_states"
+        " WHERE NOT is_enabled AND region = ? AND at < ? ORDER BY at DESC, resource LIMIT 1",
+        [STOPPED, what[2], until],
+    )
+
+
 def _about(row: Row, newest: Row) -> Row:
     """What the newest bounce says an incident is about: what the queries for signs need."""
     record = {**newest, "original": {"from": newest["from"], "ses_region": newest["ses_region"]}}
@@ -308,14 +353,18 @@ def _about(row: Row, newest: Row) -> Row:
         "place": place_of(record, IncidentKey(row["kind"], what)),
         "path": newest["path"],
         "way": "gmail-alias" if newest["path"] == "gmail-alias" else None,
+        "resource": newest.get("resource"),
     }
 
 
-def _first(db: Database, incident_id: int, before: Row | None) -> str:
-    """The first bounce after a sign, or ever."""
+def _first(db: Database, row: Row, before: Row | None) -> str:
+    """The first bounce, or stop, after a sign, or ever."""
+    what, since = row["key"].split(" "), before["at"] if before else ""
+    region = what[2] if what[0::3] == ["ses", STOPPED] else None
     found = db.execute(
-        "SELECT min(received_at) FROM verdicts WHERE incident_id = ? AND received_at >= ?",
-        [incident_id, before["at"] if before else ""],
+        "SELECT min(at) FROM (SELECT received_at AS at FROM verdicts WHERE incident_id = ? UNION ALL"
+        " SELECT at FROM sending_states WHERE NOT is_enabled AND region = ?) WHERE at >= ?",
+        [row["id"], region, since],
     ).fetchone()
     return str(found[0])
 

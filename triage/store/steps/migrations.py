@@ -299,3 +299,21 @@ def m100_outbox(db: Database) -> None:
 def m110_label_ids(db: Database) -> None:
     """A label is taken off again whatever it is called by then."""
     db.execute("ALTER TABLE actions ADD COLUMN label_id TEXT /* the label that was set in Gmail; NULL: not known */")
+
+
+@migrations()
+def m140_sending_states(db: Database) -> None:
+    """What SES says of its own sending: a stop that is known before the first mail comes back."""
+    db.execute(
+        """CREATE TABLE sending_states (
+    id INTEGER PRIMARY KEY,
+    region TEXT NOT NULL,
+    resource TEXT NOT NULL,          -- the ARN it is about, such as a tenant's; "account": it names none
+    is_enabled INTEGER NOT NULL,     -- 0: SES sends nothing from then on
+    at TEXT NOT NULL,                -- UTC: when it happened
+    words TEXT,                      -- who changed it, and why, in SES's words; NULL: SES does not say
+    seen_at TEXT NOT NULL,           -- UTC: when the queue was read
+    UNIQUE (region, resource, is_enabled, at)
+)"""
+    )
+    db.execute("CREATE INDEX events_taken_in ON events (ses_region, sent_at) WHERE kind IN ('Send', 'Delivery')")
