@@ -27,8 +27,10 @@ from triage.store.alerts import (
     drop_alerts,
     fail_alert,
     finish_alert,
+    keep_tried,
+    last_told,
     plan_alerts,
-    plan_rotation_alerts,
+    plan_news,
     planned_alerts,
     start_alert,
     told_of_others,
@@ -135,14 +137,7 @@ from triage.store.mails import (
     verdicts_numbered,
     verdicts_of,
 )
-from triage.store.names import (
-    keep_account,
-    keep_owner,
-    newest_gmail_ids,
-    read_account,
-    read_owner,
-    told_by_events,
-)
+from triage.store.names import keep_account, keep_owner, newest_gmail_ids, read_account, read_owner, told_by_events
 from triage.store.outbox import (
     begin_sending,
     doubt_draft,
@@ -295,6 +290,7 @@ __all__ = [
     "keep_proof",
     "keep_readings",
     "keep_rotation",
+    "keep_tried",
     "known_gmail_ids",
     "last_delivery",
     "last_figures",
@@ -302,6 +298,7 @@ __all__ = [
     "last_reads",
     "last_rotation",
     "last_runs",
+    "last_told",
     "login_accepted_at",
     "mail_again",
     "mails_of_thread",
@@ -324,7 +321,7 @@ __all__ = [
     "openings_of",
     "pending_actions",
     "plan_alerts",
-    "plan_rotation_alerts",
+    "plan_news",
     "planned_alerts",
     "put_off_actions",
     "reached_since",
