@@ -83,7 +83,7 @@ real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they
 browser: $(TOOLS) ## Look at the HTML report in headless Chromium (installs Debian's where it can)
 	@$(BIN)/python -m tests.browser
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browse]' || echo "*** SKIPPED: Datasette could not be installed"
-	$(BIN)/python -m pytest -m browser -rs tests/report/test_browser.py tests/owner/test_browse.py
+	$(BIN)/python -m pytest -m browser -rs tests/report/test_browser.py tests/owner/test_browse.py tests/audit/test_audit_browser.py
 	@echo "Screenshots, if there is a browser: .browser/"
 
 vulnerabilities: ## Ask the public lists about each pinned package (pip-audit; needs the network)

@@ -271,10 +271,10 @@ class Alert:
     """Something to be told, as it is planned."""
 
     incident_id: int | None
-    """None: about a rotation of the SMTP login."""
+    """None: about a rotation of the SMTP login, or a dead sign-in."""
     opening: int
     occasion: str
-    """opened, reminder, closed, rotation."""
+    """opened, reminder, closed, rotation, sign-in."""
     number: int
     """Counts the reminders; 0 for the others."""
     channel: str
@@ -326,7 +326,7 @@ class RunSummary:
     not_looked_up: tuple[str, ...] = ()
     """What AWS did not answer and why; asked again next run."""
     not_told: tuple[str, ...] = ()
-    """Why an alert could not be delivered; tried again next run."""
+    """Why an alert could not be delivered, or the watcher not be called; tried again next run."""
     rotation: str | None = None
     """Where a rotation of the SMTP login stands; None: none is under way."""
 

@@ -23,6 +23,7 @@ from triage.judging import judge_stored
 from triage.letters import NOTE_DOMAIN
 from triage.lock import locked
 from triage.model import Clock, Failed, Progress, StoredMail
+from triage.names import account_if_told
 from triage.plan import planned
 from triage.rows import ActionRow
 
@@ -145,6 +146,6 @@ def _record_note(gmail: Gmail, db: Database, action: ActionRow, at: datetime) ->
 
 def _settle_alerts(gmail: Gmail, db: Database, settings: Settings, newest: datetime, at: datetime) -> None:
     """What began before the newest mark was told then; what began later is told by the next run."""
-    alerts.plan_due_alerts(db, settings, at, gmail)
+    alerts.plan_due_alerts(db, settings, at, lambda: account_if_told(db, gmail))
     old = {one.id for one in store.read_incidents(db) if one.first_at <= newest}
     store.drop_alerts(db, [row["id"] for row in store.planned_alerts(db) if row["incident_id"] in old], TOLD)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,8 @@ _T = TypeVar("_T")
 
 READING_SHARE = 0.6
 """Of the time a run may take: a first run over years of mail must label and tell in each run, not only in the last."""
+LAST_WORDS_SECONDS = 60.0
+"""For alerts after a run was stopped: less than what systemd adds to the time a run may take (`triage schedule`)."""
 
 
 def run(
@@ -53,8 +55,9 @@ def run(
     """
     with (
         _at_work(settings, clock, "gmail") as (db, run_id),
+        _telling(db, settings, clock) as teller,
         _limited(settings.run_minutes) as limit,
-        watched(settings.ping_url),
+        watched(settings.ping_url) as watcher,
         _signed_in(settings) as gmail,
     ):
         started_at = clock()
@@ -72,16 +75,20 @@ def run(
         has_all = parts.trouble is None
         if not has_all:  # out of time between two mails: no mail is to blame
             store.end_fetches(db, started_at)
+        else:
+            teller.sign_in_works()
         known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
         parts.do(lambda: prove_again(db, settings, sent, started_at), None)
         correct(db, settings, started_at)
         parts.do(lambda: look_for_sends(db, gmail, started_at), None)
         opened, closed = store.settle_all(db, started_at, before)
+        rotation, not_watched = _watch_rotation(db, settings, clock)
+        teller.push(None if parts.is_away else gmail)  # before all that waits for Gmail
         parts.do(lambda: take_back_withdrawn(gmail, db, clock), None)
         labels = sum(parts.up_to_trouble(set_labels(gmail, db, clock)))
         notes = Counter(parts.up_to_trouble(write_notes(gmail, db, settings, clock)))
-        rotation, not_watched = _watch_rotation(db, settings, clock)
-        told = alerts.tell(db, settings, None if parts.is_away else gmail, clock)
+        teller.put_into_inbox(None if parts.is_away else gmail)
+        told = teller.came_of_it
         if has_all:
             # By Gmail's time: our clock may be days ahead, and would pass over all that arrives meanwhile.
             store.move_cursor(db, store.seen_up_to(db, listed, started_at), gmail.sign_in_mark)
@@ -108,6 +115,9 @@ def run(
         store.finish_run(db, run_id, clock(), summary.counts(), error=what, not_looked_up=away, not_told=untold)
         if error:
             raise error
+        if why := watcher.hears_of_the_end():
+            summary = replace(summary, not_told=(*untold, f"the watcher at `ping_url`: {why}"))
+            store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=away, not_told=summary.not_told)
         return summary
 
 
@@ -170,6 +180,21 @@ class _Limit:
             yield outcome
             if time.monotonic() - self._began > self._minutes * 60 * READING_SHARE:
                 raise OutOfTime(self._minutes)
+
+
+@contextmanager
+def _telling(db: Database, settings: Settings, clock: Clock) -> Iterator[alerts.Teller]:
+    """What tells. Whatever ends the run, it has told by the ways that need no Gmail, of a dead sign-in too."""
+    teller = alerts.Teller(db, settings, clock)
+    try:
+        yield teller
+    except Exception as error:
+        with suppress(WorkTooLong), within(LAST_WORDS_SECONDS, WorkTooLong):
+            if isinstance(error, CredentialsDead):
+                teller.push_dead_sign_in(error)
+            else:
+                teller.push(None)
+        raise
 
 
 @contextmanager

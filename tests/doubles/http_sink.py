@@ -6,7 +6,7 @@
         assert sink.told == [("Broken: ...", "What broke: ...")]
         assert sink.pings == ["/ping/1234/start", "/ping/1234"]
 
-`sink.status` is what it answers; `sink.hangs` makes it answer nothing until the client gives up.
+`sink.status` and `sink.text` are what it answers; `sink.hangs` makes it answer nothing until the client gives up.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class HttpSink(Loopback):
         self.requests: list[Request] = []
         self.status = 200
         self.hangs = False
+        self.text = b"{}"
         self.apprise = f"{self.url.replace('http', 'json')}/alerts/s3cr3t-token"
 
     @property
@@ -42,4 +43,4 @@ class HttpSink(Loopback):
             raise BrokenConnectionError("hang")
         if self.status < 400 or "/ping/" in request.target:
             self.requests.append(request)
-        return Reply(self.status, b"{}")
+        return Reply(self.status, self.text)

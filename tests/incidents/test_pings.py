@@ -40,14 +40,23 @@ def test_a_watcher_hears_of_the_start_and_the_end(sink: HttpSink, error: Excepti
 
 
 def test_a_ping_keeps_what_follows_the_path(sink: HttpSink) -> None:
-    assert pings.ping(f"{sink.url}/ping/1234/?rid=7", "start")
+    assert pings.ping(f"{sink.url}/ping/1234/?rid=7", "start") is None
     assert sink.pings == ["/ping/1234/start?rid=7"]
 
 
 Trouble = Callable[[HttpSink, pytest.MonkeyPatch], str]
+WHYS = {
+    "an error": "it answered with error 500",
+    "nobody there": "no connection",
+    "silence": "no answer within 0 s, no connection",
+    "no web address": "its address does not begin with https://",
+    "no address": "no connection",
+    "not known": "it does not know this address",
+}
 TROUBLES: dict[str, Trouble] = {
     "an error": lambda sink, patch: (setattr(sink, "status", 500), f"{sink.url}/ping/1")[1],
     "nobody there": lambda sink, patch: "http://127.0.0.1:9/ping/1",
+    "not known": lambda sink, patch: (setattr(sink, "text", b"OK (not found)"), f"{sink.url}/ping/1")[1],
     "silence": lambda sink, patch: (setattr(sink, "hangs", True), f"{sink.url}/ping/1")[1],
     "no web address": lambda sink, patch: "file:///etc/passwd",
     "no address": lambda sink, patch: "http://[broken",
@@ -64,7 +73,9 @@ def test_a_watcher_in_trouble_stops_nothing(name: str, sink: HttpSink, monkeypat
     with pings.watched(address):
         done.append(True)
     assert done
-    assert not pings.ping(address)
+    why = pings.ping(address)
+    assert why
+    assert why in WHYS[name]
     assert time.monotonic() - started < 3
 
 
@@ -72,3 +83,11 @@ def test_nobody_watches_by_default(plain: Settings) -> None:
     assert plain.ping_url is None
     with pings.watched(plain.ping_url):
         pass
+
+
+def test_a_watcher_that_does_not_hear_of_the_end_is_told_twice_and_then_known(sink: HttpSink) -> None:
+    sink.status = 503
+    with pings.watched(f"{sink.url}/ping/1") as watcher:
+        why = watcher.hears_of_the_end()
+    assert why == "it answered with error 503"
+    assert sink.pings == ["/ping/1/start", "/ping/1", "/ping/1"], "and not again when the work is left"

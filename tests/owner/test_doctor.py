@@ -77,7 +77,7 @@ def test_where_all_is_well_nothing_is_to_be_done(gmail: GmailDouble, folder: Pat
     assert [name for name, check in checks.items() if check.todo] == ["addresses"]
     assert list(checks) == [
         *("settings", "addresses", "rules", "database", "last run", "disk", "OAuth client", "sign-in", "clock"),
-        "mailbox",
+        *("mailbox", "alerts"),
     ]
     assert "triage.db" in checks["database"].words
     assert checks["mailbox"].words == "jadasailing@gmail.com"

@@ -45,19 +45,34 @@ def test_the_outbox_has_a_line_of_its_own_only_where_it_is_on() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_launchd_starts_the_very_command(path: str) -> None:
-    text = schedule.launchd_plist([path, "--config", "x"], "/var/log/x.log", ["mind -- this"])
-    job = plistlib.loads(text.encode())
-    assert job["ProgramArguments"] == [path, "--config", "x", "run"]
-    assert (job["StartInterval"], job["StandardErrorPath"]) == (900, "/var/log/x.log")
-    assert "LaunchAgents" in text
+def test_launchd_starts_the_very_commands(path: str) -> None:
+    texts = schedule.launchd_plists([path, "--config", "x"], "/var/log/x.log", ["mind -- this"])
+    assert list(texts) == ["bounce-triage.plist", "bounce-triage-report.plist"]
+    run, report = (plistlib.loads(text.encode()) for text in texts.values())
+    assert run["ProgramArguments"] == [path, "--config", "x", "run"]
+    assert (run["StartInterval"], run["StandardErrorPath"]) == (900, "/var/log/x.log")
+    assert report["ProgramArguments"] == [path, "--config", "x", "report", "--deliver", "inbox"]
+    assert [at["Hour"] for at in report["StartCalendarInterval"]] == list(range(8, 24))
+    assert all(f"LaunchAgents/{name}" in text for name, text in texts.items())
 
 
-def test_the_systemd_text_holds_both_units_and_what_to_do_with_them() -> None:
+def test_the_report_is_due_each_hour_until_it_is_there() -> None:
+    """Monday at 8 with Gmail away, or the computer off, must not mean none that week."""
+    assert "\n0 8-23 * * * triage report --deliver inbox >/dev/null\n" in schedule.cron_lines(["triage"])
+    units = schedule.systemd_units(["/opt/triage"])
+    assert "OnCalendar=*-*-* 08..23:00:00\nPersistent=true\n" in units["bounce-triage-report.timer"]
+    service = units["bounce-triage-report.service"]
+    assert "ExecStart=/opt/triage report --deliver inbox\n" in service
+    assert "TimeoutStartSec=15min\n" in service
+    assert "bounce-triage-report.timer" in schedule.systemd_text(["/opt/triage"]).split("enable --now")[1]
+
+
+def test_the_systemd_text_holds_the_units_and_what_to_do_with_them() -> None:
     units = schedule.systemd_units(["/opt/triage"])
     text = schedule.systemd_text(["/opt/triage"], ["remark"])
     assert "TimeoutStartSec=12min" in units["bounce-triage.service"]
-    assert list(units) == ["bounce-triage.service", "bounce-triage.timer"]
+    parts = ("bounce-triage.service", "bounce-triage.timer", "bounce-triage-report.service")
+    assert list(units) == [*parts, "bounce-triage-report.timer"]
     for name, unit in units.items():
         assert f"# ===== ~/.config/systemd/user/{name} =====\n{unit}" in text
     assert "systemctl --user" in text

@@ -183,6 +183,20 @@ def test_it_says_what_it_did_and_puts_the_report_in_once(double: GmailDouble, tm
     assert mail["Subject"].endswith("the mailbox is not being read")
 
 
+def test_a_report_that_was_not_possible_is_made_up_for_the_next_time(
+    double: GmailDouble, tmp_path: Path, db: object
+) -> None:
+    (tmp_path / "token.json").rename(tmp_path / "away.json")
+    assert triage(tmp_path, double, "--deliver", "inbox").returncode == 77
+    (tmp_path / "away.json").rename(tmp_path / "token.json")
+    assert triage(tmp_path, double, "--deliver", "inbox").returncode == 0
+    assert len(mails(double)) == 1
+    double.reset_counters()
+    (tmp_path / "token.json").unlink()
+    assert triage(tmp_path, double, "--deliver", "inbox").returncode == 0, "it is there, so nobody is asked"
+    assert double.quota.http_requests == 0
+
+
 def test_an_outcome_nobody_knows_is_told_and_ends_with_75(double: GmailDouble, tmp_path: Path, db: object) -> None:
     double.fail("messages.insert", connection="drop", when="after")
     done = triage(tmp_path, double, "--deliver", "inbox")

@@ -119,8 +119,8 @@ def test_the_schema_says_what_null_means() -> None:
         f"CREATE TABLE {table} ("
         for table in (
             *(*TABLES, "rotations", "retired_keys", "events", "evidence", "audits", "findings"),
-            *("incidents", "repairs", "alerts", "verdict_hours", "inserts", "resends", "fetches"),
-            *("readings", "verdict_changes", "denials", "outbox"),
+            *("incidents", "repairs", "verdict_hours", "inserts", "resends", "fetches"),
+            *("readings", "verdict_changes", "denials", "outbox", "alerts"),
         )
     ]
     assert "-- NULL: the mail came from a file" in text

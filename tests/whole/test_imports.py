@@ -48,9 +48,10 @@ LAW: dict[str, str] = {
     "triage.run": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents triage.reading",
     "triage.many": "triage.run",
-    "triage.rebuild": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.incidents",
+    "triage.rebuild": "triage.judging triage.gmail triage.store triage.names triage.letters triage.plan"
+    " triage.incidents",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
-    " triage.names triage.plan triage.ses",
+    " triage.names triage.plan triage.ses triage.incidents",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend"
     " triage.outbox triage.run triage.many triage.rebuild triage.owner",
@@ -74,7 +75,7 @@ ONLY_IN = {
     "mailparser": "parsers.trail",
     "flufl": "parsers.second_opinion",
     "publicsuffixlist": "parsers.genuine.domains",
-    "apprise": "triage.incidents.alerts",
+    "apprise": "triage.incidents.channels",
     "jinja2": "triage.report.html",
     "click": "triage.cli",
 }

@@ -34,8 +34,9 @@ NAME_WIDTH = 14
 def doctor(asked: Any, as_json: bool, iam_policy: str | None) -> int:
     """Look at everything a run depends on, and say of each whether it works and what to do next.
 
-    The sign-in is really renewed; otherwise nothing is changed. For monitoring: ends with 0 where nothing failed, 1
-    where something did, 77 where you must sign in again, 78 where settings, rules or database cannot be used.
+    The sign-in is really renewed, and each address in `alerts` gets a test message, once a day at most; otherwise
+    nothing is changed. For monitoring: ends with 0 where nothing failed, 1 where something did, 77 where you must sign
+    in again, 78 where settings, rules or database cannot be used.
     """
     if iam_policy:
         from triage.owner.doctor_aws import iam_policy as policy

@@ -1,6 +1,6 @@
-"""The commands `triage incidents ...`: what is broken and since when, one incident in full, closing one by hand.
+"""The commands `triage incidents ...` and `triage alerts ...`: what is broken, and whether somebody would be told.
 
-Prints, and decides nothing. Only `close` writes, and only into the database.
+Prints, and decides nothing. `incidents close` writes into the database; `alerts test` sends what it is asked to.
 """
 
 from __future__ import annotations
@@ -103,6 +103,64 @@ def close(asked: Any, number: int, why: str) -> int:
     assert after is not None
     say([f"Incident {number} is closed: {duration_words(after)}. The next bounce of its kind opens it again."])
     return 0
+
+
+@click.group()
+def alerts() -> None:
+    """The ways to tell you that something is broken."""
+
+
+@alerts.command("test")
+@options
+@click.pass_obj
+def try_alerts(asked: Any) -> int:
+    """Send a test by every way you would be told: the inbox, the addresses in `alerts`, the watcher at `ping_url`.
+
+    Prints a line for each, and ends with 1 where one of them is dead. The addresses are secrets and are not shown.
+    """
+    return _try_all(asked)
+
+
+@on_each_mailbox
+def _try_all(asked: Any) -> int:
+    from triage import store
+    from triage.incidents import channels_of, trial
+
+    settings, dead = read_settings(asked), 0
+
+    def told(name: str, why: str | None, done: str, todo: str) -> None:
+        nonlocal dead
+        dead += why is not None
+        say([f"{name}: {done}" if why is None else f"{name}: DEAD, {why.rstrip('.')}. {todo}"])
+
+    channels = channels_of(settings)
+    with closing(store.open_store(settings.database)) as db:
+        number = 0
+        for channel in channels:
+            if channel.address is None:
+                told("inbox", _try_inbox(settings, db), "the test is there, unread.", "See: triage doctor")
+                continue
+            number += 1
+            todo = f"Mend address {number} of `alerts` in triage.toml."
+            told(channel.name, trial.try_push(channel, now(), db), "it took the test. See that it arrived.", todo)
+    if settings.ping_url is not None:
+        why = trial.try_watcher(settings.ping_url)
+        told("ping URL", why, "the watcher took a line for its log.", "Mend `ping_url` in triage.toml.")
+    if not channels:
+        say(["Nobody would be told: set `alerts` or `alert_inbox` in triage.toml."])
+    return 1 if dead or not channels else 0
+
+
+def _try_inbox(settings: Settings, db: Database) -> str | None:
+    from triage.errors import TriageError
+    from triage.gmail import connect
+    from triage.incidents import trial
+
+    try:
+        with closing(connect(settings.token, url=settings.gmail_url)) as gmail:
+            return trial.try_inbox(gmail, db, now())
+    except TriageError as error:
+        return error.what
 
 
 def _open(settings: Settings) -> Database:

@@ -158,9 +158,10 @@ def retry(asked: Any, dry_run: bool) -> int:
 @options
 @click.pass_obj
 def schedule(asked: Any, kind: str) -> int:
-    """Print what makes this computer run triage every quarter of an hour; where it belongs is said in it.
+    """Print what makes this computer run triage every quarter of an hour, and put each week's report into the inbox.
 
-    Lines for cron, a service and a timer for systemd, or a job for launchd (macOS). Installs nothing.
+    Lines for cron, units for systemd, or two jobs for launchd (macOS), each a file of its own; where they belong is
+    said in them. Installs nothing.
     """
     from triage.config import CONFIG_VARIABLE, ENV_PREFIX, find_config
     from triage.owner import schedule as texts
@@ -175,7 +176,8 @@ def schedule(asked: Any, kind: str) -> int:
     elif kind == "systemd":
         text = texts.systemd_text(command, remarks, settings.run_minutes, outbox=settings.outbox)
     else:
-        text = texts.launchd_plist(command, str(Path.home() / "Library/Logs/bounce-triage.log"), remarks)
+        jobs = texts.launchd_plists(command, str(Path.home() / "Library/Logs/bounce-triage.log"), remarks)
+        text = "\n".join(jobs.values())
     click.echo(text, nl=False)
     return 0
 

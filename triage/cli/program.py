@@ -26,7 +26,7 @@ from triage.cli.configuration import config
 from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
-from triage.cli.incidents import incidents
+from triage.cli.incidents import alerts, incidents
 from triage.cli.many import run_over, several_mailboxes
 from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
@@ -230,6 +230,7 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
     return summary.exit_code
 
 
+cli.add_command(alerts)
 cli.add_command(audit)
 cli.add_command(auth)
 cli.add_command(backup)

@@ -16,6 +16,8 @@ from triage.cli.shared import now, options, read_settings, say, width_of_screen,
 from triage.errors import ConfigError, TryLater, UsageError
 
 if TYPE_CHECKING:
+    from sqlite_utils import Database
+
     from triage.config import Settings
     from triage.report import Report
 
@@ -57,7 +59,8 @@ def report(
 
     Where the settings file has several mailboxes: one page over all, each trouble once.
 
-    --deliver inserts it into the mailbox, as HTML and text; nothing is sent. It is what a weekly cron job calls.
+    --deliver inserts it into the mailbox, as HTML and text; nothing is sent. It is due until it is there: cron asks
+    each hour, and once the week's report is in the inbox nothing is done, nor Gmail asked.
     """
     if opens and form not in (None, "html"):
         raise UsageError(f"A browser shows HTML, not {form}.", "Leave --format out, or --open.")
@@ -99,22 +102,29 @@ def _model(settings: Settings, at: datetime, since: timedelta) -> Report:
 
 
 def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
-    from triage.gmail import connect
-    from triage.letters import NotYet
-    from triage.report import deliver_report, read_report, week
+    """Put this week's report into the inbox. Cheap where it is there already: cron asks each hour until it is."""
+    from triage.report import is_delivered, week
     from triage.store import open_store
 
     if not settings.database.exists():
         raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
-    with (
-        closing(open_store(settings.database)) as db,
-        closing(connect(settings.token, url=settings.gmail_url)) as gmail,
-    ):
+    with closing(open_store(settings.database)) as db:
+        is_new = not is_delivered(db, at) and _put_into_inbox(db, settings, at, since)
+    when = "is in your inbox now" if is_new else "was put into your inbox before; nothing was done"
+    say([f"The report of this week ({week(at)}) {when}."])
+
+
+def _put_into_inbox(db: Database, settings: Settings, at: datetime, since: timedelta) -> bool:
+    """Returns whether it is new there. Raises TryLater where that is not known."""
+    from triage.gmail import connect
+    from triage.letters import NotYet
+    from triage.report import deliver_report, read_report
+
+    with closing(connect(settings.token, url=settings.gmail_url)) as gmail:
         done = deliver_report(gmail, db, read_report(db, settings, since=at - since, now=at))
     if isinstance(done, NotYet):
         raise TryLater(f"The report was not put into the inbox: {done.why}.", "Ask again in a quarter of an hour.")
-    when = "is in your inbox now" if done.is_new else "was put into your inbox before; nothing was done"
-    say([f"The report of this week ({week(at)}) {when}."])
+    return done.is_new
 
 
 def _rendered(model: Report, form: str, width: int, full: bool) -> str:

@@ -1,27 +1,26 @@
 """Tells a human about incidents by a way that does not use the broken mail path: Apprise, and the inbox itself.
 
-Once when an incident opens, again while it waits for somebody on our side, once when it is over. Planned in the store
-first, told after, recorded then: a killed run repeats at most a message it cannot look for, and never one in the inbox.
-Sends no mail: the inbox message is inserted. Whatever goes wrong here is a reason, and never stops a run.
+Once when an incident opens, again while it waits for somebody on our side, once when it is over; and a dead sign-in, by
+the ways that do not need it. Planned in the store first, told after, recorded then: a killed run repeats at most a
+message it cannot look for, and never one in the inbox. Sends no mail: the inbox message is inserted. Whatever goes
+wrong here is a reason, and never stops a run.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from parsers.times import moment_from
-from remediation.deadline import within
 from triage import store
 from triage.config import Settings
 from triage.display import found_out
-from triage.errors import TriageError, what_failed, why_failed
+from triage.errors import CredentialsDead, what_failed
 from triage.fixes import OwnAccount, fix_of
+from triage.incidents.channels import Channel, channels_of, push
 from triage.incidents.words import MOST_PEOPLE_TOLD, IncidentFacts, alert_body, alert_title
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Place, insert_once, letter_bytes, letter_id
 from triage.model import Alert, Clock, Incident
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from triage.rotation import Watch
 
 
-INBOX = "inbox"
 ALERT_SENDER = f"Bounce triage <alert@{NOTE_DOMAIN}>"
 
 NEWS_DAYS = 14
@@ -47,18 +45,6 @@ MOST_AT_ONCE = 5
 HELD_BACK = "held back: too many of other sides"
 MOST_OPENINGS = 3
 """Openings of one incident told in a day: a way that works every other minute is told of often enough."""
-
-
-APPRISE_SECONDS = 30.0
-"""For one message, whatever service takes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """Where to tell it. `name` is harmless, `address` a secret; None is the inbox."""
-
-    name: str
-    address: str | None = None
 
 
 class Due(NamedTuple):
@@ -80,32 +66,121 @@ class Telling:
     """Openings of other sides' incidents that are told to nobody, because there were too many."""
 
 
+class Teller:
+    """Tells what is to be told, in one run. A way that fails once is left alone until the next run.
+
+    The ways that need no Gmail are asked first and alone (`push`), so that they tell while Gmail is away.
+    """
+
+    def __init__(self, db: Database, settings: Settings, clock: Clock) -> None:
+        self._db, self._settings, self._clock = db, settings, clock
+        self._channels = channels_of(settings)
+        self._account: OwnAccount | None = None
+        self._problems: dict[str, str] = {}
+        self._delivered = 0
+        self._held = 0
+
+    @property
+    def came_of_it(self) -> Telling:
+        """What was told so far."""
+        return Telling(self._delivered, tuple(self._problems.values()), self._held)
+
+    def push(self, gmail: Gmail | None) -> None:
+        """Tell by the ways that need no Gmail; `gmail` is asked for names only, None: what it said last will do."""
+        self._safely(lambda: drop_of_others(self._db, self._channels))
+        self._tell([channel for channel in self._channels if channel.address is not None], gmail)
+
+    def put_into_inbox(self, gmail: Gmail | None) -> None:
+        """Tell by the inbox; `gmail` None: it is written down, and told by a later run."""
+        self._tell([channel for channel in self._channels if channel.address is None], gmail)
+
+    def push_dead_sign_in(self, dead: CredentialsDead) -> None:
+        """Tell that nothing can be read before somebody signs in again: once a day, however many runs find it."""
+        self._safely(lambda: self._plan_dead_sign_in(dead))
+        self.push(None)
+
+    def sign_in_works(self) -> None:
+        """Let nobody be told of a dead sign-in any more."""
+        old = [row["id"] for row in store.planned_alerts(self._db) if row["occasion"] == "sign-in"]
+        if old:
+            store.drop_alerts(self._db, old, "the sign-in works again")
+
+    def _tell(self, channels: Sequence[Channel], gmail: Gmail | None) -> None:
+        if channels:
+            self._safely(lambda: self._plan_and_deliver(channels, gmail))
+
+    def _plan_and_deliver(self, channels: Sequence[Channel], gmail: Gmail | None) -> None:
+        at = self._clock()
+        self._held += plan_due_alerts(self._db, self._settings, at, partial(self._names, gmail), channels)
+        self._deliver(channels, gmail)
+
+    def _names(self, gmail: Gmail | None) -> OwnAccount | None:
+        self._account = self._account or account_if_told(self._db, gmail)
+        return self._account
+
+    def _plan_dead_sign_in(self, dead: CredentialsDead) -> None:
+        at, owner = self._clock(), store.read_owner(self._db)[0]
+        title = f"The mailbox{f' {owner}' if owner else ''} is not read: sign in again"
+        body = f"{dead.what}\n{dead.todo}\n\nUntil then no bounce is read, and the inbox is told nothing.\n"
+        found = [
+            Alert(None, 0, "sign-in", 0, channel.name, title, body, letter_id(f"sign-in\n{at.isoformat()}"))
+            for channel in self._channels
+            if channel.address is not None
+        ]
+        store.plan_news(self._db, found, at)
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._problems["alerts"] = f"alerts: {what_failed(error)}"
+
+    def _deliver(self, channels: Sequence[Channel], gmail: Gmail | None) -> None:
+        by_name = {channel.name: channel for channel in channels}
+        for alert in store.planned_alerts(self._db):
+            channel = by_name.get(alert["channel"])
+            if channel is None or channel.name in self._problems or (channel.address is None and gmail is None):
+                continue
+            try:
+                why = _tell_one(self._db, channel, alert, gmail, self._clock)
+            except Exception as error:
+                why = what_failed(error)
+            if why is None:
+                store.finish_alert(self._db, alert["id"], self._clock())
+                self._delivered += 1
+            else:
+                store.fail_alert(self._db, alert["id"], why)
+                self._problems[channel.name] = f"alert by {channel.name}: {why}"
+
+
 def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
-    """Plan what is to be told now and tell it, also what an earlier run could not. Never raises."""
-    try:
-        held = plan_due_alerts(db, settings, clock(), gmail)
-        return replace(deliver_alerts(db, settings, gmail, clock), held=held)
-    except Exception as error:
-        return Telling(0, (f"alerts: {what_failed(error)}",))
+    """Plan what is to be told now and tell it by every way, also what an earlier run could not. Never raises."""
+    teller = Teller(db, settings, clock)
+    teller.push(gmail)
+    teller.put_into_inbox(gmail)
+    return teller.came_of_it
 
 
-def channels_of(settings: Settings) -> list[Channel]:
-    """The channels of the settings; one address is named by its kind and a fingerprint."""
-    found = [Channel(INBOX)] if settings.alert_inbox else []
-    for address in dict.fromkeys(settings.alerts):
-        kind = re.sub(r"[^a-z0-9]", "", address.partition(":")[0].lower())[:20] or "address"
-        found.append(Channel(f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:8]}", address))
-    return found
+def drop_of_others(db: Database, channels: Sequence[Channel]) -> None:
+    """Let what is to be told by a way that is no longer in the settings not be told."""
+    names = {channel.name for channel in channels}
+    gone = [row["id"] for row in store.planned_alerts(db) if row["channel"] not in names]
+    if gone:
+        store.drop_alerts(db, gone, "this channel is no longer in the settings")
 
 
-def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail | None = None) -> int:
+def plan_due_alerts(
+    db: Database,
+    settings: Settings,
+    at: datetime,
+    account_of: Callable[[], OwnAccount | None] = lambda: None,
+    channels: Sequence[Channel] | None = None,
+) -> int:
     """Write down what is to be told now; returns how many openings are held back, each counted by channel.
 
-    `gmail` is asked for the relay of an alias, once, and only then.
+    `account_of` is asked for the relay of an alias, once, and only then; `channels` None: all of the settings.
     """
-    channels = channels_of(settings)
-    if not channels:
-        return 0
+    channels = channels_of(settings) if channels is None else channels
     due: dict[Channel, list[Due]] = {channel: [] for channel in channels}
     for incident in store.read_incidents(db, closed_since=at - timedelta(days=NEWS_DAYS)):
         known = store.alerts_of(db, incident.id)
@@ -113,7 +188,7 @@ def plan_due_alerts(db: Database, settings: Settings, at: datetime, gmail: Gmail
             mine = [row for row in known if row["channel"] == channel.name]
             if found := due_now(incident, mine, at, timedelta(hours=settings.reminder_hours)):
                 due[channel].append(Due(incident, *found))
-    account = cache(lambda: account_if_told(db, gmail))
+    account = cache(account_of)
 
     @cache
     def facts(incident: Incident) -> IncidentFacts:
@@ -167,7 +242,7 @@ def plan_rotation(db: Database, settings: Settings, found: Watch, at: datetime) 
     if rotation is None:
         return
     whose = f" of {rotation.alias}" if rotation.alias else ""
-    store.plan_rotation_alerts(
+    store.plan_news(
         db,
         [
             Alert(
@@ -235,38 +310,11 @@ def newest_record(db: Database, incident: Incident) -> StoredVerdict | None:
     return next((record for record in records if found and record["id"] == found[1]), None)
 
 
-def deliver_alerts(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
-    """Tell what is planned. A channel that fails once is left alone until the next run."""
-    channels = {channel.name: channel for channel in channels_of(settings)}
-    delivered, problems = 0, dict[str, str]()
-    for alert in store.planned_alerts(db):
-        channel = channels.get(alert["channel"])
-        if channel is None:
-            store.drop_alerts(db, [alert["id"]], "this channel is no longer in the settings")
-            continue
-        if channel.name in problems or (channel.address is None and gmail is None):
-            continue
-        try:
-            why = _tell(db, channel, alert, gmail, clock)
-        except TriageError as error:
-            why = error.what
-        except Exception as error:
-            # An address is a secret, and the libraries' errors may hold it.
-            why = why_failed(error) if channel.address is None else f"Apprise failed ({type(error).__name__})"
-        if why is None:
-            store.finish_alert(db, alert["id"], clock())
-            delivered += 1
-        else:
-            store.fail_alert(db, alert["id"], why)
-            problems[channel.name] = why
-    return Telling(delivered, tuple(f"alert by {name}: {why}" for name, why in problems.items()))
-
-
-def _tell(db: Database, channel: Channel, alert: AlertRow, gmail: Gmail | None, clock: Clock) -> str | None:
+def _tell_one(db: Database, channel: Channel, alert: AlertRow, gmail: Gmail | None, clock: Clock) -> str | None:
     """Tell one alert; returns why it could not be told, None when it was."""
     store.start_alert(db, alert["id"], clock())
     if channel.address is not None:
-        return _by_apprise(channel.address, alert)
+        return push(channel.address, alert["title"], alert["body"], alert["occasion"])
     assert gmail is not None
     own_id, mail = alert["message_id"], partial(_inbox_mail, gmail, alert)
     return insert_once(gmail, db, f"alert {own_id}", own_id, mail, label_ids=IN_INBOX, now=clock()).why
@@ -276,53 +324,6 @@ def _inbox_mail(gmail: Gmail, alert: AlertRow) -> bytes:
     """An alert as a mail to the owner of the mailbox."""
     place, at = Place(alert["message_id"], alert["title"]), moment_from(alert["planned_at"])
     return letter_bytes("alert", ALERT_SENDER, place, at, alert["body"], to=gmail.profile_address())
-
-
-def _by_apprise(address: str, alert: AlertRow) -> str | None:
-    import logging
-    import warnings
-
-    heard: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        heard.append(record.getMessage())
-        return False  # what Apprise logs may hold the address
-
-    log = logging.getLogger("apprise")
-    log.addFilter(keep)
-    try:
-        # What its plugins warn of when they are imported is none of the user's business.
-        with warnings.catch_warnings(action="ignore"), within(APPRISE_SECONDS):
-            return _handed_to_apprise(address, alert, heard)
-    finally:
-        log.removeFilter(keep)
-
-
-def _handed_to_apprise(address: str, alert: AlertRow, heard: Sequence[str]) -> str | None:
-    """Returns why it was not taken; `heard` fills with what Apprise logs meanwhile."""
-    import apprise
-
-    asset = apprise.AppriseAsset(app_id="bounce-triage", app_desc="Bounce triage", app_url="", async_mode=False)
-    warning = apprise.NotifyType.WARNING
-    kinds = {"closed": apprise.NotifyType.SUCCESS, "reminder": warning, "rotation": warning}
-    teller = apprise.Apprise(asset=asset)
-    if not teller.add(address):
-        return "Apprise does not understand the address, see https://github.com/caronc/apprise/wiki"
-    was_taken = teller.notify(
-        title=alert["title"],
-        body=alert["body"],
-        body_format=apprise.NotifyFormat.TEXT,
-        notify_type=kinds.get(alert["occasion"], apprise.NotifyType.FAILURE),
-    )
-    return None if was_taken else f"it was not taken: {_why_not(heard)}"
-
-
-def _why_not(heard: Sequence[str]) -> str:
-    """What Apprise said about it, cut to what cannot hold an address."""
-    text = " ".join(heard)
-    if code := re.search(r"error=(\d{3})\b", text):
-        return f"the service answered with error {code[1]}"
-    return "no connection" if "onnection error" in text else "Apprise does not say why"
 
 
 def _weight(incident: Incident) -> tuple[bool, int, int]:

@@ -26,6 +26,16 @@ _HEADINGS = {
     "unknown": "NOT KNOWN (could not be looked up: no fault by that)",
     "ok": "IN ORDER",
 }
+# Any text may hold a word of any length, a badge is never broken; on a phone a row is a block and not four columns.
+_STYLE = (
+    "body{font:16px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:0 1em;overflow-wrap:anywhere}"
+    "h1{font-size:1.6em;line-height:1.25}h2{font-size:1.15em;line-height:1.35;margin-top:1.8em}"
+    "table{border-collapse:collapse;width:100%}td,th{padding:.3em .5em;text-align:left;vertical-align:top;"
+    "border-bottom:1px solid #8888}td:first-child{white-space:nowrap}td:nth-child(2){white-space:nowrap}"
+    "ol,ul{padding-left:1.5em}b.s{color:#fff;padding:0 .4em;border-radius:.2em;white-space:nowrap}"
+    "@media(max-width:40em){thead{display:none}table,tbody,tr,td{display:block}td,td:nth-child(2){border:0;"
+    "padding:.1em 0;white-space:normal}tr{padding:.5em 0;border-bottom:1px solid #8888}}"
+)
 _COLOURS = {"fail": "#b3261e", "warn": "#8a5300", "unknown": "#5f6368", "ok": "#1e6b32"}
 
 
@@ -181,10 +191,7 @@ def audit_html(audit: Audit, changes: Sequence[AuditChange] | None = None) -> li
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         f"<title>{title}</title>",
-        "<style>body{font:16px/1.5 sans-serif;max-width:60em;margin:1em auto;padding:0 1em}"
-        "table{border-collapse:collapse;width:100%}td,th{padding:.3em .5em;text-align:left;vertical-align:top;"
-        "border-bottom:1px solid #8888;overflow-wrap:anywhere}code{overflow-wrap:anywhere}"
-        "b.s{color:#fff;padding:0 .4em;border-radius:.2em}</style></head><body>",
+        f"<style>{_STYLE}</style></head><body>",
         f"<h1>{title}</h1>",
         f"<p>{_h(when_words(audit.at))}. {_h(audit_summary(audit))}</p>",
     ]
@@ -192,13 +199,13 @@ def audit_html(audit: Audit, changes: Sequence[AuditChange] | None = None) -> li
         lines += ["<h2>Changed since the last audit</h2>"]
         items = "".join(f"<li>{_h(audit_change_words(change))}</li>" for change in changes)
         lines += [f"<ul>{items}</ul>" if items else "<p>Nothing.</p>"]
-    lines += ["<table><tr><th>state</th><th>check</th><th>subject</th><th>came back</th></tr>"]
+    lines += ["<table><thead><tr><th>state</th><th>check</th><th>subject</th><th>came back</th></tr></thead><tbody>"]
     lines += [
         f"<tr><td>{_badge(f)}</td><td>{_h(f.check)}</td><td>{_h(shown(f.subject))}</td>"
         f"<td>{_h(shown(f.answered))}</td></tr>"
         for f in audit.findings
     ]
-    lines += ["</table>"]
+    lines += ["</tbody></table>"]
     for finding in audit.findings:
         if finding.state != "ok":
             lines += _section(finding)

@@ -1,6 +1,7 @@
 """Looks at everything a run depends on, one thing at a time, and says of each whether it works and what to do if not.
 
-Changes nothing, but for the sign-in, which it really renews. Each check is a function that gives values; nothing is
+Changes nothing, but for the sign-in, which it really renews, and each way to tell you, which gets a test message once a
+day. Each check is a function that gives values; nothing is
 printed here. What cannot be looked at because something before it is broken is left out: the first line is the one to
 mend.
 """
@@ -25,6 +26,7 @@ from triage.display import counted, listed, shown, span_words, when_words
 from triage.errors import ConfigError, CredentialsDead, TriageError
 from triage.gmail import ENOUGH_SCOPES, PUBLISH, Gmail, RenewedSignIn, addresses_here, connect, read_client
 from triage.lock import is_locked
+from triage.owner.doctor_alerts import check_alerts
 from triage.owner.doctor_aws import HealthState, check_aws
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def examine(
     yield from _database(settings, now)
     yield _disk(settings)
     yield from _gmail(settings, now)
+    yield from (HealthCheck(*found) for found in check_alerts(settings, now))
     yield from (HealthCheck("AWS", state, words, todo) for state, words, todo in check_aws(settings))
 
 

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import plistlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 EVERY_MINUTES = 15
 """A quiet run costs two requests, and a bounce is news for hours."""
 
+FIRST_HOUR, LAST_HOUR = 8, 23
+"""The week's report is put into the inbox on Monday at 8. Where that is not possible then (Gmail away, computer off)
+the next hour makes up for it, any day: asked again, it does nothing once it is there."""
+
 UNIT = "bounce-triage"
+REPORT_MINUTES = 15
+"""After so long a report that is still being made is ended; the next hour makes it."""
 REPORT = ("report", "--deliver", "inbox")
 SUCCESS_TOO = 75  # another run is at work, Gmail is away: the next run will do
 
@@ -29,7 +36,8 @@ def cron_lines(command: Sequence[str], remarks: Sequence[str] = (), *, outbox: b
         "# A quiet run prints nothing, so cron only mails you when something bounced or went wrong.",
         *(f"# {remark}" for remark in remarks),
         f"*/{EVERY_MINUTES} * * * * {run}",
-        f"0 8 * * 1 {report} >/dev/null",  # it says where the report lies, which cron would mail
+        "# The report of each week: on Monday at 8, else as soon after that as it can be had; once there, nothing.",
+        f"0 {FIRST_HOUR}-{LAST_HOUR} * * * {report} >/dev/null",  # it says what it did, which cron would mail
         *([f"* * * * * {send}"] if outbox else []),
         "# Later, to see that it works: triage doctor",
     ]
@@ -37,10 +45,32 @@ def cron_lines(command: Sequence[str], remarks: Sequence[str] = (), *, outbox: b
 
 
 def systemd_units(command: Sequence[str], run_minutes: int = 10, *, outbox: bool = False) -> dict[str, str]:
-    """The user units by file name: the service that runs once, the timer that starts it, and one that stays.
+    """The user units by file name: a service and a timer for the run, for the report, and a service that stays.
 
     `run_minutes`: as in the settings; a run that does not end by itself two minutes later is ended.
     """
+    report_service = f"""[Unit]
+Description=Put the week's report about bounces into the inbox, unless it is there
+
+[Service]
+Type=oneshot
+ExecStart={_exec_start([*command, *REPORT])}
+# {SUCCESS_TOO}: Gmail is away; the next hour will do.
+SuccessExitStatus={SUCCESS_TOO}
+TimeoutStartSec={REPORT_MINUTES}min
+UMask=0077
+Nice=10
+"""
+    report_timer = f"""[Unit]
+Description=Start {UNIT}-report each hour: it does nothing once the week's report is there
+
+[Timer]
+OnCalendar=*-*-* {FIRST_HOUR:02d}..{LAST_HOUR}:00:00
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
     service = f"""[Unit]
 Description=Read the bounces of a Gmail mailbox and say why each failed
 
@@ -79,21 +109,26 @@ UMask=0077
 [Install]
 WantedBy=default.target
 """
-    units = {f"{UNIT}.service": service, f"{UNIT}.timer": timer}
+    units = {
+        f"{UNIT}.service": service,
+        f"{UNIT}.timer": timer,
+        f"{UNIT}-report.service": report_service,
+        f"{UNIT}-report.timer": report_timer,
+    }
     return units | ({f"{UNIT}-outbox.service": watch} if outbox else {})
 
 
 def systemd_text(
     command: Sequence[str], remarks: Sequence[str] = (), run_minutes: int = 10, *, outbox: bool = False
 ) -> str:
-    """Both units, one after the other, each under the name of the file it belongs into."""
+    """All units, one after the other, each under the name of the file it belongs into."""
     folder = "~/.config/systemd/user"
     units = systemd_units(command, run_minutes, outbox=outbox)
     parts = [f"# ===== {folder}/{name} =====\n{text}" for name, text in units.items()]
     after = [
         *remarks,
         "When these files are there:",
-        f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.timer"
+        f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.timer {UNIT}-report.timer"
         + (f" {UNIT}-outbox.service" if outbox else ""),
         "  loginctl enable-linger          (so that it runs while you are not logged in)",
         f"What it said: journalctl --user -u {UNIT}. To see that it works: triage doctor",
@@ -101,19 +136,31 @@ def systemd_text(
     return "\n".join(parts) + "\n" + "".join(f"# {line}\n" for line in after)
 
 
-def launchd_plist(command: Sequence[str], log: str, remarks: Sequence[str] = ()) -> str:
-    """A job for macOS; `log` is the file its output goes to."""
+def launchd_plists(command: Sequence[str], log: str, remarks: Sequence[str] = ()) -> dict[str, str]:
+    """The jobs for macOS by file name: the run and the week's report; `log` is the file their output goes to."""
+    # What was missed while the computer slept is made up for when it wakes (launchd.plist(5), StartCalendarInterval).
+    hours = [{"Hour": hour, "Minute": 0} for hour in range(FIRST_HOUR, LAST_HOUR + 1)]
+    wanted: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
+        UNIT: (("run",), {"StartInterval": EVERY_MINUTES * 60, "RunAtLoad": True}),
+        f"{UNIT}-report": (REPORT, {"StartCalendarInterval": hours}),
+    }
+    return {
+        f"{label}.plist": _plist(label, [*command, *words], when, log, remarks)
+        for label, (words, when) in wanted.items()
+    }
+
+
+def _plist(label: str, command: Sequence[str], when: Mapping[str, Any], log: str, remarks: Sequence[str]) -> str:
     job = {
-        "Label": UNIT,
-        "ProgramArguments": [*command, "run"],
-        "StartInterval": EVERY_MINUTES * 60,
-        "RunAtLoad": True,
+        "Label": label,
+        "ProgramArguments": list(command),
+        **when,
         "ProcessType": "Background",
         "Umask": 0o077,
         "StandardOutPath": log,
         "StandardErrorPath": log,
     }
-    path = f"~/Library/LaunchAgents/{UNIT}.plist"
+    path = f"~/Library/LaunchAgents/{label}.plist"
     told = [f"Save this as {path}, then:", f"launchctl bootstrap gui/$(id -u) {path}", *remarks]
     head, rest = plistlib.dumps(job).decode().split("\n", 1)
     # Two hyphens would end the comment (XML 1.0, 2.5).

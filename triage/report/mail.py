@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from parsers.times import MONTHS, WEEKDAYS
+from triage import store
 from triage.display import counted, local_time
 from triage.gmail import Gmail
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Inserted, NotYet, Place, insert_once, letter_bytes, letter_id
@@ -42,6 +43,11 @@ def deliver_report(gmail: Gmail, db: Database, report: Report) -> Inserted | Not
         label_ids=IN_INBOX,
         now=until,
     )
+
+
+def is_delivered(db: Database, at: datetime) -> bool:
+    """Whether the report of this week is in the inbox, as far as is on record; asks nobody."""
+    return store.has_inserted(db, f"report {week(at)} ")
 
 
 def week(at: datetime) -> str:

@@ -172,6 +172,12 @@ def read_insert(db: Database, key: str) -> Row | None:
     return next(db.query("SELECT * FROM inserts WHERE key = ?", [key]), None)
 
 
+def has_inserted(db: Database, beginning: str) -> bool:
+    """Whether a message whose key begins so was put into the mailbox, as far as is on record."""
+    sql = "SELECT EXISTS (SELECT 1 FROM inserts WHERE substr(key, 1, ?) = ? AND done_at IS NOT NULL)"
+    return bool(db.execute(sql, [len(beginning), beginning]).fetchone()[0])
+
+
 def begin_insert(db: Database, key: str, message_id: str, earlier: Row | None, at: datetime) -> bool:
     """Write down that Gmail is about to be asked; False: another process did so since `earlier` was read."""
     with transaction(db):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from parsers.times import moment_from, utc_text
 from triage.model import Alert, Incident
 from triage.rows import AlertRow, MissedRow
-from triage.store.database import all_rows, first_row, storable, transaction
+from triage.store.database import all_rows, first_row, keep_state, read_state, storable, transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -68,18 +68,29 @@ def plan_alerts(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
             )
 
 
-def plan_rotation_alerts(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
-    """Write down what is to be told of a rotation, but for what was written down in the same words in the last day."""
+def plan_news(db: Database, alerts: Sequence[Alert], at: datetime) -> None:
+    """Write down what is to be told of no incident, but for what was written down in the same words in the last day.
+
+    Of the same occasion what could not be told until now is no longer news.
+    """
     new = [
         alert
         for alert in alerts
         if not db.execute(
-            "SELECT 1 FROM alerts WHERE occasion = 'rotation' AND channel = ? AND body = ? AND planned_at > ?"
-            " AND planned_at <= ?",
-            [alert.channel, storable(alert.body), utc_text(at - timedelta(days=1)), utc_text(at)],
+            "SELECT 1 FROM alerts WHERE occasion = ? AND channel = ? AND body = ? AND planned_at > ?"
+            " AND planned_at <= ? AND state != 'dropped'",
+            [alert.occasion, alert.channel, storable(alert.body), utc_text(at - timedelta(days=1)), utc_text(at)],
         ).fetchone()
     ]
     if new:
+        with transaction(db):
+            for occasion, channel in {(alert.occasion, alert.channel) for alert in new}:
+                db.execute(
+                    "UPDATE alerts SET state = 'dropped', error = 'overtaken before it could be delivered'"
+                    " WHERE incident_id IS NULL AND occasion = ? AND channel = ? AND state = 'planned'"
+                    " AND planned_at <= ?",
+                    [occasion, channel, utc_text(at - timedelta(days=1))],
+                )
         plan_alerts(db, new, at)
 
 
@@ -127,3 +138,16 @@ def drop_alerts(db: Database, alert_ids: Sequence[int], why: str) -> None:
             "UPDATE alerts SET state = 'dropped', error = ? WHERE id IN (SELECT value FROM json_each(?))",
             [why, json.dumps(list(alert_ids))],
         )
+
+
+def keep_tried(db: Database, channel: str, at: datetime) -> None:
+    """Record that a message of ours that was only to try it out came through by a channel."""
+    with transaction(db):
+        keep_state(db, f"tried {channel}", utc_text(at))
+
+
+def last_told(db: Database, channel: str) -> datetime | None:
+    """When a channel last took something, an alert or what was only to try it out; None: never."""
+    row = first_row(db, "SELECT max(done_at) AS at FROM alerts WHERE channel = ? AND state = 'done'", [channel])
+    moments = [text for text in (row and row["at"], read_state(db, f"tried {channel}")) if text]
+    return moment_from(max(moments)) if moments else None

@@ -302,6 +302,42 @@ def m110_label_ids(db: Database) -> None:
 
 
 @migrations()
+def m130_told_and_known(db: Database) -> None:
+    """A dead sign-in is told of too, so that a new occasion need not be a new table; one mail is one mail wherever
+    it was read."""
+    db.execute("ALTER TABLE alerts RENAME TO old_alerts")
+    db.execute("DROP INDEX alerts_planned")
+    db.execute(
+        """CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY,
+    incident_id INTEGER REFERENCES incidents (id), -- NULL: about a renewal of the SMTP login, or a dead sign-in
+    opening INTEGER NOT NULL,        -- the number in incidents.openings it belongs to; 0 for what is no incident
+    occasion TEXT NOT NULL,          -- opened, reminder, closed, rotation, sign-in
+    number INTEGER NOT NULL,         -- counts the reminders; 0 for the others
+    channel TEXT NOT NULL,           -- "inbox", or kind and fingerprint of an address in `alerts`, which is a secret
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    message_id TEXT NOT NULL,        -- of the mail in the inbox, no angle brackets; other channels have no use for it
+    state TEXT NOT NULL              -- planned, done, dropped (no longer worth telling)
+        CHECK (state IN ('planned', 'done', 'dropped')),
+    tries INTEGER NOT NULL DEFAULT 0,
+    tried_at TEXT,                   -- UTC, written before each try; NULL: none was made
+    error TEXT,                      -- why the last try failed, or why it was dropped; NULL: neither
+    planned_at TEXT NOT NULL,        -- UTC
+    done_at TEXT,                    -- UTC; NULL: not delivered
+    UNIQUE (incident_id, opening, occasion, number, channel)
+)"""
+    )
+    columns = (
+        "id, incident_id, opening, occasion, number, channel, title, body, message_id, state, tries, tried_at, error,"
+        " planned_at, done_at"
+    )
+    db.execute(f"INSERT INTO alerts ({columns}) SELECT {columns} FROM old_alerts")  # noqa: S608
+    db.execute("DROP TABLE old_alerts")
+    db.execute("CREATE INDEX alerts_planned ON alerts (id) WHERE state = 'planned'")
+
+
+@migrations()
 def m140_sending_states(db: Database) -> None:
     """What SES says of its own sending: a stop that is known before the first mail comes back."""
     db.execute(
