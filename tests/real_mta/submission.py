@@ -1,6 +1,6 @@
 """A Postfix that takes mail as a provider does, on encrypted submission with a login (RFC 6409), and delivers it.
 
-Every mail passes a host that signs it (DKIM), as a provider would; what arrives lies in maildirs as Postfix received it.
+Every mail passes a host that signs it (DKIM), as a provider would; it lies in maildirs as Postfix received it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ class Signer:
         self._world = world
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem, der = serialization.Encoding.PEM, serialization.Encoding.DER
-        self._key = key.private_bytes(
-            pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-        )
+        self._key = key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
         public = key.public_key().public_bytes(der, serialization.PublicFormat.SubjectPublicKeyInfo)
         self._record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
 

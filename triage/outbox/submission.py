@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from remediation.credentials import Login, Relay, connected, harmless
+from remediation.deadline import patience
 from triage.errors import ConfigError
 from triage.outbox.relay import Hindrance, Room, SendAnswer, WayOut
 from triage.own_files import is_open_to_others, read_plain
@@ -80,6 +81,8 @@ def _hand_over(
         if code not in (250, 251):
             return _refusal(relay, login, code, words)
     try:
+        if smtp.sock is not None:
+            smtp.sock.settimeout(patience(_SECONDS, len(raw)))  # all of it is sent in one go
         code, words = smtp.data(raw)
     except smtplib.SMTPDataError as error:
         return _refusal(relay, login, error.smtp_code, error.smtp_error)
