@@ -24,11 +24,14 @@ from remediation.aws.route53 import Zone, cnames_below, zone, zone_ids
 from remediation.aws.secrets import SecretVersion, secret_login, secret_versions
 from remediation.aws.ses import NOT_SENT, Suppressed, send_raw, suppressed_destination
 from remediation.aws.ses_setup import (
+    Allowance,
     ConfigurationSet,
     EventDestination,
+    Halted,
     Recommendation,
     SesAccount,
     SesIdentity,
+    allowance,
     ses_account,
 )
 
@@ -38,8 +41,10 @@ __all__ = [
     "POLICIES",
     "UNKNOWN_ACCOUNT",
     "AccessKey",
+    "Allowance",
     "ConfigurationSet",
     "EventDestination",
+    "Halted",
     "KeyChange",
     "LastUse",
     "NotLookedUp",
@@ -54,6 +59,7 @@ __all__ = [
     "Suppressed",
     "Zone",
     "access_keys",
+    "allowance",
     "ask",
     "caller_identity",
     "client",

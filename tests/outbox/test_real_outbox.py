@@ -64,7 +64,7 @@ def triage(world: World, *arguments: str, postfix: SubmissionPostfix | None = No
     )
     config.chmod(0o600)
     env = env_of(world.double, aws_env(world.ses))
-    return Forked(COMMAND, "--config", str(config), *arguments, cwd=world.folder, env=env).finish()
+    return Forked(COMMAND, "--config", str(config), *arguments, cwd=world.folder, env=env).finish(seconds=200)
 
 
 def send(world: World, raw: bytes, postfix: SubmissionPostfix | None = None) -> None:
