@@ -78,7 +78,7 @@ soak: $(TOOLS) ## Live weeks of faults, kills and an owner at work, seed by seed
 
 real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install
-	$(BIN)/python -m pytest -m real_mta -rs tests/whole/test_real_mta.py
+	$(BIN)/python -m pytest -m real_mta -rs tests/whole/test_real_mta.py tests/outbox/test_real_outbox.py
 
 browser: $(TOOLS) ## Look at the HTML report in headless Chromium (installs Debian's where it can)
 	@$(BIN)/python -m tests.browser

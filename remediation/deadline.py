@@ -17,6 +17,14 @@ from types import FrameType
 AGAIN_SECONDS = 1.0
 """Where a library swallowed the interruption and waits on, it is interrupted again."""
 
+SLOWEST_LINE = 100_000
+"""Bytes a second that a line must carry; on a poorer one a large mail never gets through."""
+
+
+def patience(seconds: float, size: int) -> float:
+    """How long to wait for what takes so many seconds, where so many bytes go over the line first."""
+    return seconds + size / SLOWEST_LINE
+
 
 class WorkTooLong(BaseException):
     """The whole piece of work took too long. No `Exception`: no library and no retry of ours shall swallow it."""

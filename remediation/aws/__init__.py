@@ -31,11 +31,14 @@ from remediation.aws.ses import (
     suppressed_destination,
 )
 from remediation.aws.ses_setup import (
+    Allowance,
     ConfigurationSet,
     EventDestination,
+    Halted,
     Recommendation,
     SesAccount,
     SesIdentity,
+    allowance,
     ses_account,
 )
 from remediation.aws.turns import PACE_SECONDS, Turns
@@ -48,8 +51,10 @@ __all__ = [
     "UNKNOWN_ACCOUNT",
     "AccessKey",
     "AddressInsights",
+    "Allowance",
     "ConfigurationSet",
     "EventDestination",
+    "Halted",
     "KeyChange",
     "LastUse",
     "NotLookedUp",
@@ -67,6 +72,7 @@ __all__ = [
     "Zone",
     "access_keys",
     "address_insights",
+    "allowance",
     "ask",
     "caller_identity",
     "client",

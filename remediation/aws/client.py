@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from remediation.aws.endpoints import Misdirected, is_aws_or_here, refuse_elsewhere
 from remediation.aws.partitions import partition_of
 from remediation.aws.signing_in import SignInFailed, not_accepted, session, sign_in
-from remediation.deadline import within
+from remediation.deadline import SLOWEST_LINE, patience, within
 
 _T = TypeVar("_T")
 
@@ -111,22 +112,26 @@ def ask(
     /,
     *,
     attempts: int = AWS_TRIES,
+    uploads: int = 0,
     **parameters: Any,
 ) -> _T | NotLookedUp:
     """Call one operation (named as in IAM policies: `GetAccount`) and read its answer with `read`; never raises.
 
     `what` says in words what is looked up. An answer that `read` cannot read (KeyError, TypeError, ...) is `garbled`.
     Takes at most about `attempts` x (CONNECT_SECONDS + READ_SECONDS) seconds. What must not happen twice (a mail, a new
-    key) is asked for with `attempts=1`: a request whose answer was lost may have been carried out.
+    key) is asked for with `attempts=1`: a request whose answer was lost may have been carried out. `uploads` is how
+    many bytes go up with the question, where they are many: they are given the time a poor line needs.
     """
     action = f"{_SERVICE_OF_POLICY.get(service, service)}:{operation}"
     try:
-        client = _signed_in_client(service, region, attempts)
+        # In whole minutes: each length is a client of its own.
+        more = 60 * ceil(patience(0, max(uploads - SLOWEST_LINE, 0)) / 60)
+        client = _signed_in_client(service, region, attempts, more)
         if isinstance(client, SignInFailed):
             return NotLookedUp(what, client.why, client.kind, todo=client.todo)
         from botocore import xform_name
 
-        with within(attempts * (CONNECT_SECONDS + READ_SECONDS) + SPARE_SECONDS):
+        with within(attempts * (CONNECT_SECONDS + READ_SECONDS + more) + SPARE_SECONDS):
             call = getattr(client, xform_name(operation), None)
             if call is None:  # by the service model that came with it
                 why = f"the AWS library here is too old for {action}: `pip install --upgrade boto3`"
@@ -204,7 +209,7 @@ def caller_identity() -> Identity | NotLookedUp:
     )
 
 
-def _signed_in_client(service: str, region: str, attempts: int) -> Any:
+def _signed_in_client(service: str, region: str, attempts: int, more_seconds: int) -> Any:
     """The boto3 client for a service in a region, made once, its credentials at hand; else the SignInFailed."""
     _hush()
     refuse_elsewhere(os.environ)
@@ -217,7 +222,7 @@ def _signed_in_client(service: str, region: str, attempts: int) -> Any:
         return failed
     if region == GLOBAL_REGION and service in _GLOBAL_SERVICES:
         region = partition_of(session(surroundings).region_name).home
-    return _client(service, region, attempts, surroundings)
+    return _client(service, region, attempts, more_seconds, surroundings)
 
 
 def _surroundings() -> object:
@@ -236,12 +241,13 @@ def _hush() -> None:
 
 
 @cache
-def _client(service: str, region: str, attempts: int, surroundings: object) -> Any:
+def _client(service: str, region: str, attempts: int, more_seconds: int, surroundings: object) -> Any:
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        # urllib3 sends a body under the time-out of the connection, all of it in one go.
+        connect_timeout=CONNECT_SECONDS + more_seconds,
+        read_timeout=READ_SECONDS + more_seconds,
         retries={"total_max_attempts": attempts, "mode": "standard"},
         user_agent_extra="bounce-triage",
     )

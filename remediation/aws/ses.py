@@ -152,6 +152,7 @@ def send_raw(region: str, raw: bytes, sender: str, recipients: Sequence[str]) ->
         "SendEmail",
         lambda answer: str(answer["MessageId"]),
         attempts=1,
+        uploads=len(raw) * 4 // 3,
         FromEmailAddress=sender,
         Destination={"ToAddresses": list(recipients)},
         Content={"Raw": {"Data": raw}},

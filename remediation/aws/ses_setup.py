@@ -34,6 +34,24 @@ class SesAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What may be sent now."""
+
+    left: int | None
+    """Recipients until the quota of 24 hours is used up; None: no limit is known."""
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Why nothing is sent to anybody, or not to everybody."""
+
+    kind: str
+    """In two or three words."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SesIdentity:
     """A domain or address SES may send as, in one region."""
 
@@ -100,6 +118,20 @@ class Recommendation:
 def ses_account(region: str) -> SesAccount | NotLookedUp:
     """The state of the SES account in a region."""
     return ask(f"the SES account in {region}", "sesv2", region, "GetAccount", lambda answer: _account(region, answer))
+
+
+def allowance(region: str) -> Allowance | Halted | NotLookedUp:
+    """What SES lets us send in a region now."""
+    found = ses_account(region)
+    if isinstance(found, NotLookedUp):
+        return found
+    if not found.sending_enabled:
+        return Halted("SES is paused", f"SES sends nothing in {region}: sending is paused")
+    if not found.production_access:
+        why = f"SES sends only to verified addresses in {region}: the account is in the sandbox"
+        return Halted("SES sandbox", why)
+    left = None if found.max_24_hours < 0 else max(int(found.max_24_hours - found.sent_24_hours), 0)
+    return Allowance(left, max(found.max_per_second, 0.1))
 
 
 def identity(region: str, name: str) -> SesIdentity | NotLookedUp | None:

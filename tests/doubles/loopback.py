@@ -81,6 +81,10 @@ class Loopback:
         self._server = _Server(answer, self.complaints.append)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
+    def slow_down(self, bytes_per_second: int) -> None:
+        """Take what is sent as over a slow line."""
+        self._server.bytes_per_second = bytes_per_second
+
     def __enter__(self) -> Self:
         self._server.start()
         return self
@@ -100,6 +104,7 @@ class _Server(ThreadingHTTPServer):
         self.answer = answer
         self.complain = complain
         self.stopping = threading.Event()
+        self.bytes_per_second: int | None = None
         self.connections: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
@@ -138,7 +143,7 @@ class _Connection(BaseHTTPRequestHandler):
             super().finish()
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._taken(int(self.headers.get("Content-Length") or 0))
         try:
             reply = self.server.answer(Request(self.command, self.path, self.headers, body))
         except BrokenConnectionError as broken:
@@ -146,6 +151,16 @@ class _Connection(BaseHTTPRequestHandler):
             return
         time.sleep(reply.delay)
         self._send(reply)
+
+    def _taken(self, size: int) -> bytes:
+        """The body of a request, at the pace of the line."""
+        if self.server.bytes_per_second is None:
+            return self.rfile.read(size)
+        body = bytearray()
+        while part := self.rfile.read(min(self.server.bytes_per_second // 20, size - len(body))):
+            body += part
+            time.sleep(0.05)
+        return bytes(body)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = _serve  # noqa: N815 - the names http.server looks for
 

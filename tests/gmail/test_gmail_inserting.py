@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,27 @@ def test_requests_go_on_after_an_insert(double: GmailDouble, gmail: Gmail) -> No
     gmail.insert(NOTE, None)
     double.fail("getProfile", connection="drop")
     assert gmail.profile_address() == double.address
+
+
+LARGE = NOTE + b"x" * 6_000_000 + b"\r\n--not-the-end--\r\n"
+
+
+def test_a_large_mail_is_uploaded_beside_what_is_said_of_it(double: GmailDouble, gmail: Gmail) -> None:
+    bounce = double.messages[double.seed(BOUNCE)]
+    label = gmail.label_id("Bounce")
+    ref = gmail.insert(LARGE, bounce.thread_id, [label])
+    assert double.messages[ref.id].raw == LARGE
+    assert (ref.thread_id, double.labels_of(ref.id)) == (bounce.thread_id, {label})
+    draft = gmail.create_draft(LARGE, bounce.thread_id)
+    assert double.messages[draft.id].raw == LARGE
+    assert double.labels_of(draft.id) == {"DRAFT"}
+
+
+def test_over_a_slow_line_a_large_mail_has_the_time_it_takes(double: GmailDouble, tmp_path: Path) -> None:
+    double.slow_down(6_000_000)
+    with closing(connect(tmp_path / "token.json", url=double.url, timeout_seconds=0.3)) as gmail:
+        gmail.insert(LARGE, None)
+    assert notes_in(double) == [LARGE]
 
 
 @pytest.mark.parametrize("given", [NOTE_ID, f"<{NOTE_ID}>", f" <{NOTE_ID}>\r\n"])

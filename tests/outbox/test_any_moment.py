@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from remediation.aws import Allowance
 from tests.doubles.gmail.account import Account, StoredMessage
 from tests.outbox.direct import DirectGmail
 from tests.outbox.world import GMAIL, LABEL, a_setting
@@ -26,7 +27,7 @@ from tests.worlds.made_mails import NOW
 from triage import store
 from triage.errors import TryLater
 from triage.outbox import Desk, WayOut, poll
-from triage.outbox.relay import Room, SendAnswer
+from triage.outbox.relay import SendAnswer
 
 RUNS = int(os.environ.get("OUTBOX_RUNS", "300"))
 ONE = os.environ.get("OUTBOX_SEED")
@@ -204,7 +205,7 @@ class Chaos:
     def look(self, computer: Computer) -> None:
         way = WayOut(
             name="SES",
-            room=lambda: Room(None, 1.0),
+            room=lambda: Allowance(None, 1.0),
             may_send_as=lambda _: None,
             keeps_back=lambda _: None,
             send=self.send,

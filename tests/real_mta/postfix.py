@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 from tests.real_mta.install import ROOT
 from tests.real_mta.scenarios import NEAR
@@ -67,8 +68,7 @@ class Postfix:
         subprocess.run(["chown", OWNER, self._folder / "data"], check=True)
         conf = self._folder / "conf"
         (conf / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in self._settings(world).items()))
-        far = {f"far{number}": world.far(number) for number in range(5)}
-        (conf / "master.cf").write_text(_PARTS.format(near=world.near, port=world.port, conf=conf, **far))
+        (conf / "master.cf").write_text(self._parts(world, conf))
         (conf / "header_checks").write_text("/^Subject: Your sailing/ REJECT\n")
         (conf / "transport").write_text("retired.example error:5.2.1 This mailbox has been disabled\n")
         (conf / "probes").write_text(f"stern.example smtp:[mx.stern.example]:{world.port}\n")
@@ -84,6 +84,11 @@ class Postfix:
 
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")
+
+    def _parts(self, world: World, conf: Path) -> str:
+        """The programs it consists of, and where each listens (master.cf)."""
+        far = {f"far{number}": world.far(number) for number in range(5)}
+        return _PARTS.format(near=world.near, port=world.port, conf=conf, **far)
 
     def _command(self, word: str) -> None:
         done = subprocess.run(

@@ -145,7 +145,12 @@ class Sink:
 
     def mailbox(self, ip: str, name: str) -> None:
         """Let the mailbox of the sender answer on this address."""
-        self._listen(ip, lambda: SMTP(_Mailbox(self.arrived), hostname=name, enable_SMTPUTF8=True, loop=self._loop))
+        self.listen(ip, name, _Mailbox(self.arrived))
+
+    def listen(self, ip: str, name: str, hooks: object) -> None:
+        """Let a host answer on this address with aiosmtpd's hooks; it takes mails of any size."""
+        options: dict[str, Any] = {"enable_SMTPUTF8": True, "data_size_limit": None, "loop": self._loop}
+        self._listen(ip, lambda: SMTP(hooks, hostname=name, **options))
 
     def stop(self) -> None:
         """Close every port; connections still open are cut."""

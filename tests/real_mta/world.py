@@ -52,7 +52,7 @@ class World:
         self.net = self._names.ip.rpartition(".")[0]
         self._names.zone = self._zone()
         self.near = f"{self.net}.1"
-        self.port = _free_port(self.near)
+        self.port = free_port(self.near)
         self.env = {"LD_PRELOAD": "libresolv_wrapper.so", "RESOLV_WRAPPER_CONF": str(folder / "resolv.conf")}
         (folder / "resolv.conf").write_text(f"nameserver {self._names.ip}\n")
         self._sink = Sink(self.port)
@@ -90,6 +90,10 @@ class World:
     def stop(self) -> None:
         self._names.stop()
         self._sink.stop()
+
+    def listen(self, ip: str, name: str, hooks: object) -> None:
+        """Let a host with aiosmtpd's hooks answer on this address."""
+        self._sink.listen(ip, name, hooks)
 
     def far(self, number: int) -> str:
         """An address on which the server under test itself is the recipient's server."""
@@ -139,7 +143,8 @@ def _free_name_server() -> NameServer:
     raise RuntimeError("no free address for a name server on port 53 in 127.77.0.0/18")
 
 
-def _free_port(ip: str) -> int:
+def free_port(ip: str) -> int:
+    """A port of this address that nobody uses."""
     with socket.socket() as probe:
         probe.bind((ip, 0))
         port: int = probe.getsockname()[1]

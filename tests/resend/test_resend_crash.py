@@ -18,10 +18,10 @@ import os, signal, sys
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from remediation.aws import Allowance
 from triage import store
 from triage.gmail import connect
 from triage.resend import again as resend, plan_items
-from triage.resend.again import Allowance
 from triage.store import open_store
 folder, url, now, way = Path(sys.argv[1]), sys.argv[2], datetime.fromisoformat(sys.argv[3]), sys.argv[4]
 if way == "between":
@@ -32,7 +32,7 @@ with closing(open_store(folder / "triage.db")) as db, closing(connect(folder / "
     if way == "draft":
         list(resend.put_back(db, gmail, items, lambda: now))
     else:
-        list(resend.send(db, gmail, items, Allowance("us-east-1", None, 1000.0), lambda: now, lambda _: None))
+        list(resend.send(db, gmail, items, "us-east-1", Allowance(None, 1000.0), lambda: now, lambda _: None))
 """
 
 

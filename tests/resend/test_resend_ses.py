@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from remediation.aws import Allowance, Halted, allowance
 from remediation.aws.policies import actions
 from tests.aws.recorder import record_actions
 from tests.outbox.world import a_setting
@@ -14,7 +15,6 @@ from tests.worlds.made_mails import NOW, OWNER, opened
 from triage import store
 from triage.owner.doctor_aws import iam_policy
 from triage.resend import again as resend
-from triage.resend.again import Allowance
 
 
 def test_a_mail_goes_out_through_ses_past_the_alias_and_a_copy_lies_in_the_conversation(world: World) -> None:
@@ -62,7 +62,7 @@ def test_it_goes_no_faster_and_no_further_than_ses_allows(world: World) -> None:
         who = f"p{number}@client.example"
         world.bounce(world.write(f"Charter {number}", who), who)
     naps: list[float] = []
-    words = world.send(Allowance(REGION, 3, 2.0), naps)
+    words = world.send(Allowance(3, 2.0), naps)
     assert naps == [0.5, 0.5]
     assert len(world.ses.sent) == 3
     assert words[3].endswith("not sent: the sending quota of SES is used up: ask again tomorrow")
@@ -71,21 +71,21 @@ def test_it_goes_no_faster_and_no_further_than_ses_allows(world: World) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, Allowance(REGION, 49880, 14.0)),
+        ({}, Allowance(49880, 14.0)),
         (
             {"SendQuota": {"Max24HourSend": -1.0, "MaxSendRate": 1.0, "SentLast24Hours": 9.0}},
-            Allowance(REGION, None, 1.0),
+            Allowance(None, 1.0),
         ),
-        ({"SendingEnabled": False}, f"SES sends nothing in {REGION}: sending is paused"),
+        ({"SendingEnabled": False}, Halted("SES is paused", f"SES sends nothing in {REGION}: sending is paused")),
         (
             {"ProductionAccessEnabled": False},
-            f"SES sends only to verified addresses in {REGION}: the account is in the sandbox",
+            Halted("SES sandbox", f"SES sends only to verified addresses in {REGION}: the account is in the sandbox"),
         ),
     ],
 )
 def test_what_ses_allows(world: World, changes: dict[str, Any], expected: Any) -> None:
     world.ses.region(REGION).account |= changes
-    assert resend.allowance(REGION) == expected
+    assert allowance(REGION) == expected
 
 
 def test_a_suppressed_address_is_skipped(world: World) -> None:

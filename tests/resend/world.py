@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from remediation.aws import Allowance
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.ses import ENV, SesDouble
 from tests.worlds.made_mails import NOW, OWNER, opened
@@ -16,7 +17,6 @@ from triage import store
 from triage.gmail.client import Gmail
 from triage.model import StoredMail
 from triage.resend import again as resend
-from triage.resend.again import Allowance
 from triage.resend.items import Item, plan_items
 
 ROOT = Path(__file__).parents[2]
@@ -85,8 +85,8 @@ class World:
 
     def send(self, allowed: Allowance | None = None, naps: list[float] | None = None, now: datetime = NOW) -> list[str]:
         naps = [] if naps is None else naps
-        allowed = allowed or Allowance(REGION, None, 1000.0)
-        outcomes = resend.send(self.db, self.gmail, self.plan("ses", now), allowed, lambda: now, naps.append)
+        allowed = allowed or Allowance(None, 1000.0)
+        outcomes = resend.send(self.db, self.gmail, self.plan("ses", now), REGION, allowed, lambda: now, naps.append)
         return [f"{one.item.recipient}: {one.words}" for one in outcomes]
 
     def drafts(self) -> list[EmailMessage]:

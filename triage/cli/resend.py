@@ -145,12 +145,12 @@ def _resend(
 
 def _sent(db: Database, gmail: Gmail, ready: Sequence[Item], region: str) -> list[ItemResult]:
     """Send after the sentence was typed."""
-    from remediation.aws import NotLookedUp
+    from remediation.aws import Halted, NotLookedUp, allowance
     from triage.resend import again as work
 
-    allowed = work.allowance(region)
-    if isinstance(allowed, str):
-        raise ConfigError(allowed, "`triage audit` tells what to do about it.")
+    allowed = allowance(region)
+    if isinstance(allowed, Halted):
+        raise ConfigError(f"{allowed.why}.", "`triage audit` tells what to do about it.")
     if isinstance(allowed, NotLookedUp):
         todo = (
             "Try again in a while."
@@ -174,7 +174,7 @@ def _sent(db: Database, gmail: Gmail, ready: Sequence[Item], region: str) -> lis
     )
     if typed.strip() != sentence:
         raise UsageError("Nothing was sent: that was not the sentence.", "Run it again, or without --send for drafts.")
-    return list(work.send(db, gmail, ready, allowed, now, time.sleep))
+    return list(work.send(db, gmail, ready, region, allowed, now, time.sleep))
 
 
 def _region(settings: Settings, found: Sequence[HitRow]) -> str:

@@ -6,7 +6,6 @@ Never deletes for good, never sends, never marks read, and judges no mail. The `
 
 from __future__ import annotations
 
-import base64
 import random
 import time
 import weakref
@@ -21,6 +20,7 @@ from triage.gmail.drafts import Drafts
 from triage.gmail.fetching import fetch
 from triage.gmail.messages import Outline, RawMessage, Ref, SendAs, SentCopy, Unavailable, outline, refused, sent_copy
 from triage.gmail.renewal import RenewedSignIn
+from triage.gmail.uploading import with_mail
 from triage.gmail.wire import LARGEST_ANSWER, Wire
 
 TIMEOUT_SECONDS = 30.0
@@ -194,11 +194,10 @@ class Gmail:
         that comes back. Never handed to Gmail twice: raises `OutcomeUnknown` when no clear answer came, and then
         `find_message_id` must be asked first. `Refused` (404) when the thread is gone.
         """
-        body: dict[str, Any] = {"raw": base64.urlsafe_b64encode(raw).decode("ascii"), "labelIds": list(label_ids)}
+        place: dict[str, Any] = {"labelIds": list(label_ids)}
         if thread_id is not None:
-            body["threadId"] = thread_id
-        request = self._messages.insert(userId="me", body=body)
-        answer = self._wire.call_once(request)
+            place["threadId"] = thread_id
+        answer = self._wire.call_once(with_mail(self._messages.insert, place, raw))
         return Ref(answer["id"], answer["threadId"])
 
     def find_in_thread(self, thread_id: str, rfc822_message_id: str) -> Ref | None:
@@ -235,10 +234,8 @@ class Gmail:
 
         The id that comes back is that of the message, which a search finds, not that of the draft.
         """
-        message: dict[str, Any] = {"raw": base64.urlsafe_b64encode(raw).decode("ascii")}
-        if thread_id is not None:
-            message["threadId"] = thread_id
-        answer = self._wire.call_once(self._drafts.create(userId="me", body={"message": message}))
+        place = {} if thread_id is None else {"threadId": thread_id}
+        answer = self._wire.call_once(with_mail(self._drafts.create, place, raw, inside="message"))
         return Ref(answer["message"]["id"], answer["message"]["threadId"])
 
     def send_as(self) -> list[SendAs]:

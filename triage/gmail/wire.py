@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from remediation.deadline import within
+from remediation.deadline import patience, within
 from triage.addresses import google_or_here
 from triage.errors import ConfigError, TriageError
 from triage.gmail import sign_in as gmail_auth
@@ -59,7 +59,7 @@ class Wire:
         self._is_secure = document["rootUrl"].startswith("https:")
         self._http = open_http(timeout_seconds)
         self.most_bytes = LARGEST_ANSWER
-        self._connection = _connection(self._is_secure, self)
+        self._connection = _connection(self._is_secure, self, timeout_seconds)
         self._http.request = partial(_counted, self.quota, self._http.request, self._connection)
         renew, request = self._signed_in.refresh, Request(self._http)
         self._renewal: RenewedSignIn | None = None
@@ -220,17 +220,26 @@ def _counted(quota: Quota, request: Callable[..., Any], connection: Any, *args: 
     """Below sign-in and batches, the one place that sees every HTTP request."""
     quota.requests += 1
     named["connection_type"] = named.get("connection_type") or connection
-    with within(CALL_SECONDS):
+    with within(patience(CALL_SECONDS, len(named.get("body") or ""))):
         return request(*args, **named)
 
 
-def _connection(secure: bool, wire: Wire) -> Any:
-    """A connection class whose answers have a size that can be held, at most `wire.most_bytes`."""
+def _connection(secure: bool, wire: Wire, timeout_seconds: float) -> Any:
+    """A connection class whose answers have a size that can be held, at most `wire.most_bytes`, and whose patience
+    grows with what it sends.
+    """
     import httplib2
 
     base: Any = httplib2.HTTPSConnectionWithTimeout if secure else httplib2.HTTPConnectionWithTimeout
 
     class BoundedConnection(base):  # type: ignore[misc]
+        def request(self, method: str, uri: str, body: Any = None, headers: Any = None, **named: Any) -> None:
+            # Under the timeout of one byte, though all of it goes in one piece.
+            self.timeout = patience(timeout_seconds, len(body or ""))
+            if self.sock is not None:
+                self.sock.settimeout(self.timeout)
+            super().request(method, uri, body, headers or {}, **named)
+
         def getresponse(self) -> Any:
             answer = super().getresponse()
             answer.read = partial(_read, answer, answer.read, wire.most_bytes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from remediation import load_causes
+from remediation.aws import Allowance
 from triage import store
 from triage.display import when_words
 from triage.outbox.desk import Desk
 from triage.outbox.mail import Letter
-from triage.outbox.relay import LARGEST_MAIL, MOST_ENVELOPE, Hindrance, Room
+from triage.outbox.relay import LARGEST_MAIL, MOST_ENVELOPE, Hindrance
 from triage.outbox_row import OutboxRow
 
 
@@ -64,7 +65,7 @@ def _of_the_relay(desk: Desk, letter: Letter, sender: str) -> Iterator[Hindrance
         yield hindrance
         return
     room = desk.relay.room()
-    if not isinstance(room, Room):
+    if not isinstance(room, Allowance):
         yield room
         return
     if room.left is not None and room.left < len(letter.recipients):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from parsers.times import moment_from
+from remediation.aws import Allowance
 from triage import store
 from triage.gmail import DraftRef, RawMessage, Refused
 from triage.letters import SEARCH_LAG
@@ -18,7 +19,7 @@ from triage.outbox.checks import hindrances, joined_words
 from triage.outbox.desk import Desk, News
 from triage.outbox.leave import drop_mark, go_further, turn_back
 from triage.outbox.mail import Letter, blind_copies, is_asked_by, outbox_id, read_letter, to_leave
-from triage.outbox.relay import Hindrance, Room
+from triage.outbox.relay import Hindrance
 from triage.outbox.sender import choose_sender
 from triage.outbox_row import AskedBy, OutboxRow
 
@@ -134,7 +135,7 @@ def _consider(desk: Desk, one: Wish) -> Iterator[News]:
     elif sender and _taken(desk, row, letter, sender, message):
         room = desk.relay.room()
         yield from _went_on(desk, desk.row(row["id"]))
-        desk.sleep(1 / room.per_second if isinstance(room, Room) else 1.0)
+        desk.sleep(1 / room.per_second if isinstance(room, Allowance) else 1.0)
 
 
 def _is_over(row: OutboxRow, draft: DraftRef) -> bool:

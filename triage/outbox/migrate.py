@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from remediation.aws import Allowance
 from triage import store
 from triage.outbox.desk import Desk
-from triage.outbox.relay import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def migration(desk: Desk) -> Iterator[MoveStep]:
         )
         yield MoveStep(f"{address} at {desk.relay.name}", hindrance is None, words)
     room = desk.relay.room()
-    if isinstance(room, Room):
+    if isinstance(room, Allowance):
         left = "no limit is known" if room.left is None else f"{room.left} more recipients in these 24 hours"
         yield MoveStep("May it send to everybody", True, left)
     else:

@@ -12,11 +12,12 @@ from typing import Literal
 from parsers.ses_ids import ses_id_domain
 from remediation.aws import (
     NOT_SENT,
+    Allowance,
+    Halted,
     NotLookedUp,
-    SesAccount,
     SesIdentity,
+    allowance,
     send_raw,
-    ses_account,
     suppressed_destination,
 )
 from remediation.aws.ses_setup import identity
@@ -43,15 +44,6 @@ class Hindrance:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What may be sent now."""
-
-    left: int | None
-    """Recipients until the quota of 24 hours is used up; None: no limit is known."""
-    per_second: float
-
-
-@dataclass(frozen=True, slots=True)
 class SendAnswer:
     """What became of one try to send. `unknown`: it may have left."""
 
@@ -68,7 +60,7 @@ class WayOut:
     """The four functions."""
 
     name: str
-    room: Callable[[], Room | Hindrance]
+    room: Callable[[], Allowance | Hindrance]
     may_send_as: Callable[[str], Hindrance | None]
     keeps_back: Callable[[str], Hindrance | None]
     """Whether it would not deliver to this address."""
@@ -87,22 +79,11 @@ def ses_relay(region: str) -> WayOut:
     )
 
 
-def _room(region: str) -> Room | Hindrance:
-    found = ses_account(region)
+def _room(region: str) -> Allowance | Hindrance:
+    found = allowance(region)
     if isinstance(found, NotLookedUp):
         return _unasked(found)
-    return _of_account(found)
-
-
-def _of_account(found: SesAccount) -> Room | Hindrance:
-    if not found.sending_enabled:
-        return Hindrance("SES is paused", f"SES sends nothing in {found.region}: sending is paused.")
-    if not found.production_access:
-        return Hindrance(
-            "SES sandbox", f"SES sends only to verified addresses in {found.region}: it is in the sandbox."
-        )
-    left = None if found.max_24_hours < 0 else max(int(found.max_24_hours - found.sent_24_hours), 0)
-    return Room(left, max(found.max_per_second, 0.1))
+    return Hindrance(found.kind, f"{found.why}.") if isinstance(found, Halted) else found
 
 
 def _may_send_as(region: str, address: str) -> Hindrance | None:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from remediation.aws import Allowance
 from remediation.credentials import Login, Relay, connected, harmless
+from remediation.deadline import patience
 from triage.errors import ConfigError
-from triage.outbox.relay import Hindrance, Room, SendAnswer, WayOut
+from triage.outbox.relay import Hindrance, SendAnswer, WayOut
 from triage.own_files import is_open_to_others, read_plain
 
 _SECONDS = 60.0
@@ -27,7 +29,7 @@ def smtp_way_out(relay: Relay, login: Login) -> WayOut:
     """The way out through a server."""
     return WayOut(
         name=relay.host,
-        room=lambda: Room(None, 1.0),
+        room=lambda: Allowance(None, 1.0),
         may_send_as=_nothing_known,
         keeps_back=_nothing_known,
         send=lambda raw, sender, people: _submit(relay, login, raw, sender, people),
@@ -80,6 +82,8 @@ def _hand_over(
         if code not in (250, 251):
             return _refusal(relay, login, code, words)
     try:
+        if smtp.sock is not None:
+            smtp.sock.settimeout(patience(_SECONDS, len(raw)))  # all of it is sent in one go
         code, words = smtp.data(raw)
     except smtplib.SMTPDataError as error:
         return _refusal(relay, login, error.smtp_code, error.smtp_error)

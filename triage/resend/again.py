@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from remediation.aws import NOT_SENT, NotLookedUp, SesAccount, send_raw, ses_account, suppressed_destination
+from remediation.aws import NOT_SENT, Allowance, NotLookedUp, send_raw, suppressed_destination
 from triage import store
 from triage.display import when_words
 from triage.errors import TriageError
@@ -45,16 +45,6 @@ class ItemResult:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What SES lets us send in a region now."""
-
-    region: str
-    left: int | None
-    """Mails until the quota of 24 hours is used up; None: there is no limit."""
-    per_second: float
-
-
 def put_back(db: Database, gmail: Gmail, items: Sequence[Item], now: Clock) -> Iterator[ItemResult]:
     """Put every mail that is ready among the drafts of its conversation, one draft for all it did not reach."""
     for row in store.drafts_in_doubt(db):
@@ -64,18 +54,11 @@ def put_back(db: Database, gmail: Gmail, items: Sequence[Item], now: Clock) -> I
         yield from _draft(db, gmail, group, now())
 
 
-def allowance(region: str) -> Allowance | NotLookedUp | str:
-    """What SES lets us send in a region; a text says why it lets nobody send at all."""
-    found = ses_account(region)
-    if isinstance(found, NotLookedUp):
-        return found
-    return _allowed(found)
-
-
 def send(
     db: Database,
     gmail: Gmail,
     items: Sequence[Item],
+    region: str,
     allowed: Allowance,
     now: Clock,
     sleep: Callable[[float], None],
@@ -94,14 +77,14 @@ def send(
             words = stopped or "the sending quota of SES is used up: ask again tomorrow"
             yield ItemResult(item, False, f"not sent: {words}")
             continue
-        entry = suppressed_destination(allowed.region, item.recipient)
+        entry = suppressed_destination(region, item.recipient)
         if entry is not None:
             yield ItemResult(item, False, _suppressed(entry))
             stopped = entry.why if isinstance(entry, NotLookedUp) and entry.concerns_all else None
             continue
         if has_sent:
             sleep(1 / allowed.per_second)
-        outcome, stopped = _send(db, mails, item, allowed.region, now())
+        outcome, stopped = _send(db, mails, item, region, now())
         has_sent = has_sent or outcome.was_done
         left = left - 1 if left is not None and outcome.was_done else left
         yield outcome
@@ -185,15 +168,6 @@ def _draft(db: Database, gmail: Gmail, group: Sequence[Item], now: datetime) -> 
 
 
 # -- through SES ----------------------------------------------------------------------------------------------------
-
-
-def _allowed(found: SesAccount) -> Allowance | str:
-    if not found.sending_enabled:
-        return f"SES sends nothing in {found.region}: sending is paused"
-    if not found.production_access:
-        return f"SES sends only to verified addresses in {found.region}: the account is in the sandbox"
-    left = None if found.max_24_hours < 0 else max(int(found.max_24_hours - found.sent_24_hours), 0)
-    return Allowance(found.region, left, max(found.max_per_second, 0.1))
 
 
 def _suppressed(entry: Any) -> str:
