@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from triage import run as worker
+from triage import store
 from triage.config import MailboxSettings
-from triage.errors import TriageError, why_failed
+from triage.errors import TriageError, of_system, why_failed
 from triage.model import Clock, RunSummary
 
 AT_ONCE = 4
@@ -58,6 +59,10 @@ def _run_one(mailbox: MailboxSettings, clock: Clock, since: datetime | None) -> 
     except TriageError as error:
         return MailboxRun(mailbox.name, error)
     except Exception as error:
-        what = f"Something in triage itself went wrong: {why_failed(error)}."
-        todo = f"Run it again with --mailbox-name {mailbox.name} --verbose, and report it."
-        return MailboxRun(mailbox.name, TriageError(what, todo))
+        found = store.blamed(error, mailbox.settings.database) or of_system(error)
+        return MailboxRun(mailbox.name, found or _our_own(error, mailbox.name))
+
+
+def _our_own(error: Exception, name: str) -> TriageError:
+    what = f"Something in triage itself went wrong: {why_failed(error)}."
+    return TriageError(what, f"Run it again with --mailbox-name {name} --verbose, and report it.")

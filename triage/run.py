@@ -8,7 +8,6 @@ Prints nothing: what happened comes back as a value.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,12 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from remediation.deadline import WorkTooLong, within
 from triage import store
 from triage.config import Settings
 from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, stopped_by, what_failed, why_failed
 from triage.gmail import Gmail, Sent, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
+from triage.job import limited
 from triage.letters import set_labels, take_back_withdrawn, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
@@ -53,7 +52,7 @@ def run(
     """
     with (
         _at_work(settings, clock, "gmail") as (db, run_id),
-        _limited(settings.run_minutes) as limit,
+        limited(settings.run_minutes) as limit,
         watched(settings.ping_url),
         _signed_in(settings) as gmail,
     ):
@@ -67,8 +66,8 @@ def run(
         sent = Sent(gmail)
         listed: list[str] = []
         outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True, listed=listed)
-        outcomes = parts.up_to_trouble(limit.mostly(outcomes))
-        totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
+        outcomes = parts.up_to_trouble(limit.for_a_share(outcomes, READING_SHARE))
+        totals = store_all(db, outcomes, started_at, settings.incidents_per_day)
         has_all = parts.trouble is None
         if not has_all:  # out of time between two mails: no mail is to blame
             store.end_fetches(db, started_at)
@@ -127,7 +126,7 @@ def run_local(
     with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
         started_at = clock()
         before = store.moved_at(db, started_at)
-        summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at, settings.incidents_per_day)
+        summary = store_all(db, _judge_files(mails, db, settings, progress), started_at, settings.incidents_per_day)
         opened, closed = store.settle_all(db, started_at, before)
         summary = replace(summary, opened=opened, closed=closed)
         store.finish_run(db, run_id, clock(), summary.counts())
@@ -155,31 +154,6 @@ def dry_run_local(
     mails = read_mails(paths, stdin)
     with _for_reading(settings) as db:
         return _planned(_judge_files(mails, db, settings, progress))
-
-
-class _Limit:
-    """How long a run may take. Reading leaves some of it to what is done about the mails that were read."""
-
-    def __init__(self, minutes: int) -> None:
-        self._minutes = minutes
-        self._began = time.monotonic()
-
-    def mostly(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The outcomes, until most of the time is over. Raises OutOfTime then."""
-        for outcome in outcomes:
-            yield outcome
-            if time.monotonic() - self._began > self._minutes * 60 * READING_SHARE:
-                raise OutOfTime(self._minutes)
-
-
-@contextmanager
-def _limited(minutes: int) -> Iterator[_Limit]:
-    """Raises OutOfTime when the work inside took so long, whatever it waits for."""
-    try:
-        with within(minutes * 60, WorkTooLong):
-            yield _Limit(minutes)
-    except WorkTooLong:
-        raise OutOfTime(minutes) from None
 
 
 class _GmailParts:
@@ -252,12 +226,12 @@ def _judge_files(
             progress(count, None)
 
 
-def _store_all(db: Database, outcomes: Iterable[Outcome], at: datetime, most: int) -> RunSummary:
-    """The writing half: store each outcome as it comes, one transaction each, and count."""
+def store_all(db: Database, outcomes: Iterable[Outcome], at: datetime, most: int | None) -> RunSummary:
+    """The writing half: store each outcome as it comes, one transaction each, and count; `most` incidents a day."""
     return _summed_up(_stored(db, outcome, at, most) for outcome in outcomes)
 
 
-def _stored(db: Database, outcome: Outcome, at: datetime, most: int) -> Outcome:
+def _stored(db: Database, outcome: Outcome, at: datetime, most: int | None) -> Outcome:
     """Write one outcome; comes back as `Failed` where the database did not take what we made of the mail."""
     if isinstance(outcome, Judged):
         try:

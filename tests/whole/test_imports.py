@@ -30,6 +30,7 @@ LAW: dict[str, str] = {
     "remediation.rotation": "remediation.aws",
     "triage": "",
     "triage.config": "",
+    "triage.job": "",
     "triage.judging": "",
     "triage.__init__": "triage.judging",
     "triage.gmail": "",
@@ -47,8 +48,8 @@ LAW: dict[str, str] = {
     "triage.reading": "triage.judging triage.gmail triage.store triage.letters triage.plan",
     "triage.run": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents triage.reading",
-    "triage.many": "triage.run",
-    "triage.rebuild": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.incidents",
+    "triage.many": "triage.store triage.run",
+    "triage.rebuild": "triage.gmail triage.store triage.incidents triage.reading triage.run",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
@@ -57,7 +58,7 @@ LAW: dict[str, str] = {
     "triage.__main__": "triage.cli",
 }
 ROOMS = frozenset(room for room in LAW if (ROOT / room.replace(".", "/")).is_dir() and "." in room)
-COMMON = ("triage.config",)
+COMMON = ("triage.config", "triage.job")
 """Rooms that are common ground: they import none."""
 SINGLE = frozenset(LAW) - ROOMS - set(PACKAGES)
 """Modules directly in `triage` that are no common ground, because they import rooms."""

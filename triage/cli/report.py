@@ -100,6 +100,7 @@ def _model(settings: Settings, at: datetime, since: timedelta) -> Report:
 
 def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
     from triage.gmail import connect
+    from triage.job import limited
     from triage.letters import NotYet
     from triage.report import deliver_report, read_report, week
     from triage.store import open_store
@@ -107,6 +108,7 @@ def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
     if not settings.database.exists():
         raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
     with (
+        limited(settings.run_minutes, "The report"),
         closing(open_store(settings.database)) as db,
         closing(connect(settings.token, url=settings.gmail_url)) as gmail,
     ):
