@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from triage import run as worker
@@ -16,6 +17,7 @@ from triage import store
 from triage.config import MailboxSettings
 from triage.errors import TriageError, of_system, why_failed
 from triage.model import Clock, RunSummary
+from triage.monitor import tell_monitors
 
 AT_ONCE = 4
 """Mailboxes that are read at the same time: on two cores, more of them use no more of the waiting."""
@@ -26,6 +28,8 @@ class MailboxRun(NamedTuple):
 
     name: str
     outcome: RunSummary | TriageError
+    not_told: Sequence[str] = ()
+    """Why a monitor could not be told of it."""
 
     @property
     def exit_code(self) -> int:
@@ -34,7 +38,12 @@ class MailboxRun(NamedTuple):
 
 
 def run_each(
-    mailboxes: Sequence[MailboxSettings], clock: Clock, *, since: datetime | None = None, at_once: int = AT_ONCE
+    mailboxes: Sequence[MailboxSettings],
+    clock: Clock,
+    *,
+    since: datetime | None = None,
+    at_once: int = AT_ONCE,
+    log_file: Path | None = None,
 ) -> Iterator[MailboxRun]:
     """Run over every mailbox, `at_once` at the same time, and give what came of each in the order given.
 
@@ -43,12 +52,20 @@ def run_each(
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="mailbox") as pool:
-        under_way = [pool.submit(_run_one, mailbox, clock, since) for mailbox in mailboxes]
+        under_way = [pool.submit(_run_and_tell, mailbox, clock, since, log_file) for mailbox in mailboxes]
         try:
             for future in under_way:
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _run_and_tell(mailbox: MailboxSettings, clock: Clock, since: datetime | None, log_file: Path | None) -> MailboxRun:
+    began_at = clock()
+    done = _run_one(mailbox, clock, since)
+    settings = None if isinstance(mailbox.settings, TriageError) else mailbox.settings
+    problems = tell_monitors(settings, done.outcome, began_at, clock(), log_file=log_file, mailbox=mailbox.name)
+    return done._replace(not_told=problems)
 
 
 def _run_one(mailbox: MailboxSettings, clock: Clock, since: datetime | None) -> MailboxRun:

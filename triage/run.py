@@ -21,7 +21,7 @@ from triage.config import Settings
 from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, stopped_by, what_failed, why_failed
 from triage.gmail import Gmail, Sent, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
-from triage.job import limited
+from triage.job import Stopwatch, limited
 from triage.letters import set_labels, take_back_withdrawn, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
@@ -56,13 +56,16 @@ def run(
         watched(settings.ping_url),
         _signed_in(settings) as gmail,
     ):
-        started_at = clock()
+        started_at, watch = clock(), Stopwatch()
+        watch.begin("beginning")
         own_mailbox(db, gmail)
         before, held, lost = store.moved_at(db, started_at), store.held_incidents(db), _number_given_up(db)
         if since:
             store.want_since(db, since)
         parts = _GmailParts()
+        watch.begin("events")
         drained = take_events(db, settings, started_at)
+        watch.begin("reading")
         sent = Sent(gmail)
         listed: list[str] = []
         outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True, listed=listed)
@@ -71,14 +74,18 @@ def run(
         has_all = parts.trouble is None
         if not has_all:  # out of time between two mails: no mail is to blame
             store.end_fetches(db, started_at)
+        watch.begin("evidence")
         known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
         parts.do(lambda: prove_again(db, settings, sent, started_at), None)
         correct(db, settings, started_at)
         parts.do(lambda: look_for_sends(db, gmail, started_at), None)
         opened, closed = store.settle_all(db, started_at, before)
         parts.do(lambda: take_back_withdrawn(gmail, db, clock), None)
+        watch.begin("labels")
         labels = sum(parts.up_to_trouble(set_labels(gmail, db, clock)))
+        watch.begin("notes")
         notes = Counter(parts.up_to_trouble(write_notes(gmail, db, settings, clock)))
+        watch.begin("alerts")
         rotation, not_watched = _watch_rotation(db, settings, clock)
         told = alerts.tell(db, settings, None if parts.is_away else gmail, clock)
         if has_all:
@@ -100,11 +107,18 @@ def run(
             not_looked_up=known.not_looked_up,
             not_told=(*not_watched, *told.problems),
             rotation=rotation,
+            seconds=watch.end(),
         )
         summary = _with_quota(totals, gmail)
         away, untold, error = summary.not_looked_up, summary.not_told, parts.trouble
         what = error.what if error else None
-        store.finish_run(db, run_id, clock(), summary.counts(), error=what, not_looked_up=away, not_told=untold)
+        store.finish_run(
+            *(db, run_id, clock(), summary.counts()),
+            error=what,
+            not_looked_up=away,
+            not_told=untold,
+            seconds=summary.seconds,
+        )
         if error:
             raise error
         return summary
@@ -311,7 +325,14 @@ def _with_new_notes(outcome: Outcome, explained: set[tuple[str, str]]) -> Outcom
 
 def _with_quota(summary: RunSummary, gmail: Gmail) -> RunSummary:
     quota = gmail.quota
-    return replace(summary, units_new=quota.units_new, units_old=quota.units_old, requests=quota.requests)
+    return replace(
+        summary,
+        units_new=quota.units_new,
+        units_old=quota.units_old,
+        requests=quota.requests,
+        retries=quota.retries,
+        waited=round(quota.waited),
+    )
 
 
 def _signed_in(settings: Settings) -> closing[Gmail]:

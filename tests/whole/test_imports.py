@@ -48,13 +48,14 @@ LAW: dict[str, str] = {
     "triage.reading": "triage.judging triage.gmail triage.store triage.letters triage.plan",
     "triage.run": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents triage.reading",
-    "triage.many": "triage.store triage.run",
+    "triage.monitor": "triage.store",
+    "triage.many": "triage.store triage.run triage.monitor",
     "triage.rebuild": "triage.gmail triage.store triage.incidents triage.reading triage.run",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend"
-    " triage.outbox triage.run triage.many triage.rebuild triage.owner",
+    " triage.outbox triage.run triage.monitor triage.many triage.rebuild triage.owner",
     "triage.__main__": "triage.cli",
 }
 ROOMS = frozenset(room for room in LAW if (ROOT / room.replace(".", "/")).is_dir() and "." in room)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TRY_LATER = 75
 CODE_BASE = 128
 """A process that a signal ended is reported by shells as this plus the signal's number."""
 
@@ -38,13 +39,15 @@ def heed_signals() -> None:
 
 
 def end_with(code: int) -> int:
-    """The exit code, for the very last line; does not wait for threads that still wait for some server.
+    """The exit code, for the very last line; after "try later" no thread is waited for that still waits for a server.
 
-    What they bring is not wanted any more, and one whose answer drips in would hold the end up for ever.
+    What it brings is not wanted any more, and one whose answer drips in would hold the end up for ever.
     """
     import threading
 
-    if any(not one.daemon and one is not threading.current_thread() for one in threading.enumerate()):
+    if code == TRY_LATER and any(
+        not one.daemon and one is not threading.current_thread() for one in threading.enumerate()
+    ):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()

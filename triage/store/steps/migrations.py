@@ -299,3 +299,11 @@ def m100_outbox(db: Database) -> None:
 def m110_label_ids(db: Database) -> None:
     """A label is taken off again whatever it is called by then."""
     db.execute("ALTER TABLE actions ADD COLUMN label_id TEXT /* the label that was set in Gmail; NULL: not known */")
+
+
+@migrations()
+def m120_run_times(db: Database) -> None:
+    """What a slow run waited for: told by the run itself, so that nobody has to guess."""
+    db.execute("ALTER TABLE runs ADD COLUMN retries INTEGER /* requests to Gmail made again */")
+    db.execute("ALTER TABLE runs ADD COLUMN waited INTEGER /* seconds waited before them */")
+    db.execute("ALTER TABLE runs ADD COLUMN seconds TEXT /* JSON: how long each part took, in seconds */")
