@@ -66,6 +66,7 @@ rule: $(TOOLS) ## Show what one rule decides in the mails at hand (ID=google-dma
 
 docs: $(TOOLS) ## Write the generated parts of README.md and docs/
 	$(BIN)/python -m docs.generate
+	@$(BIN)/python -m tests.run.fault_table
 
 fuzz: $(TOOLS) ## Look longer for inputs that break a promise
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest tests/parsers/test_fuzz.py tests/hostile/test_no_action_without_proof.py

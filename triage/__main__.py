@@ -7,12 +7,12 @@ import sys
 
 def main() -> int:
     """Run the command line; returns its exit code."""
-    from triage.cli.stopping import heed_signals
+    from triage.cli.stopping import end_with, heed_signals
 
     heed_signals()
     from triage.cli.program import main as run_command
 
-    return run_command()
+    return end_with(run_command())
 
 
 if __name__ == "__main__":

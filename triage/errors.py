@@ -12,6 +12,7 @@ value with a reason, stored beside the mail. Prints nothing and exits nothing; t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,14 @@ class TryLater(TriageError):  # noqa: N818 - named for what the user should do
 
 
 class OutOfTime(TryLater):
-    """The run took as long as it may; what was done is kept."""
+    """A command took as long as it may; what was done is kept. `what` it is, to begin a sentence; None: a run."""
 
-    def __init__(self, minutes: int) -> None:
+    def __init__(self, minutes: int, what: str | None = None) -> None:
+        nothing = "Nothing: the next run goes on from here. `run_minutes` gives a run more time."
+        again = "Run the same command again: it goes on from here. `run_minutes` gives it more time."
         super().__init__(
-            f"The run took longer than {minutes} min and was stopped; what was done is kept.",
-            "Nothing: the next run goes on from here. `run_minutes` gives a run more time.",
+            f"{what or 'The run'} took longer than {minutes} min and was stopped; what was done is kept.",
+            again if what else nothing,
         )
 
 
@@ -72,6 +75,33 @@ class ConfigError(TriageError):
 def of_catalogue(error: CatalogueError) -> ConfigError:
     """The catalogue of causes cannot be used: no command can say what a failure means."""
     return ConfigError(f"remediation/causes.toml: {error.what}", error.todo)
+
+
+def of_system(error: Exception) -> TriageError | None:
+    """A file or folder that cannot be used; memory that ran out."""
+    if isinstance(error, MemoryError):
+        return TryLater("There was not enough memory.", "Let other programs end, then run it again.")
+    if not isinstance(error, OSError):
+        return None
+    if not _has_working_folder():
+        return ConfigError(
+            "The folder this command was started in is gone.", "Change to another one, and run it again."
+        )
+    if error.filename is None and error.errno is None:
+        return None
+    name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return ConfigError(
+        f"{name}{error.strerror or type(error).__name__}",
+        "See that this user can read and write it, that its folder is there, and that the disk has room.",
+    )
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 MAX_WHY = 300  # characters of an error's text that are kept

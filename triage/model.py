@@ -6,7 +6,7 @@ Knows no SQL, no Gmail and no AWS. What the store keeps and what others read of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypedDict
 
@@ -307,6 +307,10 @@ class RunSummary:
     units_old: int = 0
     requests: int = 0
     """HTTP requests to Gmail, sign-in included."""
+    retries: int = 0
+    """Of these requests, those made again because Gmail said "slower", or did not answer."""
+    waited: int = 0
+    """Seconds waited before them."""
     events: int = 0
     """SES events not known before."""
     opened: int = 0
@@ -329,6 +333,8 @@ class RunSummary:
     """Why an alert could not be delivered, or the watcher not be called; tried again next run."""
     rotation: str | None = None
     """Where a rotation of the SMTP login stands; None: none is under way."""
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """How long each part took."""
 
     @property
     def is_quiet(self) -> bool:

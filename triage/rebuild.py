@@ -8,7 +8,6 @@ that one who is killed here has lost nothing; the old file stays beside it. Prin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,15 +16,17 @@ from typing import TYPE_CHECKING
 
 from triage import store
 from triage.config import Settings
-from triage.gmail import Gmail, RawMessage, Sent, bounce_query, connect
+from triage.errors import TriageError
+from triage.gmail import Gmail, Sent, connect
 from triage.incidents import alerts
-from triage.judging import judge_stored
-from triage.letters import NOTE_DOMAIN
+from triage.job import limited
 from triage.lock import locked
-from triage.model import Clock, Failed, Progress, StoredMail
+from triage.model import Clock, Progress
 from triage.names import account_if_told
-from triage.plan import planned
+from triage.reading import judge_mailbox
 from triage.rows import ActionRow
+from triage.run import store_all
+from triage.store import backups
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -59,89 +60,99 @@ class Rebuilt:
 def rebuild(
     settings: Settings, clock: Clock, *, since: timedelta = A_YEAR, progress: Progress | None = None
 ) -> Rebuilt:
-    """Read the bounces of that time again, and put a fresh database in place. Raises what `triage.run.run` raises."""
-    from triage.store import backups
+    """Read the bounces of that time again, and put a fresh database in place. Raises what `triage.run.run` raises.
 
+    What a rebuild that was ended had read is not read again.
+    """
     path = settings.database
     fresh = path.with_name(f"{path.name}.rebuilding")
-    with locked(path), closing(connect(settings.token, url=settings.gmail_url)) as gmail:
-        for left in path.parent.glob(f"{fresh.name}*"):
-            left.unlink()
+    with (
+        locked(path),
+        limited(settings.run_minutes, "The rebuild"),
+        closing(connect(settings.token, url=settings.gmail_url)) as gmail,
+    ):
+        if not _is_begun(fresh, gmail):
+            for left in path.parent.glob(f"{fresh.name}*"):
+                left.unlink()
         at = clock()
         with closing(store.open_store(fresh)) as db:
             run_id = store.start_run(db, "rebuild", at)
+            store.keep_owner(db, gmail.profile_address(), gmail.sign_in_mark)
+            store.want_since(db, at - since)
+            # What is copied already stays as it is.
             salvaged, lost = backups.salvage(db, path) if path.exists() else (0, [])
-            done = _read_again(gmail, db, settings, at, since, progress)
+            try:
+                done = _read_again(gmail, db, settings, at, at - since, progress)
+            except TriageError:
+                store.end_fetches(db, at)  # no mail is to blame
+                raise
             store.move_cursor(db, at, gmail.sign_in_mark)
             store.finish_run(db, run_id, clock(), {"new": done.mails, "judged": done.verdicts, "failed": done.failed})
         aside = backups.put_in_place(path, fresh, at)
     return replace(done, salvaged=salvaged, lost=tuple(lost), aside=aside)
 
 
+def _is_begun(fresh: Path, gmail: Gmail) -> bool:
+    """Whether a rebuild of this very mailbox was ended, and what it read can be gone on with."""
+    try:
+        db = store.open_readonly(fresh)
+    except TriageError:
+        return False
+    if db is None:
+        return False
+    with closing(db):
+        is_same = store.read_owner(db)[1] == gmail.sign_in_mark
+        return is_same and store.wanted_since(db) is not None and store.integrity_problem(db) is None
+
+
 def _read_again(
-    gmail: Gmail, db: Database, settings: Settings, at: datetime, since: timedelta, progress: Progress | None
+    gmail: Gmail, db: Database, settings: Settings, at: datetime, since: datetime, progress: Progress | None
 ) -> Rebuilt:
-    after = int((at - since).timestamp())
-    refs = list(gmail.list_refs(bounce_query(after, settings.subjects, not_from=NOTE_DOMAIN)))
-    wanted = {ref.id: StoredMail(f"gmail:{ref.id}", ref.id, ref.thread_id) for ref in reversed(refs)}
-    carried: dict[str, tuple[str, ...]] = {}
-    sent = Sent(gmail)
-    verdicts = failed = 0
-    for count, answer in enumerate(gmail.get_raw(wanted), start=1):
-        mail = wanted[answer.id]
-        if isinstance(answer, RawMessage):
-            carried[answer.id] = answer.label_ids
-            mail = replace(mail, thread_id=answer.thread_id, received_at=answer.internal_at, raw=answer.raw)
-            judged = judge_stored(mail)
-            outcome = judged if isinstance(judged, Failed) else planned(judged, settings, sent)
-        else:
-            outcome = Failed(mail, answer.why)
-        if isinstance(outcome, Failed):
-            store.record_failed(db, outcome.mail, outcome.why, at)  # the next run asks again, and finds out the rest
-            failed += 1
-        else:
-            store.store_judged(db, outcome.mail, outcome.records, outcome.actions, at, outcome.proofs)
-            verdicts += len(outcome.records) if outcome.bounce else 0
-        if progress:
-            progress(count, len(wanted))
+    outcomes = judge_mailbox(gmail, Sent(gmail), db, settings, at, since, progress, is_working=True)
+    store_all(db, outcomes, at, None)
     store.settle_all(db, at)
-    labels, notes, planned_still = _settle_actions(gmail, db, settings, carried, at)
-    return Rebuilt(len(wanted), verdicts, failed, labels, notes, planned_still, 0, (), None)
+    labels, notes, planned_still = _settle_actions(gmail, db, settings, at)
+    mails, verdicts = backups.counts_on_record(db)
+    return Rebuilt(mails, verdicts, len(store.unreadable_mails(db)), labels, notes, planned_still, 0, (), None)
 
 
-def _settle_actions(
-    gmail: Gmail, db: Database, settings: Settings, carried: Mapping[str, tuple[str, ...]], at: datetime
-) -> tuple[int, int, int]:
+def _settle_actions(gmail: Gmail, db: Database, settings: Settings, at: datetime) -> tuple[int, int, int]:
     """Record what is there as done, and what is older than the newest of that as dropped: (labels, notes, left)."""
-    actions = store.pending_actions(db, at)
     times = store.received_times(db)
-    done: set[int] = set()
-    labels = notes = 0
-    for action in actions:
-        label_id = gmail.find_label(action["payload"]["label"]) if action["kind"] == "label" else None
-        if label_id is not None and label_id in carried[action["gmail_id"]]:
-            store.finish_labels(db, {action["id"]: label_id}, at)
-            labels += 1
-            done.add(action["id"])
-        elif action["kind"] == "note" and _record_note(gmail, db, action, at):
-            notes += 1
-            done.add(action["id"])
-    marks = [times[action["mail_id"]] for action in actions if action["id"] in done]
-    newest = max(marks, default=at - timedelta(days=settings.since_days))
-    stale = [a["id"] for a in actions if a["id"] not in done and times[a["mail_id"]] <= newest]
+    carriers: dict[str, tuple[str | None, frozenset[str]]] = {}
+    for action in store.pending_actions(db, at):
+        if action["kind"] == "label":
+            name = action["payload"]["label"]
+            if name not in carriers:
+                carriers[name] = _carriers(gmail, name)
+            label_id, mails = carriers[name]
+            if label_id is not None and action["gmail_id"] in mails:
+                store.finish_labels(db, {action["id"]: label_id}, at)
+        elif action["kind"] == "note":
+            _record_note(gmail, db, action, at)
+    labels, notes = (
+        [row for row in store.actions_to_undo(db, kind) if row["done_at"] is not None] for kind in ("label", "note")
+    )
+    newest = max((times[row["mail_id"]] for row in (*labels, *notes)), default=at - timedelta(days=settings.since_days))
+    left = store.pending_actions(db, at)
+    stale = [action["id"] for action in left if times[action["mail_id"]] <= newest]
     store.fail_actions(db, stale, NOT_DONE, at, for_good=True)
     _settle_alerts(gmail, db, settings, newest, at)
-    return labels, notes, len(actions) - len(done) - len(stale)
+    return len(labels), len(notes), len(left) - len(stale)
 
 
-def _record_note(gmail: Gmail, db: Database, action: ActionRow, at: datetime) -> bool:
+def _carriers(gmail: Gmail, name: str) -> tuple[str | None, frozenset[str]]:
+    """The label of that name, and the mails that carry it (5 units for 500 of them)."""
+    label_id = gmail.find_label(name)
+    return label_id, frozenset(ref.id for ref in gmail.list_refs("", label_id)) if label_id else frozenset()
+
+
+def _record_note(gmail: Gmail, db: Database, action: ActionRow, at: datetime) -> None:
     message_id = action["payload"]["message_id"]
     found = next(iter(gmail.find_message_id(message_id)), None)
-    if found is None:
-        return False
-    store.finish_insert(db, f"note {message_id}", message_id, found.id, found.thread_id, at)
-    store.finish_note(db, action["id"], found.id, None, at)
-    return True
+    if found is not None:
+        store.finish_insert(db, f"note {message_id}", message_id, found.id, found.thread_id, at)
+        store.finish_note(db, action["id"], found.id, None, at)
 
 
 def _settle_alerts(gmail: Gmail, db: Database, settings: Settings, newest: datetime, at: datetime) -> None:

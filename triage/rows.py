@@ -277,6 +277,9 @@ class RunRow(TypedDict):
     held_alerts: int | None
     held_incidents: int | None
     dropped: int | None
+    retries: int | None
+    waited: int | None
+    seconds: str | None
 
 
 class EventRow(TypedDict):

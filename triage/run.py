@@ -8,7 +8,6 @@ Prints nothing: what happened comes back as a value.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -23,6 +22,7 @@ from triage.config import Settings
 from triage.errors import CredentialsDead, OutOfTime, TriageError, TryLater, stopped_by, what_failed, why_failed
 from triage.gmail import Gmail, Sent, connect, is_everywhere
 from triage.incidents import alerts, look_for_sends, watched
+from triage.job import Stopwatch, limited
 from triage.letters import set_labels, take_back_withdrawn, write_notes
 from triage.lock import locked
 from triage.mailbox import LocalMail, UnreadableFile, read_mails
@@ -56,27 +56,31 @@ def run(
     with (
         _at_work(settings, clock, "gmail") as (db, run_id),
         _telling(db, settings, clock) as teller,
-        _limited(settings.run_minutes) as limit,
+        limited(settings.run_minutes) as limit,
         watched(settings.ping_url) as watcher,
         _signed_in(settings) as gmail,
     ):
-        started_at = clock()
+        started_at, watch = clock(), Stopwatch()
+        watch.begin("beginning")
         own_mailbox(db, gmail)
         before, held, lost = store.moved_at(db, started_at), store.held_incidents(db), _number_given_up(db)
         if since:
             store.want_since(db, since)
         parts = _GmailParts()
+        watch.begin("events")
         drained = take_events(db, settings, started_at)
+        watch.begin("reading")
         sent = Sent(gmail)
         listed: list[str] = []
         outcomes = judge_mailbox(gmail, sent, db, settings, started_at, since, progress, is_working=True, listed=listed)
-        outcomes = parts.up_to_trouble(limit.mostly(outcomes))
-        totals = _store_all(db, outcomes, started_at, settings.incidents_per_day)
+        outcomes = parts.up_to_trouble(limit.for_a_share(outcomes, READING_SHARE))
+        totals = store_all(db, outcomes, started_at, settings.incidents_per_day)
         has_all = parts.trouble is None
         if not has_all:  # out of time between two mails: no mail is to blame
             store.end_fetches(db, started_at)
         else:
             teller.sign_in_works()
+        watch.begin("evidence")
         known = parts.do(lambda: correlate(db, settings, gmail, started_at, drained), Correlated())
         parts.do(lambda: prove_again(db, settings, sent, started_at), None)
         correct(db, settings, started_at)
@@ -85,8 +89,11 @@ def run(
         rotation, not_watched = _watch_rotation(db, settings, clock)
         teller.push(None if parts.is_away else gmail)  # before all that waits for Gmail
         parts.do(lambda: take_back_withdrawn(gmail, db, clock), None)
+        watch.begin("labels")
         labels = sum(parts.up_to_trouble(set_labels(gmail, db, clock)))
+        watch.begin("notes")
         notes = Counter(parts.up_to_trouble(write_notes(gmail, db, settings, clock)))
+        watch.begin("alerts")
         teller.put_into_inbox(None if parts.is_away else gmail)
         told = teller.came_of_it
         if has_all:
@@ -108,11 +115,18 @@ def run(
             not_looked_up=known.not_looked_up,
             not_told=(*not_watched, *told.problems),
             rotation=rotation,
+            seconds=watch.end(),
         )
         summary = _with_quota(totals, gmail)
         away, untold, error = summary.not_looked_up, summary.not_told, parts.trouble
         what = error.what if error else None
-        store.finish_run(db, run_id, clock(), summary.counts(), error=what, not_looked_up=away, not_told=untold)
+        store.finish_run(
+            *(db, run_id, clock(), summary.counts()),
+            error=what,
+            not_looked_up=away,
+            not_told=untold,
+            seconds=summary.seconds,
+        )
         if error:
             raise error
         if why := watcher.hears_of_the_end():
@@ -137,7 +151,7 @@ def run_local(
     with _at_work(settings, clock, " ".join(map(str, paths))) as (db, run_id):
         started_at = clock()
         before = store.moved_at(db, started_at)
-        summary = _store_all(db, _judge_files(mails, db, settings, progress), started_at, settings.incidents_per_day)
+        summary = store_all(db, _judge_files(mails, db, settings, progress), started_at, settings.incidents_per_day)
         opened, closed = store.settle_all(db, started_at, before)
         summary = replace(summary, opened=opened, closed=closed)
         store.finish_run(db, run_id, clock(), summary.counts())
@@ -167,21 +181,6 @@ def dry_run_local(
         return _planned(_judge_files(mails, db, settings, progress))
 
 
-class _Limit:
-    """How long a run may take. Reading leaves some of it to what is done about the mails that were read."""
-
-    def __init__(self, minutes: int) -> None:
-        self._minutes = minutes
-        self._began = time.monotonic()
-
-    def mostly(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """The outcomes, until most of the time is over. Raises OutOfTime then."""
-        for outcome in outcomes:
-            yield outcome
-            if time.monotonic() - self._began > self._minutes * 60 * READING_SHARE:
-                raise OutOfTime(self._minutes)
-
-
 @contextmanager
 def _telling(db: Database, settings: Settings, clock: Clock) -> Iterator[alerts.Teller]:
     """What tells. Whatever ends the run, it has told by the ways that need no Gmail, of a dead sign-in too."""
@@ -195,16 +194,6 @@ def _telling(db: Database, settings: Settings, clock: Clock) -> Iterator[alerts.
             else:
                 teller.push(None)
         raise
-
-
-@contextmanager
-def _limited(minutes: int) -> Iterator[_Limit]:
-    """Raises OutOfTime when the work inside took so long, whatever it waits for."""
-    try:
-        with within(minutes * 60, WorkTooLong):
-            yield _Limit(minutes)
-    except WorkTooLong:
-        raise OutOfTime(minutes) from None
 
 
 class _GmailParts:
@@ -277,12 +266,12 @@ def _judge_files(
             progress(count, None)
 
 
-def _store_all(db: Database, outcomes: Iterable[Outcome], at: datetime, most: int) -> RunSummary:
-    """The writing half: store each outcome as it comes, one transaction each, and count."""
+def store_all(db: Database, outcomes: Iterable[Outcome], at: datetime, most: int | None) -> RunSummary:
+    """The writing half: store each outcome as it comes, one transaction each, and count; `most` incidents a day."""
     return _summed_up(_stored(db, outcome, at, most) for outcome in outcomes)
 
 
-def _stored(db: Database, outcome: Outcome, at: datetime, most: int) -> Outcome:
+def _stored(db: Database, outcome: Outcome, at: datetime, most: int | None) -> Outcome:
     """Write one outcome; comes back as `Failed` where the database did not take what we made of the mail."""
     if isinstance(outcome, Judged):
         try:
@@ -362,7 +351,14 @@ def _with_new_notes(outcome: Outcome, explained: set[tuple[str, str]]) -> Outcom
 
 def _with_quota(summary: RunSummary, gmail: Gmail) -> RunSummary:
     quota = gmail.quota
-    return replace(summary, units_new=quota.units_new, units_old=quota.units_old, requests=quota.requests)
+    return replace(
+        summary,
+        units_new=quota.units_new,
+        units_old=quota.units_old,
+        requests=quota.requests,
+        retries=quota.retries,
+        waited=round(quota.waited),
+    )
 
 
 def _signed_in(settings: Settings) -> closing[Gmail]:

@@ -19,7 +19,6 @@ from tests.worlds.forked import Forked
 from tests.worlds.made_mails import opened
 from triage import store
 from triage.errors import TryLater
-from triage.gmail.answers import Refused
 from triage.gmail.client import Gmail, connect
 from triage.letters.once import Inserted, NotYet
 from triage.report.mail import compose, deliver_report, report_message_id, subject, week
@@ -124,7 +123,7 @@ def test_a_lost_answer_is_looked_up_and_never_repeated(
 
 def test_a_refusal_leaves_the_way_free(gmail: Gmail, double: GmailDouble, db: object) -> None:
     double.fail("messages.insert", status=400)
-    with pytest.raises(Refused):
+    with pytest.raises(TryLater, match=r"did not take the report: .*HTTP 400"):
         deliver_report(gmail, db, EVERYTHING)
     double.fail("messages.insert", status=429, times=None)
     with pytest.raises(TryLater):

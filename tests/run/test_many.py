@@ -173,6 +173,33 @@ def test_our_own_mistake_with_one_mailbox_stops_no_other(monkeypatch: pytest.Mon
     assert second.outcome == RunSummary()
 
 
+@pytest.mark.parametrize(
+    ("error", "cut_at", "code", "what"),
+    [
+        (KeyError("state"), 5000, 78, "bad.db is damaged"),
+        (OSError(28, "No space left on device", "bad.db"), None, 78, "bad.db: No space left on device"),
+        (MemoryError(), None, 75, "not enough memory"),
+    ],
+    ids=["database", "disk", "memory"],
+)
+def test_what_is_no_mistake_of_ours_is_not_called_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, cut_at: int | None, code: int, what: str
+) -> None:
+    settings = load_settings(None, {"TRIAGE_DATABASE": str(tmp_path / "bad.db")})
+    store.open_store(settings.database).close()
+    if cut_at:
+        settings.database.write_bytes(settings.database.read_bytes()[:cut_at])
+
+    def trips(settings: Settings, clock: object, *, since: object = None) -> RunSummary:
+        raise error
+
+    monkeypatch.setattr(many.worker, "run", trips)
+    [told] = many.run_each([MailboxSettings("bad", settings)], clock)
+    assert told.exit_code == code
+    assert what in str(told.outcome)
+    assert "triage itself" not in str(told.outcome)
+
+
 def test_the_same_trouble_behind_two_mailboxes_is_told_once(
     gmail: GmailDouble, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

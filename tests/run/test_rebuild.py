@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.gmail import GmailDouble
+from tests.run.test_run_items import poison
+from tests.run.test_run_sizes import large
 from tests.worlds.made_mails import alias_notice, minutes_ago, refusal
 from tests.worlds.run_world import ask, clock, seed, settings_over
 from triage import rebuild as making
@@ -120,3 +123,49 @@ def test_a_backup_put_back_catches_up_without_doing_anything_twice(
     work()
     assert mailbox(gmail) == before
     assert len(ask(settings, SHAPED)) == 3
+
+
+# What a run takes care of, a rebuild takes care of, too: it reads by the same loop
+
+
+def test_a_large_mail_is_judged_by_its_headers_and_one_at_fault_stops_no_other(
+    gmail: GmailDouble, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = seed(gmail, large(alias_notice(5), 9_000_000), *(refusal(number) for number in range(6, 10)), minutes=20)
+    poison(monkeypatch, ids[2])
+    done = making.rebuild(settings, clock)
+    assert (done.mails, done.failed) == (7, 1)
+    [large_one] = ask(
+        settings, "SELECT error, length(raw) < 2000 AS is_small FROM mails WHERE error LIKE 'not fetched%'"
+    )
+    assert large_one["is_small"]
+    [put_off] = ask(settings, "SELECT gmail_id, tries, put_off FROM mails WHERE state = 'failed'")
+    assert put_off == {"gmail_id": ids[2], "tries": 0, "put_off": 1}, "Gmail's own trouble counts against no mail"
+
+
+def test_a_rebuild_that_was_ended_goes_on_from_there(gmail: GmailDouble, settings: Settings) -> None:
+    verdicts, actions, before = ask(settings, SHAPED), ask(settings, ACTIONS), mailbox(gmail)
+    settings.database.write_bytes(b"S")
+    gmail.fail("labels.list", times=None, status=503)
+    with pytest.raises(TryLater):
+        making.rebuild(settings, clock)
+    assert settings.database.read_bytes() == b"S"
+    gmail.clear_faults()
+    gmail.reset_counters()
+    done = making.rebuild(settings, clock)
+    assert (done.mails, gmail.quota.calls["messages.get"]) == (2, 0), "what was read is not read again"
+    assert (ask(settings, SHAPED), ask(settings, ACTIONS), mailbox(gmail)) == (verdicts, actions, before)
+    assert ask(settings, "SELECT * FROM fetches") == []
+
+
+def test_a_rebuild_by_another_sign_in_begins_anew(gmail: GmailDouble, settings: Settings) -> None:
+    gmail.fail("labels.list", times=None, status=503)
+    with pytest.raises(TryLater):
+        making.rebuild(settings, clock)
+    gmail.clear_faults()
+    fresh = settings.database.with_name("triage.db.rebuilding")
+    with closing(store.open_store(fresh)) as db:
+        store.keep_owner(db, "other@example.org", "another sign-in")
+    gmail.reset_counters()
+    assert making.rebuild(settings, clock).mails == 2
+    assert gmail.quota.calls["messages.get"] == 2

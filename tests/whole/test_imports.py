@@ -30,6 +30,7 @@ LAW: dict[str, str] = {
     "remediation.rotation": "remediation.aws",
     "triage": "",
     "triage.config": "",
+    "triage.job": "",
     "triage.judging": "",
     "triage.__init__": "triage.judging",
     "triage.gmail": "",
@@ -47,18 +48,18 @@ LAW: dict[str, str] = {
     "triage.reading": "triage.judging triage.gmail triage.store triage.letters triage.plan",
     "triage.run": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.ses triage.rotation"
     " triage.incidents triage.reading",
-    "triage.many": "triage.run",
-    "triage.rebuild": "triage.judging triage.gmail triage.store triage.names triage.letters triage.plan"
-    " triage.incidents",
+    "triage.monitor": "triage.store",
+    "triage.many": "triage.store triage.run triage.monitor",
+    "triage.rebuild": "triage.gmail triage.store triage.incidents triage.reading triage.run",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses triage.incidents",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend"
-    " triage.outbox triage.run triage.many triage.rebuild triage.owner",
+    " triage.outbox triage.run triage.monitor triage.many triage.rebuild triage.owner",
     "triage.__main__": "triage.cli",
 }
 ROOMS = frozenset(room for room in LAW if (ROOT / room.replace(".", "/")).is_dir() and "." in room)
-COMMON = ("triage.config",)
+COMMON = ("triage.config", "triage.job")
 """Rooms that are common ground: they import none."""
 SINGLE = frozenset(LAW) - ROOMS - set(PACKAGES)
 """Modules directly in `triage` that are no common ground, because they import rooms."""

@@ -54,10 +54,12 @@ def audit(
     import json
 
     from remediation.audit import audit as look
+    from triage.job import limited
 
     settings = read_settings(asked)
-    scope, earlier = _scope(settings, domains, addresses, probe=probe), _earlier(settings)
-    made = look(_with(scope, earlier), now())
+    with limited(settings.run_minutes, "The audit"):
+        scope, earlier = _scope(settings, domains, addresses, probe=probe), _earlier(settings)
+        made = look(_with(scope, earlier), now())
     changes = _kept(settings, made)
     if as_json:
         rows = None if changes is None else [change.record() for change in changes]

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triage.cli.shared import now, on_terminal, progress_bar, say, warn, width_of_screen, write_json
@@ -68,15 +69,19 @@ def _say_error(name: str, error: TriageError) -> int:
     return error.exit_code
 
 
-def run_over(mailboxes: Sequence[MailboxSettings], asked: Any, since: datetime | None) -> int:
+def run_over(
+    mailboxes: Sequence[MailboxSettings], asked: Any, since: datetime | None, log_file: Path | None = None
+) -> int:
     """Run over all of them; says nothing about those in which nothing was new."""
     from triage.errors import TriageError
     from triage.many import run_each
 
     worst = quiet = 0
     with progress_bar("Reading mailboxes") as progress:
-        for number, one in enumerate(run_each(mailboxes, now, since=since), start=1):
-            worst = max(worst, one.exit_code)
+        for number, one in enumerate(run_each(mailboxes, now, since=since, log_file=log_file), start=1):
+            worst = max(worst, one.exit_code, 1 if one.not_told else 0)
+            for problem in one.not_told:
+                warn(f"{one.name}: Not told: {problem}")
             if isinstance(one.outcome, TriageError):
                 _say_error(one.name, one.outcome)
             else:

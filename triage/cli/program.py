@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -32,7 +33,7 @@ from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
-from triage.cli.shared import now, options, progress_bar, read_settings, width_of_screen, write_json
+from triage.cli.shared import Monitors, now, options, progress_bar, read_settings, width_of_screen, write_json
 from triage.cli.stopping import Stopped, stoppable
 from triage.cli.streams import forgive_pipe, forgive_streams, lost_output, unsaid
 from triage.cli.trouble import told_of
@@ -178,9 +179,23 @@ def explain(asked: Options, what: str, said_by: Speaker | None, for_admin: bool)
 )
 @click.option("--since", type=_span, metavar="SPAN", help="Look further back than the last run did: 12h, 30d, 8w.")
 @click.option("--probe", is_flag=True, help="When the alias failed, try the stored login once at its own server.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on how the run ended, also where it failed.")
+@click.option(
+    "--log-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Add a line of JSON on how the run ended to this file: counts, times and errors, no mail contents.",
+)
 @options
 @click.pass_obj
-def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta | None, probe: bool) -> int:
+def run(
+    asked: Options,
+    dry_run: bool,
+    paths: tuple[str, ...],
+    since: timedelta | None,
+    probe: bool,
+    as_json: bool,
+    log_file: Path | None,
+) -> int:
     """Read the mailbox, judge what is new, record it and label its threads.
 
     This is what cron calls. It prints nothing when nothing was new. It never deletes, never sends, never marks as read.
@@ -194,15 +209,19 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
 
     if since and paths:
         raise UsageError("--since is for Gmail; --mailbox reads all it is given.", "Leave one of them out.")
+    if dry_run and (as_json or log_file):
+        raise UsageError("A dry run tells no monitor anything.", "Leave --json and --log-file out.")
     forgive_pipe()
     if several := several_mailboxes(asked):
-        if paths or dry_run or probe:
+        if paths or dry_run or probe or as_json:
             raise UsageError("This is for one mailbox.", f"Say which: --mailbox-name {several[0].name}")
-        return run_over(several, asked, now() - since if since else None)
-    settings = read_settings(asked)
-    settings = replace(settings, probe=True) if probe else settings
+        return run_over(several, asked, now() - since if since else None, log_file)
     start = now() - since if since else None
-    with progress_bar("Reading mails") as progress:
+    monitors = Monitors(log_file, as_json=as_json)
+    failing = monitors.told_of_failure(asked) if not dry_run else nullcontext()
+    with failing, progress_bar("Reading mails") as progress:
+        settings = read_settings(asked)
+        settings = monitors.settings = replace(settings, probe=True) if probe else settings
         if dry_run and paths:
             plan = worker.dry_run_local(settings, paths, stdin=sys.stdin.buffer, progress=progress)
         elif dry_run:
@@ -222,12 +241,13 @@ def run(asked: Options, dry_run: bool, paths: tuple[str, ...], since: timedelta 
         _warn(f"Not told: {line}")
     if asked.verbose and summary.rotation:
         _warn(summary.rotation)
-    if not summary.is_quiet or asked.verbose or sys.stdout.isatty():
+    is_untold = 0 if dry_run else monitors.tell(summary)
+    if not as_json and (not summary.is_quiet or asked.verbose or sys.stdout.isatty()):
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if summary.is_quiet else ""
         _say([first + totals_words(asdict(summary))])
     if not dry_run and (lost := unsaid()):
         worker.keep_unsaid(settings, lost)
-    return summary.exit_code
+    return summary.exit_code or is_untold
 
 
 cli.add_command(alerts)

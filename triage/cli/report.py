@@ -103,12 +103,13 @@ def _model(settings: Settings, at: datetime, since: timedelta) -> Report:
 
 def _deliver(settings: Settings, at: datetime, since: timedelta) -> None:
     """Put this week's report into the inbox. Cheap where it is there already: cron asks each hour until it is."""
+    from triage.job import limited
     from triage.report import is_delivered, week
     from triage.store import open_store
 
     if not settings.database.exists():
         raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
-    with closing(open_store(settings.database)) as db:
+    with limited(settings.run_minutes, "The report"), closing(open_store(settings.database)) as db:
         is_new = not is_delivered(db, at) and _put_into_inbox(db, settings, at, since)
     when = "is in your inbox now" if is_new else "was put into your inbox before; nothing was done"
     say([f"The report of this week ({week(at)}) {when}."])

@@ -6,7 +6,7 @@ Sends mail to others only with --send and a sentence typed by hand.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from triage.cli.shared import now, options, read_settings, say, warn, width_of_screen, write_json
-from triage.errors import ConfigError, TryLater, UsageError
+from triage.errors import ConfigError, OutOfTime, TryLater, UsageError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+    from remediation.aws import Allowance
     from triage.config import Settings
     from triage.gmail import Gmail
     from triage.resend import Item, ItemResult
     from triage.rows import HitRow
 
 RESEND_SPAN = timedelta(days=7)
+SOFT_END = 0.9
+"""Of the time: no further mail is begun, so that none is broken off in the middle of SES's answer, and in doubt."""
 LONG_AGO = timedelta(days=3650)
 
 
@@ -113,25 +116,32 @@ def _resend(
     as_json: bool,
 ) -> int:
     from triage import store
+    from triage.job import limited
     from triage.resend import again as work
     from triage.resend import in_doubt_words, plan_items
 
     at = now()
     if not dry_run:
         store.settle_resends_by_events(db, at)
-    items = plan_items(db, gmail, found, at, way="ses" if sends else "draft")
+    with limited(settings.run_minutes, "Writing again"):
+        items = plan_items(db, gmail, found, at, way="ses" if sends else "draft")
     ready = [item for item in items if item.is_ready]
     if dry_run:
         would = "would be sent through SES" if sends else "would be put back as a draft in its conversation"
         return _tell(items, {id(item): would for item in ready}, as_json=as_json)
     outcomes: list[ItemResult] = []
+    stopped = None
     if sends:
-        for problem in work.file_copies(db, gmail, at):
+        with limited(settings.run_minutes, "Writing again"):
+            problems = work.file_copies(db, gmail, at)
+        for problem in problems:
             warn(problem)
-        if ready:
-            outcomes = _sent(db, gmail, ready, region or _region(settings, found))
+        if ready:  # while a sentence is typed no time runs
+            region = region or _region(settings, found)
+            allowed = _asked_to_send(ready, region)
+            stopped = _in_time(settings, work.send(db, gmail, ready, region, allowed, now, time.sleep), outcomes)
     else:
-        outcomes = list(work.put_back(db, gmail, items, now))
+        stopped = _in_time(settings, work.put_back(db, gmail, items, now), outcomes)
     told = {id(one.item): one.words for one in outcomes}
     by_place = {(one.item.recipient, one.item.original_id): one.words for one in outcomes}
     told |= {id(item): words for item in ready if (words := by_place.get((item.recipient, item.original_id)))}
@@ -140,13 +150,27 @@ def _resend(
     for row in store.resends_in_doubt(db):
         if (row["recipient"], row["original_id"]) not in shown_already:
             warn(f"{row['recipient']}: {in_doubt_words(row)}")
+    if stopped:
+        raise stopped
     return 1 if code or any(not one.was_done for one in outcomes) else 0
 
 
-def _sent(db: Database, gmail: Gmail, ready: Sequence[Item], region: str) -> list[ItemResult]:
-    """Send after the sentence was typed."""
+def _in_time(settings: Settings, results: Iterator[ItemResult], outcomes: list[ItemResult]) -> OutOfTime | None:
+    """Let the work be done and gather its results, until the time is over, which is mostly between two of them."""
+    from triage.job import limited
+
+    try:
+        with limited(settings.run_minutes, "Writing again") as limit:
+            for one in limit.for_a_share(results, SOFT_END):
+                outcomes.append(one)
+    except OutOfTime as over:
+        return over
+    return None
+
+
+def _asked_to_send(ready: Sequence[Item], region: str) -> Allowance:
+    """What SES allows, after the sentence was typed."""
     from remediation.aws import Halted, NotLookedUp, allowance
-    from triage.resend import again as work
 
     allowed = allowance(region)
     if isinstance(allowed, Halted):
@@ -174,7 +198,7 @@ def _sent(db: Database, gmail: Gmail, ready: Sequence[Item], region: str) -> lis
     )
     if typed.strip() != sentence:
         raise UsageError("Nothing was sent: that was not the sentence.", "Run it again, or without --send for drafts.")
-    return list(work.send(db, gmail, ready, region, allowed, now, time.sleep))
+    return allowed
 
 
 def _region(settings: Settings, found: Sequence[HitRow]) -> str:

@@ -21,7 +21,7 @@ from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater
 if TYPE_CHECKING:
     from remediation.rotation import StepFailed
     from triage.config import Settings
-    from triage.model import Progress
+    from triage.model import Progress, RunSummary
 
 PROGRESS_AFTER_SECONDS = 1.0
 
@@ -89,6 +89,40 @@ def _tell_times_of(settings: Settings) -> None:
 def now() -> datetime:
     """The present time in whole seconds, as it is stored."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+class Monitors:
+    """Those who are told how a run ended: a log, a file of figures, whoever reads the JSON on standard output."""
+
+    def __init__(self, log_file: Path | None, *, as_json: bool = False) -> None:
+        self.settings: Settings | None = None
+        """None until they could be read."""
+        self._log_file, self._as_json, self._began_at = log_file, as_json, now()
+
+    def tell(self, outcome: RunSummary | TriageError) -> int:
+        """Tell them; 1 where one of them could not be told, which is warned of."""
+        from triage.monitor import run_record, tell_monitors
+
+        ended_at = now()
+        if self._as_json:
+            import json
+
+            write_json(json.dumps(run_record(outcome, self._began_at, ended_at), ensure_ascii=False) + "\n")
+        problems = tell_monitors(self.settings, outcome, self._began_at, ended_at, log_file=self._log_file)
+        for problem in problems:
+            warn(f"Not told: {problem}")
+        return 1 if problems else 0
+
+    @contextmanager
+    def told_of_failure(self, asked: Any) -> Iterator[None]:
+        """Whatever ends the work inside they hear of, too."""
+        try:
+            yield
+        except Exception as error:
+            from triage.cli.trouble import told_of
+
+            self.tell(told_of(error, asked))
+            raise
 
 
 def say(lines: Iterable[str]) -> None:

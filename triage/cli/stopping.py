@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TRY_LATER = 75
 CODE_BASE = 128
 """A process that a signal ended is reported by shells as this plus the signal's number."""
 
@@ -35,6 +36,23 @@ def end_quietly(number: int, frame: FrameType | None = None) -> None:
 def heed_signals() -> None:
     """From now on no signal makes a traceback; for the very first line of the program."""
     _set(end_quietly)
+
+
+def end_with(code: int) -> int:
+    """The exit code, for the very last line; after "try later" no thread is waited for that still waits for a server.
+
+    What it brings is not wanted any more, and one whose answer drips in would hold the end up for ever.
+    """
+    import threading
+
+    if code == TRY_LATER and any(
+        not one.daemon and one is not threading.current_thread() for one in threading.enumerate()
+    ):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 @contextmanager

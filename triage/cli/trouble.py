@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from triage.errors import ConfigError, TriageError, TryLater, of_catalogue
+from triage.errors import TriageError, of_catalogue, of_system
 
 
 def told_of(error: Exception, asked: Any) -> TriageError:
@@ -21,7 +21,7 @@ def told_of(error: Exception, asked: Any) -> TriageError:
 
     if isinstance(error, CatalogueError):
         return of_catalogue(error)
-    return _of_database(error, asked) or _of_system(error) or _our_own(error, asked.verbose)
+    return _of_database(error, asked) or of_system(error) or _our_own(error, asked.verbose)
 
 
 def _of_database(error: Exception, asked: Any) -> TriageError | None:
@@ -36,33 +36,6 @@ def _of_database(error: Exception, asked: Any) -> TriageError | None:
     except TriageError:
         return None
     return store.blamed(error, path)
-
-
-def _of_system(error: Exception) -> TriageError | None:
-    """A file or folder that cannot be used; memory that ran out."""
-    if isinstance(error, MemoryError):
-        return TryLater("There was not enough memory.", "Let other programs end, then run it again.")
-    if not isinstance(error, OSError):
-        return None
-    if not _has_working_folder():
-        return ConfigError(
-            "The folder this command was started in is gone.", "Change to another one, and run it again."
-        )
-    if error.filename is None and error.errno is None:
-        return None
-    name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return ConfigError(
-        f"{name}{error.strerror or type(error).__name__}",
-        "See that this user can read and write it, that its folder is there, and that the disk has room.",
-    )
-
-
-def _has_working_folder() -> bool:
-    try:
-        os.getcwd()
-    except OSError:
-        return False
-    return True
 
 
 def _our_own(error: Exception, verbose: bool) -> TriageError:

@@ -220,6 +220,10 @@ class Settings:
             "form": "url",
         },
     )
+    metrics_file: Path | None = field(
+        default=None,
+        metadata={"doc": "A file of figures, written after each run for Prometheus' node_exporter: `NAME.prom`."},
+    )
     outbox: bool = field(
         default=False,
         metadata={"doc": "Let `triage outbox` send the drafts you label. Off, it sends nothing (docs/outbox.md)."},

@@ -68,6 +68,10 @@ class Quota:
     units_new: int = 0
     units_old: int = 0
     requests: int = 0
+    retries: int = 0
+    """Requests made again because Gmail said so or did not answer."""
+    waited: float = 0.0
+    """Seconds waited before them."""
 
     def charge(self, method_id: str) -> None:
         """Count one call of a method, named as in the discovery document. A repeated call counts again."""

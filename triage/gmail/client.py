@@ -82,10 +82,14 @@ class Gmail:
         """The address of the signed-in account (1 unit)."""
         return str(self._wire.call(self._users.getProfile(userId="me"))["emailAddress"])
 
-    def list_refs(self, query: str) -> Iterator[Ref]:
-        """All messages a search finds, Spam and Trash included, page by page (5 units each), in no promised order."""
+    def list_refs(self, query: str, label_id: str | None = None) -> Iterator[Ref]:
+        """All messages a search finds, Spam and Trash included, page by page (5 units each), in no promised order.
+
+        `label_id`: only those that carry this label.
+        """
         seen: set[str] = set()
-        for entry in self._wire.pages("messages", self._messages.list, q=query, includeSpamTrash=True):
+        asked = {"q": query or None, "labelIds": label_id, "includeSpamTrash": True}
+        for entry in self._wire.pages("messages", self._messages.list, **asked):
             if entry["id"] not in seen:
                 seen.add(entry["id"])
                 yield Ref(entry["id"], entry["threadId"])

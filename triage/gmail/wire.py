@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,7 +42,7 @@ class Wire:
 
     def __init__(self, token: Path, url: str | None, timeout_seconds: float, pace: Pace) -> None:
         self.quota = Quota()
-        self._pace = pace
+        self._pace = replace(pace, sleep=self._counted(pace.sleep))
         self._token = token
         self._signed_in = gmail_auth.load_token(token)
         self._saved_token = self._signed_in.token
@@ -95,6 +96,16 @@ class Wire:
             return _whole(request.execute(num_retries=0))
 
         return self.repeat(send)
+
+    def _counted(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """The same wait before a further try, with the meter running."""
+
+        def wait(seconds: float) -> None:
+            self.quota.retries += 1
+            self.quota.waited += seconds
+            sleep(seconds)
+
+        return wait
 
     def pages(self, kind: str, listing: Callable[..., Any], **asked: Any) -> Iterator[dict[str, Any]]:
         """The entries of a listing, page by page. A mail that arrives meanwhile shifts them: one may come twice."""

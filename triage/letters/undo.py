@@ -18,6 +18,7 @@ from triage import store
 from triage.config import Settings
 from triage.errors import TryLater
 from triage.gmail import Gmail, Refused, Unavailable, connect, is_everywhere
+from triage.job import limited
 from triage.lock import locked
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def take_back(
         return []
     with (
         locked(settings.database),
+        limited(settings.run_minutes, "Taking back"),
         closing(store.open_store(settings.database)) as db,
         closing(connect(settings.token, url=settings.gmail_url)) as gmail,
     ):

@@ -10,6 +10,7 @@ from contextlib import closing
 
 from triage import store
 from triage.config import Settings
+from triage.job import limited
 from triage.lock import locked
 from triage.model import GivenUp
 
@@ -24,5 +25,6 @@ def take_up(settings: Settings, *, apply: bool) -> Sequence[GivenUp]:
             return store.given_up(db)
     if not settings.database.exists():
         return ()
-    with locked(settings.database), closing(store.open_store(settings.database)) as db:
+    in_time = limited(settings.run_minutes, "Taking up again")
+    with locked(settings.database), in_time, closing(store.open_store(settings.database)) as db:
         return store.take_up_again(db)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from parsers.times import MONTHS, WEEKDAYS
 from triage import store
 from triage.display import counted, local_time
-from triage.gmail import Gmail
+from triage.errors import TryLater
+from triage.gmail import Gmail, Refused
 from triage.letters import IN_INBOX, NOTE_DOMAIN, Inserted, NotYet, Place, insert_once, letter_bytes, letter_id
 from triage.report import state
 from triage.report.html import report_html
@@ -29,8 +30,18 @@ TEXT_WIDTH = 76
 def deliver_report(gmail: Gmail, db: Database, report: Report) -> Inserted | NotYet:
     """Put the report into the inbox unless this week's is there already; the week is that of the end of the period.
 
-    Raises TryLater, CredentialsDead or `Refused` where Gmail did not take it.
+    Raises TryLater or CredentialsDead where Gmail did not take it; a refusal is for later, too: it is due until done.
     """
+    try:
+        return _delivered(gmail, db, report)
+    except Refused as refusal:
+        raise TryLater(
+            f"Gmail did not take the report: {refusal.text} (HTTP {refusal.status})",
+            "Ask again in a quarter of an hour. If it lasts, report it with the line above.",
+        ) from None
+
+
+def _delivered(gmail: Gmail, db: Database, report: Report) -> Inserted | NotYet:
     address = gmail.profile_address()
     until = datetime.fromisoformat(report.until)
     message_id = report_message_id(address, until)

@@ -177,7 +177,7 @@ def _sync_folder(folder: Path) -> None:
         _sync(folder)
 
 
-SALVAGED = ("rotations", "retired_keys", "resends", "inserts", "audits", "findings")
+SALVAGED = ("rotations", "retired_keys", "resends", "inserts", "audits", "findings", "outbox")
 """What only the database knows, and what must not be done a second time: keys, mails written again, letters."""
 
 
@@ -197,6 +197,14 @@ def salvage(db: Database, old: Path) -> tuple[int, list[str]]:
         except (sqlite3.Error, ValueError, LookupError):
             lost.append(table)
     return rows, lost
+
+
+def counts_on_record(db: Database) -> tuple[int, int]:
+    """(mails, verdicts) on record in a database that was made again."""
+    mails, verdicts = db.execute(
+        "SELECT (SELECT count(*) FROM mails), (SELECT count(*) FROM verdicts WHERE kind != 'not-a-bounce')"
+    ).fetchone()
+    return mails, verdicts
 
 
 def put_in_place(path: Path, fresh: Path, at: datetime) -> Path | None:

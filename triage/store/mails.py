@@ -266,9 +266,11 @@ def finish_run(
     error: str | None = None,
     not_looked_up: Iterable[str] = (),
     not_told: Iterable[str] = (),
+    seconds: Mapping[str, float] | None = None,
 ) -> None:
-    """Record how a run ended; the keys of `totals` are the count columns of `runs`."""
+    """Record how a run ended; the keys of `totals` are the count columns of `runs`, `seconds` of its parts."""
     values = {"finished_at": utc_text(at), "error": storable(error), **totals}
+    values["seconds"] = json.dumps(dict(seconds)) if seconds else None
     for column, reasons in (("not_looked_up", not_looked_up), ("not_told", not_told)):
         if told := storable("; ".join(reasons)):
             values[column] = told

@@ -302,6 +302,14 @@ def m110_label_ids(db: Database) -> None:
 
 
 @migrations()
+def m120_run_times(db: Database) -> None:
+    """What a slow run waited for: told by the run itself, so that nobody has to guess."""
+    db.execute("ALTER TABLE runs ADD COLUMN retries INTEGER /* requests to Gmail made again */")
+    db.execute("ALTER TABLE runs ADD COLUMN waited INTEGER /* seconds waited before them */")
+    db.execute("ALTER TABLE runs ADD COLUMN seconds TEXT /* JSON: how long each part took, in seconds */")
+
+
+@migrations()
 def m130_told_and_known(db: Database) -> None:
     """A dead sign-in is told of too, so that a new occasion need not be a new table; one mail is one mail wherever
     it was read."""

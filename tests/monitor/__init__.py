@@ -1,0 +1,1 @@
+"""What a run tells machines that watch it."""
