@@ -18,9 +18,12 @@ from pathlib import Path
 
 import click
 
+from docs.man import man_page
 from docs.rooms import picture
+from docs.schemas import schema_files
 from remediation import FAMILIES, REASONS, Cause, load_causes
 from triage import store
+from triage.cli.manners.help import every_command
 from triage.cli.program import EXIT_CODES, cli
 from triage.config import load_settings, settings_table
 from triage.display import ACTOR_WORDS, SIDE_WORDS, table_row
@@ -66,12 +69,13 @@ LABEL_MEANINGS: Mapping[str, str] = {
 def main(arguments: list[str]) -> int:
     """Bring every file up to date, or with --check say which are not."""
     stale = []
-    for path in documents():
-        text = path.read_text(encoding="utf-8")
-        fresh = filled(text)
+    for path in (*documents(), *(ROOT / name for name in WHOLE)):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        fresh = whole(path) or filled(text)
         if fresh != text:
             stale.append(path.relative_to(ROOT))
             if "--check" not in arguments:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(fresh, encoding="utf-8")
     for name in stale:
         print(f"{name}: {'out of date (make docs)' if '--check' in arguments else 'written'}")
@@ -81,6 +85,12 @@ def main(arguments: list[str]) -> int:
 def documents() -> list[Path]:
     """The files that may have generated parts."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def whole(path: Path) -> str | None:
+    """What the file holds where all of it is made; None: parts of it at most."""
+    name = path.relative_to(ROOT).as_posix()
+    return WHOLE[name]() if name in WHOLE else None
 
 
 def filled(text: str) -> str:
@@ -99,15 +109,7 @@ def command_table() -> str:
 
 def command_helps() -> str:
     """The full help of every command, those within a group included, as the terminal shows it."""
-    return "\n\n".join(f"## {name}\n\n```text\n{_help(one, name)}\n```" for name, one in _commands("triage", cli))
-
-
-def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    """A command with its full name, and after it all that are within it."""
-    yield name, command
-    if isinstance(command, click.Group):
-        for part, inner in sorted(command.commands.items()):
-            yield from _commands(f"{name} {part}", inner)
+    return "\n\n".join(f"## {name}\n\n```text\n{_help(one, name)}\n```" for name, one in every_command("triage", cli))
 
 
 def _help(command: click.Command, name: str) -> str:
@@ -242,6 +244,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "story-report": story_report,
     "story-audit": story_audit,
 }
+
+WHOLE: Mapping[str, Callable[[], str]] = {"docs/triage.1": man_page, **schema_files()}
+"""Files that are made from their first line to their last."""
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

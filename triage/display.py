@@ -12,7 +12,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from parsers.text import printable_line, shortened
 from parsers.times import MONTHS, WEEKDAYS
@@ -117,6 +117,11 @@ def local_time(at: datetime) -> datetime:
     return at.astimezone(_ZONE.get())
 
 
+def day_begins(day: date) -> datetime:
+    """The moment in UTC at which a day begins in the zone times are told in."""
+    return datetime.combine(day, time(), _ZONE.get()).astimezone(UTC)
+
+
 def local_day(hour: str) -> str:
     """The day an hour (`2026-11-23T07`, UTC) lies on in the zone times are told in: `2026-11-22`."""
     return local_time(datetime.fromisoformat(f"{hour}:00:00+00:00")).date().isoformat()
@@ -191,6 +196,7 @@ def listed(items: Iterable[str], most: int = 5) -> str:
 # Wide enough for every category, cause and actor there is.
 _COLUMNS = (("VERDICT", 18), ("CAUSE", 29), ("ACTOR", 15), ("RECIPIENT", 30))
 _ONE_LINE_WIDTH = 120
+_LEAST_OF_A_PATH = 12
 
 
 def table_head(width: int | None) -> str:
@@ -209,20 +215,41 @@ def table_row(record: VerdictRecord, width: int | None) -> str:
     actor = record["actor"] if record["actor"] and verdict != "unverified" else "-"
     cells = (verdict, record["cause"] or "-", actor, recipient)
     if width is None or width >= _ONE_LINE_WIDTH:
-        line = "  ".join([*(cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True)), source + why])
-        return shown_to(line, width)
-    who = f"  {recipient}  in {source}" if record["recipient"] else f"  {source}{why}"
+        first = "  ".join(cell.ljust(size) for cell, (_, size) in zip(cells, _COLUMNS, strict=True))
+        room = None if width is None else max(width - len(first) - 2, _LEAST_OF_A_PATH)
+        return shown_to(f"{first}  {_end_of(source, room)}{why}", width)
+    where = _end_of(source, width - len(f"  {recipient}  in ") if record["recipient"] else width // 2)
+    who = f"  {recipient}  in {where}" if record["recipient"] else f"  {where}{why}"
     first = f"{verdict}  {record['cause']}  (move: {actor})" if record["cause"] else verdict
     return shown_to(first, width) + shown_to(who, width)
 
 
-def table_totals(mails: int, counts: Mapping[tuple[str, str | None], int], unreadable: int) -> str:
-    """The line under the table; `counts` by (kind, category)."""
+def _end_of(path: str, room: int | None) -> str:
+    """A path, of a long one its end: that is what tells it from its neighbours."""
+    if room is None or len(path) <= room or room < _LEAST_OF_A_PATH:
+        return path
+    return f"...{path[3 - room :]}"
+
+
+def table_totals(mails: int, counts: Mapping[tuple[str, str | None, str | None], int], unreadable: int) -> str:
+    """The line under the table; `counts` by (kind, category, cause)."""
     words = Counter[str]()
-    for (kind, category), number in counts.items():
+    for (kind, category, _), number in counts.items():
         words[category or kind] += number
     line = f"{counted(mails, 'mail')}: " + ", ".join(f"{number:,} {word}" for word, number in words.most_common())
     return line + (f", {unreadable:,} unreadable" if unreadable else "") + "\n"
+
+
+def cause_lines(counts: Mapping[tuple[str, str | None, str | None], int]) -> list[str]:
+    """What the failures of a table came from, the most frequent first; `counts` by (kind, category, cause)."""
+    causes = Counter[str]()
+    for (_, category, cause), number in counts.items():
+        if cause:
+            causes[f"{cause}{' (unverified)' if category == 'unverified' else ''}"] += number
+    if not causes:
+        return ["No failure among them."]
+    width = len(f"{max(causes.values()):,}")
+    return ["By cause:", *(f"  {number:{width},}  {name}" for name, number in causes.most_common())]
 
 
 def shown_to(line: str, width: int | None) -> str:

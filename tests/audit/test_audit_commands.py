@@ -25,6 +25,7 @@ from tests.doubles.gmail import GmailDouble
 from tests.doubles.healthy import DOMAIN, SES_HOST, World, make_healthy
 from tests.doubles.relay import RelayDouble
 from tests.doubles.zone import ZoneDouble
+from tests.worlds.schemas import by_schema
 from triage.cli.program import main
 from triage.owner.audit_report import audit_html, audit_markdown, audit_text
 from triage.store import audit_changes, audits_since, changes_of, keep_audit, last_figures, open_store
@@ -90,7 +91,7 @@ def test_a_fault_is_exit_code_1_with_the_record_to_publish(world: World, run: Ru
 
 def test_json_is_one_object_with_everything(world: World, run: Run) -> None:
     code, out, _ = run("audit", "--json", "--address", "pat@client.example")
-    record = json.loads(out)
+    record = by_schema("audit", out)
     assert code == 0
     assert (record["domains"], record["regions"], record["changes"]) == ([DOMAIN], [REGION], None)
     assert sum(record["calls"].values()) > 20
@@ -207,7 +208,7 @@ def test_the_unmodified_command_as_a_process(world: World, tmp_path: Path) -> No
         text=True,
     )
     assert (done.returncode, done.stderr) == (1, "")
-    failed = [row["check"] for row in json.loads(done.stdout)["findings"] if row["state"] == "fail"]
+    failed = [row["check"] for row in by_schema("audit", done.stdout)["findings"] if row["state"] == "fail"]
     assert failed == ["sandbox"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -23,6 +22,7 @@ from remediation.aws.ses import Suppressed, address_insights
 from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.zone import ZoneDouble
 from tests.worlds.made_dns import UNKNOWN, made_ask
+from tests.worlds.schemas import by_schema
 from triage.cli.program import main
 from triage.model import StoredMail
 from triage.store import open_store, store_judged
@@ -293,7 +293,7 @@ def test_what_could_not_be_looked_up_does_not_speak_against_an_address(
     dns.fail("client.example", "drop")
     aws.ses.fail("GetSuppressedDestination", times=None, status=403, code="AccessDeniedException")
     assert main(["check-address", "--json", PAT]) == 0
-    record = json.loads(capsys.readouterr().out)
+    (record,) = by_schema("check-address", capsys.readouterr().out)
     assert (record["address"], record["state"]) == (PAT, "unknown")
     assert [row["state"] for row in record["findings"]] == ["ok", "ok", "unknown", "unknown", "unknown"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ from tests.cli.home import ALIAS, EXCHANGE, Home, assert_two_lines
 from tests.doubles.gmail import GmailDouble
 from tests.worlds import forked
 from tests.worlds.made_mails import refusal
+from tests.worlds.schemas import by_schema
 
 RULES = f"""
 import pathlib
@@ -82,7 +82,7 @@ def test_a_command_says_what_is_wrong_and_what_was_meant(broken: Home, code: str
 def test_the_doctor_says_it_among_the_rest(broken: Home, code: str) -> None:
     done = ran(broken, code, "doctor", "--json")
     assert (done.returncode, done.stderr) == (78, "")
-    (check,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "rules")
+    (check,) = (check for check in by_schema("doctor", done.stdout)["checks"] if check["name"] == "rules")
     assert (check["state"], [f"triage: {check['words']}", check["todo"]]) == ("fail", SAID[code])
 
 

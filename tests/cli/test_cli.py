@@ -10,6 +10,7 @@ import sys
 from email.message import EmailMessage
 
 from tests.cli.home import ALIAS, BOUNCES, EXCHANGE, Home, assert_two_lines
+from tests.worlds.schemas import by_schema
 
 
 def newsletter() -> bytes:
@@ -221,7 +222,7 @@ def test_the_report_names_trouble_and_people(judged: Home) -> None:
 
 
 def test_the_report_as_json(judged: Home) -> None:
-    data = json.loads(judged.triage("report", "--since", "900w", "--format", "json").stdout)
+    data = by_schema("report", judged.triage("report", "--since", "900w", "--json").stdout)
     assert [one["cause"] for one in data["own"]] == ["alias-credentials-rejected"]
     assert len(data["missed"]) == 2
     assert data["runs"][0]["source"] == "mails"

@@ -22,7 +22,7 @@ from triage.cli import program as cli
         (["run", "--since", "3x"], 2, "3x"),
         (["run", "--since", "3d", "--mailbox", "x"], 2, "--mailbox"),
         (["run", "--mailbox", "nowhere"], 2, "nowhere"),
-        (["report", "--since", "yesterday"], 2, "yesterday"),
+        (["report", "--since", "lately"], 2, "lately"),
         (["report", "--format", "pdf"], 2, "pdf"),
         (["explain", "no-such-id"], 2, "no-such-id"),
         (["--config", "nowhere.toml", "report"], 78, "nowhere.toml"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.cli.home import Home
+from tests.worlds.schemas import by_schema
 from triage.config.settings import SETTINGS
 
 
@@ -42,7 +41,7 @@ def test_show_names_the_source_of_every_value_and_no_secret(home: Home) -> None:
     assert f'ping_url = "set, not shown"  ({config} line 1)' in lines
     assert any(line.startswith("database = ") and line.endswith("(TRIAGE_DATABASE)") for line in lines)
     assert "secret-path" not in done.stdout
-    rows = json.loads(home.triage("config", "show", "--json").stdout)
+    rows = by_schema("config show", home.triage("config", "show", "--json").stdout)
     assert list(rows["settings"]) == list(SETTINGS)
     assert rows["settings"]["notes"] == {"value": False, "from": f"{config} line 2"}
 

@@ -27,6 +27,7 @@ from tests.incidents.made import put, record, refused
 from tests.worlds import forked, killed
 from tests.worlds.forked import Forked
 from tests.worlds.made_mails import NOW, alias_notice, minutes_ago, put_into_sent, put_original_into_sent, sent
+from tests.worlds.schemas import by_schema
 from triage import run as worker
 from triage import store
 from triage.cli import program as cli
@@ -72,7 +73,9 @@ class World:
 
     def incidents(self) -> dict[str, dict[str, Any]]:
         """By kind."""
-        return {incident["kind"]: incident for incident in json.loads(told(self.folder, "incidents", "--json"))}
+        return {
+            incident["kind"]: incident for incident in by_schema("incidents", told(self.folder, "incidents", "--json"))
+        }
 
     def inbox(self) -> list[str]:
         """The subjects of the alerts in the inbox."""
@@ -231,12 +234,12 @@ def test_the_commands_about_incidents(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (code, err) == (0, "")
     assert re.match(r"Incident 2 is closed: broken for .*, seen after .*\. The next bounce of its kind opens it", out)
     assert "closed already" in triage("incidents", "close", "2", "--why", "again")[1]
-    found = json.loads(triage("incidents", "--json")[1])
+    found = by_schema("incidents", triage("incidents", "--json")[1])
     assert [(one["id"], one["state"], one["closed_by"], one["closed_why"]) for one in found] == [
         (1, "open", None, None),
         (2, "closed", "by-hand", "they wrote that it works"),
     ]
-    assert json.loads(triage("incidents", "show", "2", "--json")[1]) == found[1]
+    assert by_schema("incidents show", triage("incidents", "show", "2", "--json")[1]) == found[1]
     assert "Over since" in triage("incidents", "show", "2")[1]
     for number in range(30):
         put(db, 10 + number, refused(recipient=f"pat@client{number}.example"), at=minutes_ago(100))

@@ -34,7 +34,7 @@ def test_records_come_in_the_order_of_the_mails() -> None:
     sources = [json.loads(line)["source"] for block in blocks for line in block.text.splitlines()]
     assert sources == [mail.source for mail in mails]
     assert sum(block.mails for block in blocks) == len(mails)
-    assert blocks[0].counts["not-a-bounce", None] == CHUNK_MAILS
+    assert blocks[0].counts["not-a-bounce", None, None] == CHUNK_MAILS
 
 
 def test_mails_are_read_only_as_they_are_judged() -> None:

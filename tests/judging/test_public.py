@@ -173,7 +173,7 @@ def _asks_for(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["judging/files.py", "owner/explain_lookup.py", "owner/explain_copy.py", "cli/program.py"]
+    "name", ["judging/files.py", "owner/explain_lookup.py", "owner/explain_copy.py", "cli/program.py", "cli/files.py"]
 )
 def test_the_command_line_judges_files_with_nothing_else(name: str) -> None:
     assert "classify" not in set(_asks_for(ROOT / "triage" / name))

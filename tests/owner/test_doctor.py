@@ -20,6 +20,7 @@ from tests.doubles.gmail import GmailDouble
 from tests.doubles.gmail.errors import not_configured
 from tests.worlds import forked
 from tests.worlds.made_mails import put_into_sent, refusal
+from tests.worlds.schemas import by_schema
 from triage import run as worker
 from triage import store
 from triage.config import load_settings
@@ -399,7 +400,7 @@ def test_the_command_is_read_by_people_and_by_monitors(gmail: GmailDouble, folde
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "It works. Worth a look: addresses."
     assert all(line.startswith(("ok    ", "warn  addresses ", " ")) for line in done.stdout.splitlines()[:-1])
-    data = json.loads(triage("doctor", "--json").stdout)
+    data = by_schema("doctor", triage("doctor", "--json").stdout)
     assert data["ok"] is True
     assert {check["state"] for check in data["checks"] if check["name"] != "addresses"} == {"ok"}
 

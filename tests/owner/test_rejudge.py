@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.gmail import GmailDouble
-from tests.worlds.command import triage
+from tests.worlds import forked
+from tests.worlds.command import environment, triage
 from tests.worlds.made_mails import refusal
+from tests.worlds.schemas import by_schema
 
 
 def _cause(folder: Path) -> str:
@@ -50,12 +52,14 @@ def test_apply_writes_once(judged: Path) -> None:
 
 
 def test_json_names_the_fields_that_move(judged: Path) -> None:
-    found = json.loads(triage(judged, "rejudge", "--json"))
+    found = by_schema("rejudge", triage(judged, "rejudge", "--json"))
     assert "recipient-unknown" in json.dumps(found)
     assert _cause(judged) == "unknown unknown"
 
 
 def test_without_a_database_there_is_nothing_to_judge(tmp_path: Path) -> None:
     (tmp_path / "triage.toml").write_text("", encoding="utf-8")
-    assert "0 mails judged again" in triage(tmp_path, "rejudge")
+    done = forked.triage("rejudge", cwd=tmp_path, env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "There is no database" in done.stderr
     assert not (tmp_path / "triage.db").exists()

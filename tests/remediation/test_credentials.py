@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import pty
 import socket
@@ -34,6 +33,7 @@ from remediation.credentials import (
 )
 from tests.doubles.aws import AwsDouble
 from tests.doubles.relay import RelayDouble
+from tests.worlds.schemas import by_schema
 
 ROOT = Path(__file__).parents[2]
 # AWS's own example key, which is no secret.
@@ -317,7 +317,7 @@ def test_check_names_what_is_at_fault_and_exits_accordingly(relay: RelayDouble, 
     assert done.returncode == 77
     assert "SMTP password already" in done.stderr
     done = triage(tmp_path, "check", *who, *place, "--json", stdin=KEY)
-    found = json.loads(done.stdout)
+    found = by_schema("credentials check", done.stdout)
     assert (done.returncode, found["fault"], found["reply_code"]) == (77, "credential", 535)
     assert "secret access key" in found["warnings"][0]
     relay.mode = "no-auth"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from datetime import datetime
@@ -12,6 +11,7 @@ import pytest
 from tests.resend.world import REGION, World, aws_env
 from tests.worlds import forked
 from tests.worlds.made_mails import NOW
+from tests.worlds.schemas import by_schema
 from triage import store
 
 
@@ -47,7 +47,7 @@ def test_an_incident_by_its_number(world: World) -> None:
     (number,) = {row["id"] for row in world.db.query("SELECT id FROM incidents WHERE kind = 'ses'")}
     done = triage(world, str(number), "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
-    assert [row["recipient"] for row in json.loads(done.stdout)] == ["eve@client.example"]
+    assert [row["recipient"] for row in by_schema("resend", done.stdout)] == ["eve@client.example"]
 
 
 @pytest.mark.parametrize("typed", ["", "yes\n", "send\n", "send 2\n", "SEND 1\n"])
@@ -64,7 +64,7 @@ def test_the_sentence_sends(world: World) -> None:
     done = triage(world, "--send", "--since", since(), "--json", typed="send 1\n")
     assert done.returncode == 0, done.stderr
     assert "Type `send 1` to send 1 mail from admin@queenofsandiego.com through Amazon SES in us-east-1" in done.stderr
-    (row,) = json.loads(done.stdout)
+    (row,) = by_schema("resend", done.stdout)
     assert row["outcome"].startswith("sent through SES (0100")
     assert len(world.ses.sent) == 1
     again = triage(world, "--send", "--since", since())

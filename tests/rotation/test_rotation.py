@@ -21,6 +21,7 @@ from tests.aws.recorder import record_actions
 from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.gmail import GmailDouble
 from tests.rotation.stage import ALIAS, ROOT, SECRET, Stage
+from tests.worlds.schemas import by_schema
 
 
 def _enforce(aws: AwsDouble, on: bool) -> None:
@@ -334,7 +335,7 @@ def test_the_state_of_everything_at_a_glance(stage: Stage, tmp_path: Path) -> No
         stage.settings(gmail_url=gmail.url)
         done = stage.run("credentials", "status", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = by_schema("credentials status", done.stdout)
     assert [key["id"] for key in found["keys"]] == [stage.user.key_id]
     assert found["keys"][0]["stages"] == ["AWSCURRENT"]
     assert found["keys"][0]["age_days"] == 0, "made a moment ago, by a clock that may be ahead"

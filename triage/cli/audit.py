@@ -6,12 +6,14 @@ Prints, and decides nothing. Heavy imports are inside the commands.
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from triage.cli.manners.output import answers, columns_of_output
+from triage.cli.manners.records import AddressRecord, FindingRecord, State
 from triage.cli.many import on_each_mailbox
-from triage.cli.shared import now, options, read_settings, say, warn
+from triage.cli.shared import now, on_terminal, options, read_settings, say, warn, write_record, write_records
 from triage.errors import ConfigError, TriageError, UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--probe", is_flag=True, help="Log in to the SMTP server once with the login in the secret. Sends nothing."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "html"]), default="text", show_default=True)
+@answers("markdown", "html", "json")
 @options
 @click.pass_obj
 @on_each_mailbox
@@ -41,7 +42,6 @@ def audit(
     addresses: tuple[str, ...],
     only_changes: bool,
     probe: bool,
-    as_json: bool,
     form: str,
 ) -> int:
     """Check what mail depends on: SES, DKIM, SPF, DMARC, aliases, keys. Changes nothing, sends nothing.
@@ -51,8 +51,6 @@ def audit(
 
     Exit code 1: at least one check failed.
     """
-    import json
-
     from remediation.audit import audit as look
     from triage.job import limited
 
@@ -61,9 +59,9 @@ def audit(
         scope, earlier = _scope(settings, domains, addresses, probe=probe), _earlier(settings)
         made = look(_with(scope, earlier), now())
     changes = _kept(settings, made)
-    if as_json:
+    if form == "json":
         rows = None if changes is None else [change.record() for change in changes]
-        say([json.dumps({**made.record(), "changes": rows}, ensure_ascii=False)])
+        write_record({**made.record(), "changes": rows})
     else:
         say(_lines(made, changes, form, only_changes=only_changes))
     return 1 if made.has_failed else 0
@@ -84,18 +82,16 @@ def _lines(made: Audit, changes: list[AuditChange] | None, form: str, *, only_ch
 @click.command("check-address")
 @click.argument("addresses", metavar="A@B...", nargs=-1, required=True)
 @click.option("--insights", is_flag=True, help="Ask SES what it thinks of each address. Amazon charges for each.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per address.")
+@answers("json", "jsonl")
 @options
 @click.pass_obj
-def check_address(asked: Any, addresses: tuple[str, ...], insights: bool, as_json: bool) -> int:
+def check_address(asked: Any, addresses: tuple[str, ...], insights: bool, form: str) -> int:
     """Before sending: is this an address, does its domain take mail, is it suppressed, did it bounce before?
 
     Asks DNS, SES and our own database; never connects to anybody's mail server.
 
     Exit code 1: mail to at least one of them would not arrive.
     """
-    import json
-
     from remediation.audit import address as checking
     from remediation.dns import Dns
     from triage.owner.audit_report import findings_text
@@ -103,23 +99,33 @@ def check_address(asked: Any, addresses: tuple[str, ...], insights: bool, as_jso
     settings = read_settings(asked)
     dns = Dns(_dns_server(settings))
     has_failed = False
+    records: list[AddressRecord] = []
     for address in dict.fromkeys(address.strip() for address in addresses):
         suppressed = _suppressed(settings, address) if checking.domain_of(address) else {}
         opinion = _opinion(settings, address) if insights and checking.domain_of(address) else None
         history = _history(settings, address)
         findings = list(checking.check_address(address, dns.ask, suppressed, history, opinion))
         has_failed |= any(finding.state == "fail" for finding in findings)
-        if as_json:
-            record = {"address": address, "state": _worst(findings), "findings": [f.record() for f in findings]}
-            say([json.dumps(record, ensure_ascii=False)])
-        else:
+        records.append(
+            {
+                "address": address,
+                "state": _worst(findings),
+                "findings": [cast("FindingRecord", f.record()) for f in findings],
+            }
+        )
+        if form == "jsonl":
+            write_records(records[-1:])
+        elif form == "text":
             say([f"{address}: {_verdict(findings)}", *findings_text(findings, _width())])
+    if form == "json":
+        write_record(records)
     return 1 if has_failed else 0
 
 
-def _worst(findings: list[Finding]) -> str:
+def _worst(findings: list[Finding]) -> State:
     states = {finding.state for finding in findings}
-    return next((state for state in ("fail", "warn", "unknown") if state in states), "ok")
+    worst: tuple[State, ...] = ("fail", "warn", "unknown")
+    return next((state for state in worst if state in states), "ok")
 
 
 def _verdict(findings: list[Finding]) -> str:
@@ -264,7 +270,4 @@ def _history(settings: Settings, address: str) -> History | None:
 
 
 def _width() -> int:
-    import shutil
-    import sys
-
-    return min(shutil.get_terminal_size().columns, 120) if sys.stdout.isatty() else 100
+    return min(columns_of_output(), 120) if on_terminal() else 100

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from triage.cli.shared import options, read_settings, say
-from triage.errors import ConfigError
+from triage.cli.shared import no_database, options, read_settings, say
 
 DEFAULT_PORT = 8001
 
@@ -33,7 +32,7 @@ def browse(asked: Any, port: int, no_open: bool) -> int:
     settings = read_settings(asked)
     db = open_readonly(settings.database)
     if db is None:
-        raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
+        raise no_database(settings.database)
     with closing(db):
         schema = work.read_schema(db)
     say([f"Opening {settings.database}, read-only. Ctrl-C ends it."])

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli.shared import options, say, write_json
+from triage.cli.manners.help import Family
+from triage.cli.manners.output import answers
+from triage.cli.shared import options, say, write_record
 
 if TYPE_CHECKING:
     from triage.config import Sourced
 
 
-@click.group()
+@click.group(cls=Family)
 @options
 def config() -> None:
     """Look at the settings: whether they can be used, and where each value comes from."""
@@ -38,20 +40,19 @@ def check(asked: Any) -> int:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers("json")
 @options
 @click.pass_obj
-def show(asked: Any, as_json: bool) -> int:
+def show(asked: Any, form: str) -> int:
     """Show every setting with its value, and where that comes from: a file and its line, a variable, or the default.
 
     What is secret is not shown, only whether it is set.
     """
     found = _sourced(asked)
     values = {name: _shown_value(found, name) for name in found.origins}
-    if as_json:
+    if form == "json":
         rows = {name: {"value": values[name], "from": origin} for name, origin in found.origins.items()}
-        answer = {"file": found.config_file and str(found.config_file), "settings": rows}
-        write_json(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+        write_record({"file": found.config_file and str(found.config_file), "settings": rows})
         return 0
     say([_file_line(found)])
     say(f"{name} = {json.dumps(values[name], ensure_ascii=False)}  ({found.origins[name]})" for name in found.origins)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.manners.help import Family
+from triage.cli.manners.output import answers
+from triage.cli.manners.records import LoginRecord
 from triage.cli.rotate import rotate
-from triage.cli.shared import as_error, now, options, read_settings, say, warn
+from triage.cli.shared import as_error, now, options, read_settings, say, warn, write_record
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ _ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 _STAGES = {"current": "AWSCURRENT", "pending": "AWSPENDING", "previous": "AWSPREVIOUS"}
 
 
-@click.group()
+@click.group(cls=Family)
 def credentials() -> None:
     """The SMTP login behind a "Send mail as" alias: test it, look after it, renew it without losing a mail."""
 
@@ -63,7 +66,7 @@ def derive(ctx: click.Context, region: str) -> int:
 @click.option("--security", type=click.Choice(["starttls", "ssl"]), help="How the connection begins.")
 @click.option("--ca-file", type=click.Path(path_type=Path), help="Certificate authorities to trust for it.")
 @click.option("--region", help="Region of the server, instead of the one in the settings.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers("json")
 @options
 @click.pass_context
 def check(
@@ -77,14 +80,12 @@ def check(
     security: str | None,
     ca_file: Path | None,
     region: str | None,
-    as_json: bool,
+    form: str,
 ) -> int:
     """Log in to the SMTP server once, and say what is at fault if that fails. No mail is sent.
 
     Tests the login in the secret of the settings, or the one given by --username.
     """
-    import json
-
     from remediation.credentials import (
         Login,
         check_login,
@@ -120,28 +121,29 @@ def check(
     if settings.smtp_region:
         warnings += region_warnings(settings.smtp_region, relay.host)
     result = check_login(login, relay, sender=sender)
-    if as_json:
-        say([json.dumps(_check_record(result, relay, login, warnings))])
+    if form == "json":
+        write_record(_check_record(result, relay, login, warnings))
     else:
         for warning in warnings:
             warn(f"Warning: {warning}")
         if result.is_good:
             say([f"Good: {result.why}."])
-    return _checked(result, quiet=as_json)
+    return _checked(result, quiet=form == "json")
 
 
 @credentials.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers("json")
 @options
 @click.pass_obj
-def status(asked: Any, as_json: bool) -> int:
+def status(asked: Any, form: str) -> int:
     """Show the access keys with age and last use, the versions of the secret, and the alias in Gmail."""
-    import json
-
     from triage.rotation import read_status, status_lines
 
     found = read_status(read_settings(asked), now())
-    say([json.dumps(found, ensure_ascii=False)] if as_json else status_lines(found))
+    if form == "json":
+        write_record(found)
+    else:
+        say(status_lines(found))
     return 0 if found["complete"] else TryLater.exit_code
 
 
@@ -159,7 +161,7 @@ def _checked(result: LoginCheck, *, quiet: bool) -> int:
     raise kind(f"At fault: {names.get(result.fault or '', result.fault)}. {result.why}", result.todo or "")
 
 
-def _check_record(result: LoginCheck, relay: Relay, login: Login, warnings: list[str]) -> dict[str, Any]:
+def _check_record(result: LoginCheck, relay: Relay, login: Login, warnings: list[str]) -> LoginRecord:
     return {
         "good": result.is_good,
         "fault": result.fault,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli.shared import now, options, progress_bar, read_settings, say, warn
+from triage.cli.manners.output import answers
+from triage.cli.manners.since import Since, since_option
+from triage.cli.shared import need_database, now, options, progress_bar, read_settings, say, warn, write_record
+from triage.errors import UsageError
 
 if TYPE_CHECKING:
     from triage.rebuild import Rebuilt
-
-
-def _span(text: str) -> timedelta:
-    from triage.display import parse_span
-
-    return parse_span(text)
 
 
 @click.command()
@@ -31,7 +27,7 @@ def backup(asked: Any, file: Path | None) -> int:
     """
     from triage.store import backups
 
-    settings = read_settings(asked)
+    settings = need_database(read_settings(asked))
     made = backups.back_up(settings.database, now(), file)
     say([f"The database is copied to {made}. To put it back: triage restore {made}"])
     return 0
@@ -40,9 +36,10 @@ def backup(asked: Any, file: Path | None) -> int:
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--list", "wants_list", is_flag=True, help="Show the copies there are; change nothing.")
+@answers("json")
 @options
 @click.pass_obj
-def restore(asked: Any, file: Path | None, wants_list: bool) -> int:
+def restore(asked: Any, file: Path | None, wants_list: bool, form: str) -> int:
     """Put a copy of the database back: FILE, or the newest made by itself. What was there stays beside it.
 
     What arrived since is read again by the next run; no note or label is written a second time.
@@ -52,8 +49,13 @@ def restore(asked: Any, file: Path | None, wants_list: bool) -> int:
     from triage.store import backups
 
     path = read_settings(asked).database
+    if form == "json" and not wants_list:
+        raise UsageError("--json is for the list of copies.", "Add --list: triage restore --list --json")
     if wants_list:
         found = backups.backups_of(path)
+        if form == "json":
+            write_record([{"at": at.isoformat(), "file": str(file)} for at, file in found])
+            return 0
         say(f"{file}  ({when_words(at)})" for at, file in found) if found else say([f"No backup of {path} yet."])
         return 0
     with locked(path):
@@ -64,10 +66,10 @@ def restore(asked: Any, file: Path | None, wants_list: bool) -> int:
 
 
 @click.command()
-@click.option("--since", type=_span, metavar="SPAN", help="How far to look back: 30d, 52w. By default a year.")
+@since_option("How far to look back, by default a year")
 @options
 @click.pass_obj
-def rebuild(asked: Any, since: timedelta | None) -> int:
+def rebuild(asked: Any, since: Since | None) -> int:
     """Make the database again from the mailbox: verdicts, and which labels and notes are there. The old file stays.
 
     For when it is damaged and no backup will do. Changes nothing in the mailbox. What only the database knew is copied
@@ -76,7 +78,9 @@ def rebuild(asked: Any, since: timedelta | None) -> int:
     from triage import rebuild as making
 
     with progress_bar("Reading bounces again") as progress:
-        done = making.rebuild(read_settings(asked), now, since=since or making.A_YEAR, progress=progress)
+        settings = read_settings(asked)
+        span = now() - since.moment(now()) if since else making.A_YEAR
+        done = making.rebuild(settings, now, since=span, progress=progress)
     say(_rebuilt_lines(done))
     if done.lost:
         warn(f"Could not be read in the old database, in part or at all: {', '.join(done.lost)}.")

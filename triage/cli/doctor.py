@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.manners.output import answers
 from triage.cli.many import on_each_mailbox, several_mailboxes
-from triage.cli.shared import options, read_settings, say, width_of_screen, write_json
+from triage.cli.shared import options, read_settings, say, width_of_screen, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,16 +22,16 @@ NAME_WIDTH = 14
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option(
     "--iam-policy",
     type=click.Choice(["triage", "audit", "rotation", "resend"]),
     help="Print the least this part of triage must be allowed at AWS, and do nothing else.",
 )
 @click.option("--nagios", is_flag=True, help="One line, and the exit code of a Nagios plug-in: 0, 1, 2 or 3.")
+@answers("json")
 @options
 @click.pass_obj
-def doctor(asked: Any, as_json: bool, iam_policy: str | None, nagios: bool) -> int:
+def doctor(asked: Any, iam_policy: str | None, nagios: bool, form: str) -> int:
     """Look at everything a run depends on, and say of each whether it works and what to do next.
 
     The sign-in is really renewed, and each address in `alerts` gets a test message, once a day at most; otherwise
@@ -43,15 +43,15 @@ def doctor(asked: Any, as_json: bool, iam_policy: str | None, nagios: bool) -> i
         line, code = _as_plugin(asked)
         click.echo(line)
         return code
-    return _examine(asked, as_json=as_json, iam_policy=iam_policy)
+    return _examine(asked, form=form, iam_policy=iam_policy)
 
 
 @on_each_mailbox
-def _examine(asked: Any, as_json: bool, iam_policy: str | None) -> int:
+def _examine(asked: Any, form: str, iam_policy: str | None) -> int:
     if iam_policy:
         from triage.owner.doctor_aws import iam_policy as policy
 
-        write_json(json.dumps(policy(iam_policy, read_settings(asked)), indent=2) + "\n")
+        write_record(policy(iam_policy, read_settings(asked)))
         return 0
     from datetime import UTC, datetime
 
@@ -60,10 +60,10 @@ def _examine(asked: Any, as_json: bool, iam_policy: str | None) -> int:
     found = []
     for check in checks.examine(asked.config, os.environ, datetime.now(UTC), asked.mailbox_name):
         found.append(check)
-        if not as_json:
+        if form == "text":
             click.echo("\n".join(_lines(check)))
-    if as_json:
-        write_json(json.dumps(checks.health_json(found), ensure_ascii=False, indent=2) + "\n")
+    if form == "json":
+        write_record(checks.health_json(found))
     else:
         say([_verdict(found)])
     return max((check.exit_code for check in found if check.state == "fail"), default=0)

@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.manners.help import Family
+from triage.cli.manners.output import answers, write_csv
+from triage.cli.manners.records import IncidentRecord
 from triage.cli.many import on_each_mailbox
-from triage.cli.shared import now, options, read_settings, say
-from triage.errors import ConfigError, UsageError
+from triage.cli.shared import (
+    no_database,
+    now,
+    options,
+    read_settings,
+    say,
+    width_of_screen,
+    write_record,
+    write_records,
+)
+from triage.errors import UsageError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -25,30 +37,35 @@ MOST_CLOSED = 20
 """Closed incidents that are listed; --all lists every one."""
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Family, invoke_without_command=True)
 @click.option("--all", "wants_all", is_flag=True, help="Also those that closed long ago.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@answers("json", "jsonl", "csv")
 @options
 @click.pass_context
-def incidents(ctx: click.Context, wants_all: bool, as_json: bool) -> int:
+def incidents(ctx: click.Context, wants_all: bool, form: str) -> int:
     """List what is broken, since when, and whom it hit: many bounces with one remedy are one incident."""
     if ctx.invoked_subcommand is not None:
         return 0
-    return _list(ctx.obj, wants_all=wants_all, as_json=as_json)
+    return _list(ctx.obj, wants_all=wants_all, form=form)
 
 
 @on_each_mailbox
-def _list(asked: Any, wants_all: bool, as_json: bool) -> int:
-    import json
-
+def _list(asked: Any, wants_all: bool, form: str) -> int:
     from triage import store
 
     settings = read_settings(asked)
     with closing(_open(settings)) as db:
         found = store.read_incidents(db)
-        told = found if wants_all or as_json else _recent(found)
-        if as_json:
-            say([json.dumps([_record(db, incident) for incident in told], ensure_ascii=False)])
+        told = found if wants_all or form != "text" else _recent(found)
+        records = [_record(db, incident) for incident in told] if form != "text" else []
+        if form == "json":
+            write_record(records)
+        elif form == "jsonl":
+            write_records(records)
+        elif form == "csv":
+            names = [name for name in IncidentRecord.__annotations__ if name not in ("people", "alerts")]
+            rows = [[*(record[name] for name in names), ", ".join(record["people"])] for record in records]  # type: ignore[literal-required]
+            write_csv([*names, "people"], rows)
         else:
             _say_all(_table(db, told, len(found) - len(told)))
     return 0
@@ -56,13 +73,11 @@ def _list(asked: Any, wants_all: bool, as_json: bool) -> int:
 
 @incidents.command()
 @click.argument("number", metavar="ID", type=click.IntRange(1))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers("json")
 @options
 @click.pass_obj
-def show(asked: Any, number: int, as_json: bool) -> int:
+def show(asked: Any, number: int, form: str) -> int:
     """Tell everything about one incident: whom it hit, what is known, what to do, what was told."""
-    import json
-
     from triage import store
 
     settings = read_settings(asked)
@@ -70,8 +85,8 @@ def show(asked: Any, number: int, as_json: bool) -> int:
         incident = store.read_incident(db, number)
         if incident is None:
             raise _unknown(number)
-        if as_json:
-            say([json.dumps(_record(db, incident), ensure_ascii=False)])
+        if form == "json":
+            write_record(_record(db, incident))
         else:
             _say_all(_whole(db, settings, incident))
     return 0
@@ -168,7 +183,7 @@ def _open(settings: Settings) -> Database:
 
     db = open_readonly(settings.database)
     if db is None:
-        raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
+        raise no_database(settings.database)
     return db
 
 
@@ -187,18 +202,12 @@ def _say_all(lines: Iterator[str]) -> None:
         click.echo(line)
 
 
-def _width() -> int:
-    import shutil
-
-    return min(shutil.get_terminal_size().columns, 100)
-
-
 def _table(db: Database, found: list[Incident], left_out: int) -> Iterator[str]:
     from triage import store
     from triage.display import counted, found_out, listed, retimed, shown, when_words, wrapped
     from triage.incidents import clicks, duration_words, what_fails
 
-    width = _width()
+    width = width_of_screen()
     if not found:
         yield "No incident: no bounce shows anything that one repair would heal."
     for incident in found:
@@ -232,7 +241,7 @@ def _whole(db: Database, settings: Settings, incident: Incident) -> Iterator[str
     from triage.incidents import duration_words, facts_of, incident_lines
     from triage.ses import evidence_lines
 
-    width = _width()
+    width = width_of_screen()
     state = "open" if incident.state == "open" else "closed"
     yield from wrapped(f"Incident {incident.id}, {state}: {duration_words(incident)}.", width)
     if incident.closed_at:
@@ -268,7 +277,7 @@ def _whole(db: Database, settings: Settings, incident: Incident) -> Iterator[str
             yield from wrapped(f"{what} by {row['channel']}: {done}", width, "  ", "     ")
 
 
-def _record(db: Database, incident: Incident) -> dict[str, Any]:
+def _record(db: Database, incident: Incident) -> IncidentRecord:
     """An incident as it is written in JSON."""
     from parsers.times import utc_text
     from triage import store
@@ -299,8 +308,14 @@ def _record(db: Database, incident: Incident) -> dict[str, Any]:
         "people": list(incident.people),
         "alerts": [
             {
-                key: row[key]
-                for key in ("opening", "occasion", "number", "channel", "state", "tries", "error", "done_at")
+                "opening": row["opening"],
+                "occasion": row["occasion"],
+                "number": row["number"],
+                "channel": row["channel"],
+                "state": row["state"],
+                "tries": row["tries"],
+                "error": row["error"],
+                "done_at": row["done_at"],
             }
             for row in store.alerts_of(db, incident.id)
         ],

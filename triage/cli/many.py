@@ -13,8 +13,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from triage.cli.manners.trouble import told_of
 from triage.cli.shared import now, on_terminal, progress_bar, say, warn, width_of_screen, write_json
-from triage.cli.trouble import told_of
 from triage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def on_each_mailbox(command: Callable[..., int]) -> Callable[..., int]:
         several = several_mailboxes(asked)
         if not several:
             return command(asked, **asked_for)
-        if asked_for.get("as_json") or asked_for.get("iam_policy") or asked_for.get("form", "text") != "text":
+        if asked_for.get("iam_policy") or asked_for.get("form", "text") != "text":
             raise UsageError("This is for one mailbox.", f"Say which: --mailbox-name {several[0].name}")
         worst = 0
         for number, one in enumerate(several):

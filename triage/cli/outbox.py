@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli.shared import now, on_terminal, options, read_settings, say, warn
+from triage.cli.manners.output import answers
+from triage.cli.manners.records import DraftRecord, StepRecord
+from triage.cli.shared import no_database, now, on_terminal, options, read_settings, say, warn, write_record
 from triage.errors import ConfigError, TryLater, UsageError
 
 if TYPE_CHECKING:
@@ -30,10 +32,17 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Go on looking, every `outbox_poll` seconds, until stopped.")
 @click.option("--was-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had been sent.")
 @click.option("--was-not-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had not.")
+@answers("json")
 @options
 @click.pass_obj
 def outbox(
-    asked: Any, what: str | None, dry_run: bool, watch: bool, was_sent: int | None, was_not_sent: int | None
+    asked: Any,
+    what: str | None,
+    dry_run: bool,
+    watch: bool,
+    was_sent: int | None,
+    was_not_sent: int | None,
+    form: str,
 ) -> int:
     """Send the drafts you labelled, through SES, and file them under Sent.
 
@@ -52,10 +61,12 @@ def outbox(
         return _settle(settings.database, was_sent, was_not_sent)
     relay = _relay(settings, is_moving=what == "migrate")
     if what == "migrate":
-        return _migrate(settings, relay)
+        return _migrate(settings, relay, form)
     if watch and dry_run:
         raise UsageError("--watch sends, --dry-run does not.", "Leave one of them out.")
-    return _watch(settings, relay) if watch else _once(settings, relay, dry_run=dry_run)
+    if watch and form != "text":
+        raise UsageError("--watch has no end, so there is no one document to print.", "Leave --json or --watch out.")
+    return _watch(settings, relay) if watch else _once(settings, relay, dry_run=dry_run, form=form)
 
 
 def _relay(settings: Settings, *, is_moving: bool) -> WayOut:
@@ -108,7 +119,7 @@ def _watch(settings: Settings, relay: WayOut) -> int:
     return 0
 
 
-def _once(settings: Settings, relay: WayOut, *, dry_run: bool) -> int:
+def _once(settings: Settings, relay: WayOut, *, dry_run: bool, form: str = "text") -> int:
     """One look; nothing is held open after it."""
     from triage.gmail import connect
     from triage.lock import locked
@@ -123,15 +134,20 @@ def _once(settings: Settings, relay: WayOut, *, dry_run: bool) -> int:
     ):
         desk = Desk(settings, db, gmail, relay, now, time.sleep)
         code = 0
+        records: list[DraftRecord] = []
         for outcome in (would_send if dry_run else poll)(desk):
-            (warn if outcome.is_trouble else say_one)(outcome.words)
+            records.append({"words": outcome.words, "is_trouble": outcome.is_trouble})
             code = code or int(outcome.is_trouble)
-        if dry_run and on_terminal():
+            if form == "text":
+                (warn if outcome.is_trouble else say_one)(outcome.words)
+        if form == "json":
+            write_record(records)
+        elif dry_run and on_terminal():
             say(["Nothing was sent, and nothing was changed."])
         return code
 
 
-def _migrate(settings: Settings, relay: WayOut) -> int:
+def _migrate(settings: Settings, relay: WayOut, form: str) -> int:
     from triage.gmail import connect
     from triage.outbox import Desk, migration
     from triage.store import open_store
@@ -141,10 +157,15 @@ def _migrate(settings: Settings, relay: WayOut) -> int:
         closing(connect(settings.token, url=settings.gmail_url)) as gmail,
     ):
         open_steps = 0
+        records: list[StepRecord] = []
         for step in migration(Desk(settings, db, gmail, relay, now, time.sleep)):
             mark = "done" if step.is_done else "look" if step.is_done is None else "open" if open_steps else "NEXT"
             open_steps += step.is_done is False
-            say([f"{mark}  {step.title}: {step.words}"])
+            records.append({"title": step.title, "words": step.words, "is_done": step.is_done})
+            if form == "text":
+                say([f"{mark}  {step.title}: {step.words}"])
+    if form == "json":
+        write_record(records)
     return 1 if open_steps else 0
 
 
@@ -157,7 +178,7 @@ def _settle(database: Path, was_sent: int | None, was_not_sent: int | None) -> i
     from triage import store
 
     if not database.exists():
-        raise ConfigError(f"There is no database {database} yet.", "Run `triage outbox` first.")
+        raise no_database(database)
     number = was_sent or was_not_sent or 0
     with closing(store.open_durable(database)) as db:
         if not store.settle_outbox(db, number, was_sent=bool(was_sent)):

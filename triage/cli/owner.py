@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli.shared import now, options, progress_bar, read_settings, say, warn, write_json
+from triage.cli.manners.output import answers
+from triage.cli.manners.records import GivenUpRecord, UndoingRecord
+from triage.cli.shared import need_database, now, options, progress_bar, read_settings, say, warn, write_record
 
 if TYPE_CHECKING:
     from triage.letters import Undoing, What
+    from triage.letters.undo import Undone
 
 
 @click.command()
@@ -55,9 +58,10 @@ def auth(asked: Any, headless: bool, port: int | None) -> int:
 @click.command()
 @click.argument("what", type=click.Choice(["notes", "labels"]))
 @click.option("--dry-run", is_flag=True, help="Show what would be taken back; change nothing.")
+@answers("json")
 @options
 @click.pass_obj
-def undo(asked: Any, what: What, dry_run: bool) -> int:
+def undo(asked: Any, what: What, dry_run: bool, form: str) -> int:
     """Take back what triage did in Gmail: the notes it wrote, or the labels it set.
 
     Notes go to Trash, where Gmail keeps them for 30 days. Labels come off the threads triage put them on; the labels
@@ -66,16 +70,22 @@ def undo(asked: Any, what: What, dry_run: bool) -> int:
     from triage.display import counted
     from triage.letters import undo as undoing
 
-    settings = read_settings(asked)
+    settings = need_database(read_settings(asked))
     noun, does = {"notes": ("note", "moved to Trash"), "labels": ("label", "taken off")}[what]
     if dry_run:
         found = undoing.to_undo(settings, what)
+        if form == "json":
+            write_record([_undoing_record(one) for one in found])
+            return 0
         say(f"Would be {does}: {_undoing_words(one, what)}" for one in found)
         say([f"Nothing was changed. {counted(len(found), noun)} would be {does}."])
         return 0
     with progress_bar(f"Taking back {what}") as progress:
         done = undoing.take_back(settings, what, now, progress=progress)
     problems = [one for one in done if one.problem]
+    if form == "json":
+        write_record([_undoing_record(one.undoing, one) for one in done])
+        return 1 if problems else 0
     for one in problems:
         warn(f"{_undoing_words(one.undoing, what)}: {one.problem}")
     was_there = [one for one in done if not one.problem and one.was_there]
@@ -89,31 +99,40 @@ def undo(asked: Any, what: What, dry_run: bool) -> int:
     return 1 if problems else 0
 
 
+def _undoing_record(one: Undoing, done: Undone | None = None) -> UndoingRecord:
+    return {
+        "what": one.what,
+        "thread_id": one.thread_id,
+        "done": done is not None and done.problem is None,
+        "was_there": done.was_there if done else None,
+        "problem": done.problem if done else None,
+    }
+
+
 def _undoing_words(one: Undoing, what: What) -> str:
     return f"{'the note about ' if what == 'notes' else ''}{one.what}, thread {one.thread_id}"
 
 
 @click.command()
 @click.option("--apply", "apply_", is_flag=True, help="Write what differs; the next run sets the labels.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers("json")
 @options
 @click.pass_obj
-def rejudge(asked: Any, apply_: bool, as_json: bool) -> int:
+def rejudge(asked: Any, apply_: bool, form: str) -> int:
     """Judge the stored bounces again by today's rules, and show which verdicts come out differently.
 
     For after an update, or after you taught it a new bounce. Without --apply nothing is written.
     """
-    import json
-
     from triage.display import counted
     from triage.owner import rejudge as again
 
-    with progress_bar("Judging again", is_wanted=not as_json) as progress:
-        result = again.judge_again(read_settings(asked), now(), apply=apply_, progress=progress)
+    settings = need_database(read_settings(asked))
+    with progress_bar("Judging again", is_wanted=form == "text") as progress:
+        result = again.judge_again(settings, now(), apply=apply_, progress=progress)
     for source, why in result.failed:
         warn(f"{source}: {why}")
-    if as_json:
-        write_json(json.dumps(again.rejudged_json(result), ensure_ascii=False, indent=2) + "\n")
+    if form == "json":
+        write_record(again.rejudged_json(result))
         return 1 if result.failed else 0
     say(again.move_lines(result))
     reworded = f", {counted(result.reworded, 'verdict')} in other words only" if result.reworded else ""
@@ -131,9 +150,10 @@ def rejudge(asked: Any, apply_: bool, as_json: bool) -> int:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show what was given up; change nothing.")
+@answers("json")
 @options
 @click.pass_obj
-def retry(asked: Any, dry_run: bool) -> int:
+def retry(asked: Any, dry_run: bool, form: str) -> int:
     """Let the next run try again what was given up: labels, notes, and mails that could not be had or judged.
 
     What only waits for its turn is tried by the next run, too.
@@ -141,7 +161,11 @@ def retry(asked: Any, dry_run: bool) -> int:
     from triage.display import counted, shown
     from triage.owner import retry as again
 
-    found = again.take_up(read_settings(asked), apply=not dry_run)
+    found = again.take_up(need_database(read_settings(asked)), apply=not dry_run)
+    if form == "json":
+        records: list[GivenUpRecord] = [{"kind": one.kind, "number": one.number, "error": one.error} for one in found]
+        write_record(records)
+        return 0
     for one in found:
         say([f"{counted(one.number, one.kind)}, the last because: {shown(one.error or 'not known', 200)}"])
     if not found:

@@ -10,17 +10,15 @@ import os
 import re
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from triage.cli import files
 from triage.cli.audit import audit, check_address
 from triage.cli.browse import browse
 from triage.cli.configuration import config
@@ -28,15 +26,18 @@ from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import alerts, incidents
+from triage.cli.manners.completion import complete_file, completed, completion
+from triage.cli.manners.help import Family, give_examples, help_
+from triage.cli.manners.since import Since, since_option
+from triage.cli.manners.streams import forgive_pipe, forgive_streams, lost_output, unsaid
+from triage.cli.manners.trouble import told_of, told_usage
 from triage.cli.many import run_over, several_mailboxes
 from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
-from triage.cli.shared import Monitors, now, options, progress_bar, read_settings, width_of_screen, write_json
+from triage.cli.shared import Monitors, now, options, progress_bar, read_settings, width_of_screen
 from triage.cli.stopping import Stopped, stoppable
-from triage.cli.streams import forgive_pipe, forgive_streams, lost_output, unsaid
-from triage.cli.trouble import told_of
 from triage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,12 +72,6 @@ class Options:
     """Of several mailboxes the one that is meant; None: all, or there is only one."""
 
 
-def _span(text: str) -> timedelta:
-    from triage.display import parse_span
-
-    return parse_span(text)
-
-
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value:
         return
@@ -89,7 +84,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Family, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @options
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
@@ -103,44 +98,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--jsonl", is_flag=True, help="One JSON object per failed recipient, instead of a table.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to work in.")
-@options
-def classify(paths: tuple[str, ...], jsonl: bool, jobs: int) -> int:
-    """Judge mails from files, without database or network.
-
-    PATH is a mail, a folder of .eml files, an mbox, a Maildir, or - for standard input.
-    """
-    import shutil
-
-    from triage.display import table_head, table_row, table_totals
-    from triage.judging import json_line, judge_mails
-    from triage.mailbox import UnreadableFile, read_mails
-
-    mails = read_mails(paths, sys.stdin.buffer)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    render = json_line if jsonl else partial(table_row, width=width)
-    total, counts, unreadable = 0, Counter[tuple[str, str | None]](), list[UnreadableFile]()
-    write = write_json if jsonl else _write
-    if not jsonl:
-        _write(table_head(width))
-    with progress_bar("Judging mails", is_wanted=not sys.stdout.isatty()) as progress:
-        for block in judge_mails(mails, render, jobs):
-            write(block.text)
-            total += block.mails
-            counts.update(block.counts)
-            unreadable += block.unreadable
-            progress(total, None)
-    for source, why in unreadable:  # not before: it would break the bar
-        _warn(f"{source}: {why}")
-    if not jsonl:
-        _write(table_totals(total, counts, len(unreadable)))
-    return 1 if unreadable else 0
-
-
-@cli.command()
-@click.argument("what", metavar="ID|FILE|TEXT")
+@click.argument("what", metavar="ID|FILE|TEXT", shell_complete=complete_file)
 @click.option(
     "--said-by",
     type=click.Choice(["recipient", "relay"]),
@@ -175,9 +133,14 @@ def explain(asked: Options, what: str, said_by: Speaker | None, for_admin: bool)
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be recorded and labelled; write nothing anywhere.")
 @click.option(
-    "--mailbox", "paths", metavar="PATH", multiple=True, help="Read this file or folder instead of Gmail. Repeatable."
+    "--mailbox",
+    "paths",
+    metavar="PATH",
+    multiple=True,
+    shell_complete=complete_file,
+    help="Read this file or folder instead of Gmail. Repeatable.",
 )
-@click.option("--since", type=_span, metavar="SPAN", help="Look further back than the last run did: 12h, 30d, 8w.")
+@since_option("Look further back than the last run did")
 @click.option("--probe", is_flag=True, help="When the alias failed, try the stored login once at its own server.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on how the run ended, also where it failed.")
 @click.option(
@@ -191,7 +154,7 @@ def run(
     asked: Options,
     dry_run: bool,
     paths: tuple[str, ...],
-    since: timedelta | None,
+    since: Since | None,
     probe: bool,
     as_json: bool,
     log_file: Path | None,
@@ -215,13 +178,13 @@ def run(
     if several := several_mailboxes(asked):
         if paths or dry_run or probe or as_json:
             raise UsageError("This is for one mailbox.", f"Say which: --mailbox-name {several[0].name}")
-        return run_over(several, asked, now() - since if since else None, log_file)
-    start = now() - since if since else None
+        return run_over(several, asked, since.moment(now()) if since else None, log_file)
     monitors = Monitors(log_file, as_json=as_json)
     failing = monitors.told_of_failure(asked) if not dry_run else nullcontext()
     with failing, progress_bar("Reading mails") as progress:
         settings = read_settings(asked)
         settings = monitors.settings = replace(settings, probe=True) if probe else settings
+        start = since.moment(now()) if since else None
         if dry_run and paths:
             plan = worker.dry_run_local(settings, paths, stdin=sys.stdin.buffer, progress=progress)
         elif dry_run:
@@ -256,9 +219,12 @@ cli.add_command(auth)
 cli.add_command(backup)
 cli.add_command(browse)
 cli.add_command(check_address)
+cli.add_command(files.classify)
+cli.add_command(completion)
 cli.add_command(config)
 cli.add_command(credentials)
 cli.add_command(doctor)
+cli.add_command(help_)
 cli.add_command(incidents)
 cli.add_command(outbox)
 cli.add_command(rebuild)
@@ -269,6 +235,7 @@ cli.add_command(schedule)
 cli.add_command(undo)
 cli.add_command(report)
 cli.add_command(resend)
+give_examples(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -281,6 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? instead of ending the command
     try:
+        if arguments is None and (answered := completed(cli)) is not None:
+            return answered
         with stoppable():
             code = _ended(asked, arguments)
     except Stopped as stopped:  # while the last words were said
@@ -313,8 +282,7 @@ def _ended(asked: Options, arguments: Sequence[str] | None) -> int:
         _write(f"{error.format_message()}\n")
         return error.exit_code
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        _fail(error.format_message(), f"See `{context.command_path if context else 'triage'} --help`.")
+        _fail(*told_usage(error))
         return error.exit_code
     except Exception as error:
         told = told_of(error, asked)

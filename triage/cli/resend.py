@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli.shared import now, options, read_settings, say, warn, width_of_screen, write_json
+from triage.cli.manners.completion import complete_cause
+from triage.cli.manners.output import answers, write_csv
+from triage.cli.manners.records import ResendRecord
+from triage.cli.manners.since import Since, since_option
+from triage.cli.shared import (
+    need_database,
+    now,
+    options,
+    read_settings,
+    say,
+    warn,
+    width_of_screen,
+    write_record,
+    write_records,
+)
 from triage.errors import ConfigError, OutOfTime, TryLater, UsageError
 
 if TYPE_CHECKING:
@@ -31,35 +45,33 @@ SOFT_END = 0.9
 LONG_AGO = timedelta(days=3650)
 
 
-def _span(text: str) -> timedelta:
-    from triage.display import parse_span
-
-    return parse_span(text)
-
-
 @click.command()
 @click.argument("incident", required=False, type=click.IntRange(1))
-@click.option("--cause", help="Those hit by this cause, such as mailbox-full, instead of all our own side kept back.")
-@click.option("--since", type=_span, metavar="SPAN", help="How far back to look: 12h, 7d, 4w.  [default: 7d]")
+@click.option(
+    "--cause",
+    shell_complete=complete_cause,
+    help="Those hit by this cause, such as mailbox-full, instead of all our own side kept back.",
+)
+@since_option("How far back to look, by default 7d")
 @click.option("--dry-run", is_flag=True, help="Show who was hit and what would be done; write nothing anywhere.")
 @click.option("--send", "sends", is_flag=True, help="Send them through the Amazon SES API, after you typed a sentence.")
 @click.option("--region", help="The region of SES to send through, instead of that in the settings.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 @click.option("--was-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had been sent.")
 @click.option("--was-not-sent", type=click.IntRange(1), metavar="N", help="Settle a mail in doubt: it had not.")
+@answers("json", "jsonl", "csv")
 @options
 @click.pass_obj
 def resend(
     asked: Any,
     incident: int | None,
     cause: str | None,
-    since: timedelta | None,
+    since: Since | None,
     dry_run: bool,
     sends: bool,
     region: str | None,
-    as_json: bool,
     was_sent: int | None,
     was_not_sent: int | None,
+    form: str,
 ) -> int:
     """Give mails once more to the people they did not reach.
 
@@ -76,16 +88,17 @@ def resend(
     if region and not sends:
         raise UsageError("--region is for --send.", "Leave it out: drafts go through Gmail.")
     settings = read_settings(asked)
-    if not settings.database.exists():
-        raise ConfigError(f"There is no database {settings.database} yet.", "Run `triage run`, or set `database`.")
+    need_database(settings)
     opened = open_readonly(settings.database) if dry_run else open_durable(settings.database)
     assert opened is not None
     with closing(opened) as db:
         if (was_sent or was_not_sent) and not dry_run:
             return _settle(db, was_sent, was_not_sent)
-        found = _hit(db, incident, cause, now() - (since or (LONG_AGO if incident else RESEND_SPAN)))
+        found = _hit(
+            db, incident, cause, since.moment(now()) if since else now() - (LONG_AGO if incident else RESEND_SPAN)
+        )
         with closing(connect(settings.token, url=settings.gmail_url)) as gmail:
-            return _resend(db, gmail, settings, found, region, dry_run=dry_run, sends=sends, as_json=as_json)
+            return _resend(db, gmail, settings, found, region, dry_run=dry_run, sends=sends, form=form)
 
 
 def _hit(db: Database, incident: int | None, cause: str | None, since: datetime) -> list[HitRow]:
@@ -113,7 +126,7 @@ def _resend(
     *,
     dry_run: bool,
     sends: bool,
-    as_json: bool,
+    form: str,
 ) -> int:
     from triage import store
     from triage.job import limited
@@ -128,7 +141,7 @@ def _resend(
     ready = [item for item in items if item.is_ready]
     if dry_run:
         would = "would be sent through SES" if sends else "would be put back as a draft in its conversation"
-        return _tell(items, {id(item): would for item in ready}, as_json=as_json)
+        return _tell(items, {id(item): would for item in ready}, form=form)
     outcomes: list[ItemResult] = []
     stopped = None
     if sends:
@@ -145,7 +158,7 @@ def _resend(
     told = {id(one.item): one.words for one in outcomes}
     by_place = {(one.item.recipient, one.item.original_id): one.words for one in outcomes}
     told |= {id(item): words for item in ready if (words := by_place.get((item.recipient, item.original_id)))}
-    code = _tell(items, told, as_json=as_json)
+    code = _tell(items, told, form=form)
     shown_already = {(item.recipient.lower(), item.original_id) for item in items}
     for row in store.resends_in_doubt(db):
         if (row["recipient"], row["original_id"]) not in shown_already:
@@ -223,14 +236,16 @@ def _settle(db: Database, was_sent: int | None, was_not_sent: int | None) -> int
     return 0
 
 
-def _tell(items: Sequence[Item], words: dict[int, str], *, as_json: bool) -> int:
+def _tell(items: Sequence[Item], words: dict[int, str], *, form: str) -> int:
     """Say what is the matter with each item; returns 1 where one is in doubt."""
-    if as_json:
-        import json
-
-        rows = [
+    if form != "text":
+        rows: list[ResendRecord] = [
             {
-                **{name: getattr(item, name) for name in ("recipient", "verdict_id", "cause", "subject", "sent_at")},
+                "recipient": item.recipient,
+                "verdict_id": item.verdict_id,
+                "cause": item.cause,
+                "subject": item.subject,
+                "sent_at": item.sent_at,
                 "original_id": item.original_id,
                 "is_ready": item.is_ready,
                 "is_in_doubt": item.is_in_doubt,
@@ -238,7 +253,12 @@ def _tell(items: Sequence[Item], words: dict[int, str], *, as_json: bool) -> int
             }
             for item in items
         ]
-        write_json(json.dumps(rows, ensure_ascii=False) + "\n")
+        if form == "csv":
+            write_csv(list(ResendRecord.__annotations__), [list(row.values()) for row in rows])
+        elif form == "jsonl":
+            write_records(rows)
+        else:
+            write_record(rows)
     elif not items:
         say(["Nobody was hit, or nobody is left who was not reached since."])
     else:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from triage.cli.shared import as_error, now, on_terminal, options, read_settings, say, warn
+from triage.cli.manners.help import Family
+from triage.cli.manners.output import answers
+from triage.cli.shared import as_error, now, on_terminal, options, read_settings, say, warn, write_record
 from triage.errors import ConfigError, TryLater
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def _span(ctx: click.Context, param: click.Parameter, value: str | None) -> time
     return None if value is None else parse_span(value)
 
 
-@click.group()
+@click.group(cls=Family)
 def rotate() -> None:
     """Renew the access key behind an alias. Both keys work until it is certain that Gmail uses the new one.
 
@@ -73,20 +75,18 @@ def start(
 
 
 @rotate.command("status")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers("json")
 @_seen
 @options
 @click.pass_obj
-def rotate_status(asked: Any, as_json: bool, show: bool) -> int:
+def rotate_status(asked: Any, form: str, show: bool) -> int:
     """Say where the rotation stands and what is next. Changes nothing."""
-    import json
-
     from triage.rotation import turns as rotations
 
     settings = read_settings(asked)
     rotation, failures = rotations.stored(settings)
-    if as_json:
-        say([json.dumps(rotations.record(rotation, failures))])
+    if form == "json":
+        write_record(rotations.record(rotation, failures))
         return 0
     if rotation is None:
         say(["No rotation was ever begun. Begin one: triage credentials rotate start"])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from triage.cli.manners.output import columns_of_output, write_utf8
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater
 
 if TYPE_CHECKING:
@@ -140,6 +141,18 @@ def warn(line: str) -> None:
     click.echo(shown(line, 600), err=True)
 
 
+def no_database(path: Path) -> ConfigError:
+    """There is nothing to tell of yet: the same words whatever was asked for."""
+    return ConfigError(f"There is no database {path} yet.", "Run `triage run` first, or set `database`.")
+
+
+def need_database(settings: Settings) -> Settings:
+    """The settings, where their database is there. Raises ConfigError where it is not."""
+    if not settings.database.exists():
+        raise no_database(settings.database)
+    return settings
+
+
 def as_error(failed: StepFailed) -> TriageError:
     """What a step that could not be done ends the command with."""
     if failed.will_pass:
@@ -147,12 +160,24 @@ def as_error(failed: StepFailed) -> TriageError:
     return (CredentialsDead if failed.lacks_permission else ConfigError)(failed.why, failed.todo)
 
 
+def write_record(record: Any) -> None:
+    """One JSON document."""
+    import json
+
+    write_json(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_records(records: Iterable[Any]) -> None:
+    """One JSON object a line."""
+    import json
+
+    for record in records:
+        write_json(json.dumps(record, ensure_ascii=False) + "\n")
+
+
 def write_json(text: str) -> None:
     """JSON is UTF-8 (RFC 8259 8.1), whatever the terminal; a lone surrogate becomes the escape it has in ASCII."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
-    if sys.stdout.isatty():
-        sys.stdout.flush()
+    write_utf8(text)
 
 
 def on_terminal() -> bool:
@@ -161,10 +186,8 @@ def on_terminal() -> bool:
 
 
 def width_of_screen() -> int:
-    """Columns of the terminal, 80 without one; longer lines than 100 do not read well."""
-    import shutil
-
-    return min(shutil.get_terminal_size().columns, 100)
+    """Columns of the terminal or file, 80 without one; longer lines than 100 do not read well."""
+    return min(columns_of_output(), 100)
 
 
 @contextmanager

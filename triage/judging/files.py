@@ -34,8 +34,8 @@ class Block(NamedTuple):
     text: str
     """The rendered records, in the order of the mails."""
     mails: int
-    counts: Counter[tuple[str, str | None]]
-    """(kind, category) -> how many records."""
+    counts: Counter[tuple[str, str | None, str | None]]
+    """(kind, category, cause) -> how many records."""
     unreadable: list[UnreadableFile]
 
 
@@ -120,7 +120,9 @@ def _judge_chunk(chunk: Sequence[LocalMail | UnreadableFile], render: Render) ->
 
     verdicts = each(lambda number, mail: judge(mail.data, source=mail.source), mails)
     records = each(lambda number, found: [verdict.as_dict() for verdict in found], verdicts)
-    counts = Counter((record["kind"], record["category"]) for found in records.values() for record in found)
+    counts = Counter(
+        (record["kind"], record["category"], record["cause"]) for found in records.values() for record in found
+    )
     text = "".join([render(record) for found in records.values() for record in found])
     return Block(text, len(chunk), counts, [unreadable[number] for number in sorted(unreadable)])
 
