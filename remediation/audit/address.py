@@ -167,7 +167,7 @@ def check_suppressed(address: str, region: str, entry: Suppressed | NotLookedUp 
     asked = f"the suppression list in {region}"
     by_hand = f"aws sesv2 get-suppressed-destination --email-address {shlex.quote(address)} --region {region}"
     if isinstance(entry, NotLookedUp):
-        return unanswered("recipient-suppressed", address, entry, by_hand=by_hand)
+        return unanswered("recipient-suppressed", f"{address} in {region}", entry, by_hand=by_hand)
     if entry is None:
         return finding("recipient-suppressed", address, "ok", asked, f"not on the list of {region}", by_hand=by_hand)
     words = f"on the list of {region}: {entry.reason} since {minute_text(entry.since)}" + (

@@ -36,7 +36,7 @@ from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
-from triage.cli.shared import Monitors, now, options, progress_bar, read_settings, width_of_screen
+from triage.cli.shared import Monitors, need_database, now, options, progress_bar, read_settings, width_of_screen
 from triage.cli.stopping import Stopped, stoppable
 from triage.errors import UsageError
 
@@ -118,6 +118,8 @@ def explain(asked: Options, what: str, said_by: Speaker | None, for_admin: bool)
     """
     from triage.owner.explain_lookup import admin_lines, explain_file, explain_stored, explain_text, names_a_file
 
+    if what.isdecimal() and not names_a_file(what):
+        need_database(read_settings(asked))
     if for_admin:
         lines = admin_lines(what, sys.stdin.buffer, read_settings(asked).database, width_of_screen())
     elif names_a_file(what):
@@ -282,7 +284,7 @@ def _ended(asked: Options, arguments: Sequence[str] | None) -> int:
         _write(f"{error.format_message()}\n")
         return error.exit_code
     except click.ClickException as error:
-        _fail(*told_usage(error))
+        _fail(*told_usage(error, arguments or sys.argv[1:]))
         return error.exit_code
     except Exception as error:
         told = told_of(error, asked)

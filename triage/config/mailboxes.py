@@ -65,7 +65,11 @@ def named_table(
     if name is None:
         raise UsageError(f"{file} is about {len(tables)} mailboxes.", f"Say which: --mailbox-name {next(iter(tables))}")
     if name not in tables:
-        known = f"It has: {', '.join(list(tables)[:10])}" if tables else "It has no [[mailbox]] tables"
+        known = (
+            f"It has: {', '.join(list(tables)[:10])}"
+            if tables
+            else "Leave --mailbox-name out: it has no [[mailbox]] tables"
+        )
         raise UsageError(f"There is no mailbox named {name!r} in {file or 'triage.toml'}.", f"{known}.")
     return name, tables[name]
 

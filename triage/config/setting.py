@@ -197,8 +197,10 @@ def _is_server(text: str) -> bool:
 
 def _region(setting: Field[Any], text: str) -> None:
     if text not in AWS_REGIONS:
-        told = f"{_told(setting, text)}: AWS has no such region; it has {', '.join(AWS_REGIONS)}"
-        raise Invalid(told, f"Did you mean {nearest(text.lower(), AWS_REGIONS)!r}?")
+        # Several are as near: of us-est-1 nobody knows whether it was to be us-east-1 or us-west-1.
+        near = difflib.get_close_matches(text.lower(), AWS_REGIONS, n=2, cutoff=0.85)
+        meant = " or ".join(map(repr, near or [nearest(text.lower(), AWS_REGIONS)]))
+        raise Invalid(f"{_told(setting, text)}: AWS has no such region", f"Did you mean {meant}?")
 
 
 def _google(setting: Field[Any], text: str) -> None:

@@ -96,7 +96,7 @@ def restore(path: Path, source: Path | None, at: datetime) -> tuple[Path, Path |
             f"There is no backup of {path}", "Make the database again from what Gmail still has: triage rebuild"
         )
     if not chosen.exists():
-        raise ConfigError(f"There is no {chosen}", "Name a file that `triage backup` made.")
+        raise ConfigError(f"There is no file {chosen}.", "Name one of those that `triage restore --list` shows.")
     with plain_errors(chosen):
         refuse_special(chosen)
         _refuse_unusable(chosen)

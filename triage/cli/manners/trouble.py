@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -48,10 +49,10 @@ def _our_own(error: Exception, verbose: bool) -> TriageError:
     )
 
 
-def told_usage(error: click.ClickException) -> tuple[str, str]:
+def told_usage(error: click.ClickException, arguments: Sequence[str]) -> tuple[str, str]:
     """A command line click could not read, as two lines: what is wrong, and how it is written."""
     context = getattr(error, "ctx", None)
-    name = context.command_path if context else "triage"
+    name = context.command_path if context else _command_of(arguments)
     if isinstance(error, click.exceptions.NoSuchCommand):
         near = "".join(f"Did you mean `{name} {one}`? " for one in error.possibilities or ())
         if error.command_name.isdecimal() and name == "triage incidents":
@@ -74,10 +75,14 @@ def _wrong_value(error: click.ClickException) -> str:
         kind = getattr(error.param, "type", None)
         choices = f": {' or '.join(map(str, kind.choices))}" if isinstance(kind, click.Choice) else "."
         return f"{_parameter(error)} is missing{choices}"
+    if isinstance(error, click.BadOptionUsage):
+        return f"{error.option_name} needs a value after it."
     said = " ".join(error.format_message().split())
     if isinstance(error, click.BadParameter) and error.param is not None:
         said = f"{_parameter(error)}: {error.message}"
     said = re.sub(r"is not a valid integer( range)?\.?$", "is no number.", said)
+    said = re.sub(r"is not in the range (\d{1,9})<=x<=(\d{1,9})\.?$", r"is not between \1 and \2.", said)
+    said = re.sub(r"is not in the range x>=(\d{1,9})\.?$", r"is less than \1.", said)
     return re.sub(r"Got unexpected extra arguments? \((.{0,200})\)\.?$", r"There is a word too many: \1", said)
 
 
@@ -87,6 +92,16 @@ def _parameter(error: click.BadParameter) -> str:
         return max(param.opts, key=len)
     metavar = getattr(param, "metavar", None) or (param.name if param is not None and param.name else "an argument")
     return metavar.strip("[].").upper() if "@" not in metavar else metavar.rstrip(".")
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """The command a line is about, where click does not say."""
+    from triage.cli.manners.examples import EXAMPLES
+
+    name = "triage"
+    for word in arguments:
+        name = longer if (longer := f"{name} {word}") in EXAMPLES else name
+    return name
 
 
 def _help_line(name: str) -> str:
