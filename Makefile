@@ -12,7 +12,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak mutants real-bounces browser vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak mutants real-bounces browser package vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -87,10 +87,13 @@ browser: $(TOOLS) ## Look at the HTML report in headless Chromium (installs Debi
 	$(BIN)/python -m pytest -m browser -rs tests/report/test_browser.py tests/owner/test_browse.py tests/audit/test_audit_browser.py
 	@echo "Screenshots, if there is a browser: .browser/"
 
+package: $(TOOLS) ## Build the wheel, install it with pip, pipx and uv in empty folders, build the image where possible
+	@$(BIN)/python -m tests.package
+
 vulnerabilities: ## Ask the public lists about each pinned package (pip-audit; needs the network)
 	$(PYTHON) -m venv .audit
 	.audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	.audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .audit .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy .real-mta .browser
+	rm -rf $(VENV) .audit dist .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info .demo .accuracy .real-mta .browser

@@ -202,6 +202,12 @@ def numbers() -> str:
     )
 
 
+def index_page() -> str:
+    """The README as a package index shows it: nothing there can follow a link into the clone."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\[([^\]\n]{1,200})\]\((?!https?:)[^)\s]{1,200}\)", r"\1", text)
+
+
 def story_table() -> str:
     """What `triage classify` says about the mails of the story."""
     text = "".join(block.text for block in judge_mails(read_mails([STORY]), _story_row))
@@ -245,7 +251,12 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "story-audit": story_audit,
 }
 
-WHOLE: Mapping[str, Callable[[], str]] = {"docs/triage.1": man_page, **schema_files()}
+WHOLE: Mapping[str, Callable[[], str]] = {
+    "docs/triage.1": man_page,
+    "docs/bounce-triage.1": lambda: ".so man1/triage.1\n",
+    "docs/index-page.txt": index_page,
+    **schema_files(),
+}
 """Files that are made from their first line to their last."""
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from docs.man import man_page
 from tests.cli.home import ROOT, Home, assert_two_lines
+from tests.worlds.understood import assert_understood, command_lines
 from triage.cli.manners.completion import NAMES, SHELLS
 from triage.cli.manners.examples import EXAMPLES
 from triage.cli.manners.help import SECTIONS, every_command
@@ -32,19 +32,9 @@ def test_the_examples_are_in_the_help_and_can_be_read(name: str) -> None:
         text = context.get_help()
     for line in EXAMPLES[name]:
         assert f"  {line}\n" in f"{text}\n"
-        assert_understood(line.removeprefix('eval "$(').removesuffix(')"'), begins=name)
-
-
-def assert_understood(line: str, begins: str) -> None:
-    """The real parser takes the command line, down to its last word; nothing is run."""
-    words = shlex.split(line)
-    assert line.startswith(begins)
-    context = cli.make_context("triage", words[1:])
-    while isinstance(context.command, click.Group) and context._protected_args:
-        command, rest = context._protected_args[0], [*context._protected_args[1:], *context.args]
-        name, found, _ = context.command.resolve_command(context, [command, *rest])
-        assert found is not None
-        context = found.make_context(name, rest, parent=context)
+        (command,) = command_lines(f"```sh\n{line}\n```")
+        assert command.startswith(name)
+        assert_understood(command)
 
 
 def test_the_top_of_the_help_tells_whole_sentences_and_every_command_once(home: Home) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from docs.generate import LABEL_MEANINGS, MARKED, PARTS, ROOT, documents, filled, main
 from remediation import load_causes
+from tests.worlds.understood import assert_understood, command_lines, named_commands
 from triage.cli.program import cli
 from triage.config.settings import SETTINGS
 from triage.plan import LABELS
@@ -91,6 +92,34 @@ def test_every_cause_is_described() -> None:
     text = _read("docs/causes.md")
     for cause in load_causes():
         assert f"\n## {cause}\n" in text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_every_command_a_document_names_can_be_typed(path: Path) -> None:
+    """Read by the real parser; that the newcomer's commands do what is said of them, test_newcomer.py tries."""
+    text = path.read_text(encoding="utf-8")
+    for line in command_lines(text):
+        assert_understood(line)
+    for line in named_commands(text):
+        assert_understood(line, is_whole=False)
+
+
+def test_every_command_a_message_names_can_be_typed() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "triage").rglob("*.py")]
+    texts.append(_read("remediation/causes.toml"))
+    lines = [line for text in texts for line in named_commands(text) if "{" not in line]
+    assert len(lines) > 40
+    for line in lines:
+        assert_understood(line, is_whole=False)
+
+
+@pytest.mark.parametrize("wrong", ["report --sinse 7d", "incident show 3", "schedule windows", "classify x --jsonll"])
+def test_a_false_command_in_a_document_is_found(wrong: str) -> None:
+    lines = [*command_lines(f"```sh\ntriage {wrong}   # as said\n```"), *named_commands(f"Call `triage {wrong}` then.")]
+    assert len(lines) == 2
+    for line in lines:
+        with pytest.raises(click.UsageError):
+            assert_understood(line)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)

@@ -24,7 +24,7 @@ NAME_WIDTH = 14
 @click.command()
 @click.option(
     "--iam-policy",
-    type=click.Choice(["triage", "audit", "rotation", "resend"]),
+    type=click.Choice(["triage", "audit", "rotation", "resend", "outbox"]),
     help="Print the least this part of triage must be allowed at AWS, and do nothing else.",
 )
 @click.option("--nagios", is_flag=True, help="One line, and the exit code of a Nagios plug-in: 0, 1, 2 or 3.")

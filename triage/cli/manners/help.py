@@ -88,7 +88,7 @@ def pages() -> list[Path]:
     """The documents, in a clone or where the wheel put them; none where somebody left them out."""
     clone = Path(__file__).parents[3] / "docs"
     if (clone / "generate.py").is_file():
-        return sorted(clone.glob("*.md"))
+        return sorted([*clone.glob("*.md"), clone.parent / "README.md"])
     from importlib.metadata import PackageNotFoundError, files
 
     try:
