@@ -198,7 +198,7 @@ def test_what_ses_thinks_of_an_address(
     valid = {"IsValid": verdicts.pop("IsValid")} if "IsValid" in verdicts else {}
     aws.ses.region(REGION).opinions[PAT] = {"MailboxValidation": {**valid, "Evaluations": verdicts}}
     main(["check-address", "--json", "--insights", PAT])
-    rows = {row["check"]: row for row in json.loads(capsys.readouterr().out)["findings"]}
+    rows = {row["check"]: row for row in by_schema("check-address", capsys.readouterr().out)[0]["findings"]}
     assert rows["recipient-insights"]["state"] == state
     assert words in rows["recipient-insights"]["evidence"]["answered"]
     assert REGION in rows["recipient-insights"]["evidence"]["answered"]

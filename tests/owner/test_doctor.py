@@ -426,6 +426,13 @@ def test_the_exit_code_tells_a_dead_sign_in_from_other_trouble(
     assert json.loads(triage("doctor", "--json").stdout)["ok"] is False
 
 
+def test_the_policy_of_the_outbox_names_the_addresses_it_may_send_as(folder: Path, triage: Triage) -> None:
+    (folder / "triage.toml").write_text('outbox_from = ["admin@example.org"]\nsmtp_region = "us-east-1"\n')
+    done = triage("doctor", "--iam-policy", "outbox")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "admin@example.org" in json.dumps(json.loads(done.stdout)["Statement"])
+
+
 @pytest.mark.parametrize("name", ["triage", "audit", "rotation"])
 def test_a_policy_is_printed_for_what_the_settings_name(folder: Path, triage: Triage, name: str) -> None:
     (folder / "triage.toml").write_text(

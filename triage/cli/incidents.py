@@ -120,7 +120,7 @@ def close(asked: Any, number: int, why: str) -> int:
     return 0
 
 
-@click.group()
+@click.group(cls=Family)
 def alerts() -> None:
     """The ways to tell you that something is broken."""
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "triage": ("triage classify saved-bounces/", "triage report --since monday"),
+    "triage alerts": ("triage alerts test",),
+    "triage alerts test": ("triage alerts test",),
     "triage audit": ("triage audit", "triage audit example.org --format html --output audit.html"),
     "triage auth": ("triage auth", "triage auth --headless"),
     "triage backup": ("triage backup", "triage backup ~/triage-before-the-move.db"),

@@ -16,7 +16,7 @@ from triage.errors import UsageError
 SECTIONS = {
     "See what bounced": ("run", "report", "explain", "incidents", "browse", "classify"),
     "Repair it": ("resend", "credentials", "outbox", "audit", "check-address", "undo", "retry"),
-    "Set it up": ("auth", "doctor", "config", "schedule", "completion", "help"),
+    "Set it up": ("auth", "doctor", "config", "alerts", "schedule", "completion", "help"),
     "Look after the database": ("backup", "restore", "rebuild", "rejudge"),
 }
 """The commands of `triage --help`, in the order somebody meets them."""
