@@ -7,7 +7,7 @@ May import: `remediation.aws`, `remediation.dns`, the login probe of `remediatio
 from __future__ import annotations
 
 from remediation.audit.address import History, domain_of
-from remediation.audit.facts import Alias, Audit, Finding, Scope
+from remediation.audit.facts import Alias, Audit, Finding, OpenTrouble, Scope
 from remediation.audit.scope import regions_of
 from remediation.audit.whole import audit
 
@@ -16,6 +16,7 @@ __all__ = [
     "Audit",
     "Finding",
     "History",
+    "OpenTrouble",
     "Scope",
     "address",
     "audit",

@@ -26,12 +26,14 @@ from remediation.audit.facts import (
 from remediation.audit.scope import aliases_of, covering, domains_above, regions_of, relays_of
 from remediation.aws import (
     NotLookedUp,
+    QueueSetup,
     SesIdentity,
     Turns,
     access_keys,
     caller_identity,
     has_bounce_topic,
     inline_actions,
+    key_setup,
     partition_of,
     queue_setup,
     region_of_secret,
@@ -50,6 +52,8 @@ from remediation.credentials import Login, Relay, check_login, usual_security
 MAX_SUPPRESSED = 2000
 """Entries of the suppression list that are counted; more would take too long at one page a second."""
 MAX_ADDRESS_IDENTITIES = 3
+SSE_OF_AWS = "alias/aws/sqs"
+"""The key AWS keeps for SQS; who may use it nobody can change."""
 _PAGE = 100
 
 
@@ -230,7 +234,10 @@ def ask_event_path(facts: AuditFacts, meter: Meter) -> None:
     if url:
         meter.count("SQS")
         region = aws_queue.queue_region(url) or regions_of(facts.scope)[0]
-        facts.queue = queue_setup(region, url)
+        facts.queue = found = queue_setup(region, url)
+        if isinstance(found, QueueSetup) and found.kms_key and not found.kms_key.endswith(SSE_OF_AWS):
+            meter.count("KMS", 2)
+            facts.queue_key = key_setup(region, found.kms_key)
 
 
 def ask_secret(facts: AuditFacts, meter: Meter) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from remediation.audit.ask import SSE_OF_AWS
 from remediation.audit.catalogue import finding, unanswered
 from remediation.audit.facts import AuditFacts, Finding, FindingState
-from remediation.aws import NotLookedUp, QueueSetup, lets_topic_send, strange_senders
-
-SSE_OF_AWS = "alias/aws/sqs"
+from remediation.aws import KeySetup, NotLookedUp, QueueSetup, lets_topic_send, strange_senders
 
 
 def check_event_path(facts: AuditFacts) -> Iterator[Finding]:
@@ -26,7 +25,7 @@ def check_event_path(facts: AuditFacts) -> Iterator[Finding]:
     for topic in facts.subscribers:
         yield _subscription(facts, topic, known)
         if known is not None and _is_subscribed(facts, topic, known):
-            yield _lets_in(topic, known, by_hand)
+            yield _lets_in(topic, known, facts.queue_key, by_hand)
     if known is not None:
         yield _writers(facts, known, by_hand)
 
@@ -60,9 +59,10 @@ def _subscription(facts: AuditFacts, topic: str, setup: QueueSetup | None) -> Fi
     )
 
 
-def _lets_in(topic: str, setup: QueueSetup, by_hand: str) -> Finding:
+def _lets_in(topic: str, setup: QueueSetup, key: KeySetup | NotLookedUp | None, by_hand: str) -> Finding:
     problem: str | None = None
     fix: list[str] = []
+    also = ""
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
@@ -73,10 +73,21 @@ def _lets_in(topic: str, setup: QueueSetup, by_hand: str) -> Finding:
     if not lets_topic_send(setup, topic):
         problem = f"its policy does not let SNS put there what {topic} tells"
         fix = [f"Add this statement to the queue's policy: `{json.dumps(statement, separators=(',', ':'))}`"]
-    elif setup.kms_key == SSE_OF_AWS or (setup.kms_key or "").endswith(SSE_OF_AWS):
+    elif (setup.kms_key or "").endswith(SSE_OF_AWS) or (isinstance(key, KeySetup) and key.is_of_aws):
         problem = "it is encrypted with the key AWS manages, which SNS may not use"
         fix = ["Encrypt it with the key of SQS itself (SSE-SQS), or with a KMS key whose policy lets SNS use it."]
-    also = f"; encrypted with {setup.kms_key}, whose policy was not looked at" if setup.kms_key and not problem else ""
+    elif isinstance(key, NotLookedUp):
+        return unanswered("event-queue", setup.arn, key, by_hand=f"aws kms get-key-policy --key-id {setup.kms_key}")
+    elif setup.kms_key and key is None:
+        problem = f"it is encrypted with {setup.kms_key}, and there is no such key"
+        fix = ["Encrypt it with a key that exists, or with the key of SQS itself (SSE-SQS)."]
+    elif isinstance(key, KeySetup) and not key.lets_sns:
+        problem = f"it is encrypted with {key.arn}, whose policy does not let SNS use it"
+        use = {"Principal": {"Service": "sns.amazonaws.com"}, "Action": ["kms:GenerateDataKey*", "kms:Decrypt"]}
+        policy = json.dumps({"Effect": "Allow", **use, "Resource": "*"}, separators=(",", ":"))
+        fix = [f"Add this statement to the policy of the key: `{policy}`"]
+    elif setup.kms_key:
+        also = f"; encrypted with {setup.kms_key}, which SNS may use"
     return finding(
         *("event-queue", setup.arn, "fail" if problem else "ok", f"the queue {setup.arn}"),
         problem or f"lets in what {topic} tells{also}",

@@ -14,6 +14,7 @@ from remediation.aws import (
     AccessKey,
     ConfigurationSet,
     EventDestination,
+    KeySetup,
     NotLookedUp,
     QueueSetup,
     Recommendation,
@@ -92,6 +93,20 @@ class Alias:
         return self.address.rpartition("@")[2].lower()
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTrouble:
+    """An incident that is open: what mails say is broken, whatever the settings look like."""
+
+    number: int
+    cause: str
+    sender: str | None
+    """Our address it is about; None: not known, or about all."""
+    place: str | None
+    """The region of SES it is about; None: of another kind."""
+    words: str
+    """What broke, and since when."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What to look at. Nothing named means: find out."""
@@ -119,6 +134,8 @@ class Scope:
     """The queue our events arrive in; None: there is none."""
     topics: tuple[str, ...] = ()
     """The topics the settings name, by ARN."""
+    troubles: tuple[OpenTrouble, ...] = ()
+    """The incidents that are open."""
     earlier: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Figures of the last audit: `check subject` -> numbers."""
 
@@ -282,6 +299,8 @@ class AuditFacts:
     """Topic ARN -> whom it tells; of the topics SES may publish to. None: there is no such topic."""
     queue: QueueSetup | NotLookedUp | None = None
     """The queue of the settings; None: none is set, or there is no such queue."""
+    queue_key: KeySetup | NotLookedUp | None = None
+    """The key of KMS the queue is encrypted with; None: it is with none, or there is no such key."""
     endpoints: list[Endpoint] = field(default_factory=list)
     logins: list[tuple[str, LoginCheck]] = field(default_factory=list)
     """Host and what came of the login there."""

@@ -20,6 +20,7 @@ from remediation.audit.gather import gather_facts
 from remediation.audit.identity import check_identities
 from remediation.audit.keys import check_credentials
 from remediation.audit.records import check_domain
+from remediation.audit.trouble import with_troubles
 from remediation.aws import PACE_SECONDS, SesIdentity
 
 DNS_CHECKS = frozenset(check for check in CHECKS if check.startswith(("domain-", "spf-", "dmarc-", "recipient-")))
@@ -39,7 +40,7 @@ def audit(scope: Scope, now: datetime, *, pace: float = PACE_SECONDS) -> Audit:
         at=now,
         domains=tuple(facts.domains),
         regions=tuple(facts.regions),
-        findings=tuple(worst_first(judge_facts(facts))),
+        findings=tuple(worst_first(with_troubles(judge_facts(facts), facts))),
         calls=dict(calls),
         seconds=time.perf_counter() - started,
         not_asked=tuple(facts.not_asked),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from remediation.aws.client import GLOBAL_REGION, NotLookedUp, ask, caller_identity, find
 from remediation.aws.event_path import (
+    KeySetup,
     QueueSetup,
     Subscription,
+    key_setup,
     lets_topic_send,
     queue_setup,
     strange_senders,
@@ -56,6 +58,7 @@ __all__ = [
     "EventDestination",
     "Halted",
     "KeyChange",
+    "KeySetup",
     "LastUse",
     "NotLookedUp",
     "Policy",
@@ -82,6 +85,7 @@ __all__ = [
     "has_bounce_topic",
     "iam",
     "inline_actions",
+    "key_setup",
     "lets_topic_send",
     "partition_of",
     "queue",

@@ -11,6 +11,7 @@ from typing import Any
 from remediation.aws.client import NotLookedUp, find
 
 _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+_NO_KEY = ("NotFoundException",)
 _SOURCE_KEYS = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:principalaccount", "aws:principalorgid"})
 
 
@@ -33,6 +34,62 @@ class QueueSetup:
     policy: Mapping[str, Any]
     kms_key: str | None
     """The key its messages are encrypted with; None: none, or one SQS keeps itself, which needs no permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetup:
+    """A key of KMS that a queue is encrypted with."""
+
+    arn: str
+    is_of_aws: bool
+    """AWS looks after it, and nobody can change who may use it."""
+    lets_sns: bool
+    """Its own policy lets SNS make data keys with it and open them; conditions are taken as kept."""
+
+
+def key_setup(region: str, key: str) -> KeySetup | NotLookedUp | None:
+    """A key by its id, ARN or alias, and whether SNS may use it; None: there is no such key.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    what = f"the policy of key {key}"
+    found = find(
+        what,
+        "kms",
+        region,
+        "DescribeKey",
+        lambda answer: (str(answer["KeyMetadata"]["Arn"]), answer["KeyMetadata"].get("KeyManager") == "AWS"),
+        absent=_NO_KEY,
+        KeyId=key,
+    )
+    if found is None or isinstance(found, NotLookedUp):
+        return found
+    arn, is_of_aws = found
+    if is_of_aws:
+        return KeySetup(arn, is_of_aws, lets_sns=False)
+    lets = find(
+        what,
+        "kms",
+        region,
+        "GetKeyPolicy",
+        lambda answer: _lets_sns(json.loads(answer["Policy"])),
+        absent=_NO_KEY,
+        KeyId=arn,
+        PolicyName="default",
+    )
+    return lets if lets is None or isinstance(lets, NotLookedUp) else KeySetup(arn, is_of_aws, lets)
+
+
+def _lets_sns(policy: Mapping[str, Any]) -> bool:
+    missing = {"kms:generatedatakey", "kms:decrypt"}
+    for statement in _listed(policy.get("Statement")):
+        to_sns = "sns.amazonaws.com" in _names(statement, "Service") or (
+            "*" in _names(statement, "AWS") and not statement.get("Condition")
+        )
+        if statement.get("Effect") == "Allow" and to_sns:
+            allowed = [str(action).lower() for action in _listed(statement.get("Action"))]
+            missing -= {action for action in missing if any(fnmatchcase(action, pattern) for pattern in allowed)}
+    return not missing
 
 
 def subscriptions(topic_arn: str) -> list[Subscription] | NotLookedUp | None:

@@ -112,6 +112,9 @@ def audit_policy(
     if queue:
         arn = f"arn:{partition}:sqs:{queue_region}:{account}:{queue}"
         statements.append(_allow("ReadQueuePolicy", ["sqs:GetQueueAttributes"], arn))
+        # The queue may be encrypted with a key of the owner's own, whose name is not known before.
+        key = f"arn:{partition}:kms:{queue_region}:{account}:key/*"
+        statements.append(_allow("ReadKeyOfQueue", ["kms:DescribeKey", "kms:GetKeyPolicy"], key))
     if smtp_user:
         statements.append(
             _allow(

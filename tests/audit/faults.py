@@ -84,6 +84,22 @@ def mx_at_alias(world: World) -> None:
     world.dns.set("mx.example.net", "A", "192.0.2.9")
 
 
+def own_key(*actions: str) -> Break:
+    """The queue is encrypted with a key of the owner's own, which SNS may use for these."""
+
+    def make(world: World) -> None:
+        kms = world.client("kms")
+        rows: list[dict[str, Any]] = [{"Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:*"}]
+        rows += [{"Principal": {"Service": "sns.amazonaws.com"}, "Action": list(actions)}] if actions else []
+        statements = [{"Effect": "Allow", "Resource": "*", **row} for row in rows]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        key = kms.create_key(Policy=policy)["KeyMetadata"]
+        kms.create_alias(AliasName="alias/events", TargetKeyId=key["KeyId"])
+        world.set_queue_key("alias/events")
+
+    return make
+
+
 def missing_cname(world: World) -> None:
     world.set_cname(NAMES[0], None)
 
@@ -359,13 +375,11 @@ FAULTS: dict[str, tuple[Break, tuple[str, str]]] = {
     "nobody subscribed to the topic": (unsubscribed, ("event-subscription", "fail")),
     "another queue subscribed": (another_queue, ("event-subscription", "fail")),
     "queue does not let the topic in": (lambda world: world.set_queue_policy(None), ("event-queue", "fail")),
-    "queue with the key of AWS": (
-        lambda world: (
-            world.client("sqs").set_queue_attributes(
-                QueueUrl=world.queue_url, Attributes={"KmsMasterKeyId": "alias/aws/sqs"}
-            )
-            and None
-        ),
+    "queue with the key of AWS": (lambda world: world.set_queue_key("alias/aws/sqs"), ("event-queue", "fail")),
+    "queue with a key SNS may not use": (own_key(), ("event-queue", "fail")),
+    "queue with a key SNS may use in part": (own_key("kms:Decrypt"), ("event-queue", "fail")),
+    "queue with a key that is gone": (
+        lambda world: world.set_queue_key("12345678-1234-1234-1234-123456789012"),
         ("event-queue", "fail"),
     ),
     "queue is gone": (

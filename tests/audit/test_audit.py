@@ -10,14 +10,15 @@ import pytest
 from botocore.client import BaseClient
 
 from remediation.audit.catalogue import CHECKS
+from remediation.audit.facts import OpenTrouble
 from remediation.aws import secrets as aws_secrets
 from remediation.aws.client import NotLookedUp
 from remediation.aws.policies import actions, audit_policy
 from remediation.credentials import derive_smtp_password
-from tests.audit.faults import ALSO, FAULTS, IDENTITY_ARN, SCOPE, policy_of
+from tests.audit.faults import ALSO, FAULTS, IDENTITY_ARN, SCOPE, own_key, policy_of
 from tests.audit.world import look, states, the, wrong
 from tests.doubles.aws import REGION
-from tests.doubles.healthy import DOMAIN, FLEET, MAIL_FROM, SECRET, SET, World
+from tests.doubles.healthy import ALIASES, DOMAIN, FLEET, MAIL_FROM, SECRET, SES_HOST, SET, World
 from tests.doubles.loopback import Loopback, Reply, Request
 
 RECIPIENT_CHECKS = {check for check in CHECKS if check.startswith("recipient-")}
@@ -176,6 +177,60 @@ def test_the_way_out_of_a_policy_that_forgot_the_configuration_set_is_one_that_w
     [printed] = re.findall(r"--policy-document '(.*?)'", told.fix[0])
     world.client("iam").put_user_policy(UserName=world.user.name, PolicyName="ses-smtp-send", PolicyDocument=printed)
     assert wrong(look(world)) == []
+
+
+def test_a_key_that_lets_sns_use_it_is_in_order_and_one_nobody_may_read_is_not_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_key("kms:GenerateDataKey*", "kms:Decrypt")(world)
+    assert wrong(look(world)) == []
+    assert the(look(world), "event-queue").answered.endswith("encrypted with alias/events, which SNS may use")
+    world.set_queue_key("alias/aws/sqs")
+    assert "the key AWS manages" in the(look(world), "event-queue").answered
+    world.set_queue_key("12345678-1234-1234-1234-123456789012")
+    assert "there is no such key" in the(look(world), "event-queue").answered
+    world.set_queue_key("alias/events")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:1")
+    assert wrong(look(world)) == [("event-queue", "unknown")]
+
+
+SENDER = ALIASES[0].address
+TROUBLES = {
+    "ses-sending-paused": (None, REGION, "sending-paused", REGION),
+    "ses-sandbox": (SENDER, REGION, "sandbox", REGION),
+    "ses-daily-quota": (SENDER, REGION, "quota", REGION),
+    "ses-access-denied": (SENDER, REGION, "sending-right", None),
+    "ses-identity-not-verified": (SENDER, REGION, "ses-identity", None),
+    "dmarc-rejected": (SENDER, "client.example", "dmarc-alignment", None),
+    "spf-rejected": (SENDER, "client.example", "spf-record", DOMAIN),
+    "alias-credentials-rejected": (SENDER, SES_HOST, "alias-relay", SENDER),
+}
+
+
+@pytest.mark.parametrize("cause", TROUBLES)
+def test_an_open_incident_makes_the_check_of_its_thing_fail(world: World, cause: str) -> None:
+    sender, place, check, subject = TROUBLES[cause]
+    result = look(world, troubles=(OpenTrouble(7, cause, sender, place, "it broke, since today"),))
+    failed = [finding for finding in result.findings if finding.state == "fail"]
+    assert {finding.check for finding in failed} == {check}
+    assert subject is None or {finding.subject for finding in failed} == {subject}
+    assert all("an incident is open: it broke, since today" in finding.answered for finding in failed)
+    assert all("`triage incidents show 7`" in finding.fix[0] for finding in failed)
+    assert result.has_failed
+
+
+def test_an_incident_stands_for_a_check_that_was_not_made_and_another_domain_s_is_nothing(world: World) -> None:
+    denied = OpenTrouble(7, "ses-access-denied", SENDER, REGION, "it broke")
+    alone = look(world, smtp_user=None, troubles=(denied,))
+    assert [(f.check, f.subject) for f in alone.findings if f.state == "fail"] == [("sending-right", DOMAIN)]
+    strange = (
+        OpenTrouble(8, "dmarc-rejected", "x@other.example", "client.example", "it broke"),
+        OpenTrouble(9, "ses-sending-paused", None, "eu-west-1", "it broke"),
+        OpenTrouble(10, "alias-credentials-rejected", "x@other.example", SES_HOST, "it broke"),
+        OpenTrouble(11, "dmarc-rejected", None, "client.example", "it broke"),
+        OpenTrouble(12, "sender-blocklisted", SENDER, "client.example", "it broke"),
+    )
+    assert wrong(look(world, troubles=strange)) == []
 
 
 def test_without_a_default_set_the_identity_is_enough_and_without_aliases_the_domain_is_asked(world: World) -> None:

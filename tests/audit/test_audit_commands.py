@@ -19,6 +19,7 @@ from remediation.audit.catalogue import finding
 from remediation.audit.facts import Audit
 from remediation.aws.policies import actions
 from tests.audit import example as audit_example
+from tests.audit.faults import own_key
 from tests.aws.recorder import record_actions
 from tests.doubles.aws import REGION, AwsDouble
 from tests.doubles.gmail import GmailDouble
@@ -27,8 +28,9 @@ from tests.doubles.relay import RelayDouble
 from tests.doubles.zone import ZoneDouble
 from tests.worlds.schemas import by_schema
 from triage.cli.program import main
+from triage.model import SendingState
 from triage.owner.audit_report import audit_html, audit_markdown, audit_text
-from triage.store import audit_changes, audits_since, changes_of, keep_audit, last_figures, open_store
+from triage.store import audit_changes, audits_since, changes_of, keep_audit, last_figures, note_sending, open_store
 
 ROOT = Path(__file__).parents[2]
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -104,6 +106,7 @@ def test_audit_and_check_address_ask_for_what_the_printed_policy_allows(
     world: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.account["VdmAttributes"] = {"VdmEnabled": "ENABLED"}
+    own_key("kms:GenerateDataKey*", "kms:Decrypt")(world)
     called = record_actions(monkeypatch)
     run("audit", "--probe", DOMAIN)
     run("check-address", "--insights", "pat@client.example")
@@ -114,6 +117,27 @@ def test_audit_and_check_address_ask_for_what_the_printed_policy_allows(
     monkeypatch.setenv("TRIAGE_PROBE", "true")
     _, printed, _ = run("doctor", "--iam-policy", "audit")
     assert sorted(asked) == actions(json.loads(printed))
+
+
+def test_an_open_incident_is_a_fault_of_the_audit(world: World, run: Run) -> None:
+    assert run("audit", DOMAIN)[0] == 0
+    at = datetime.now(UTC) - timedelta(hours=1)
+    with closing(open_store(Path("triage.db"))) as db:
+        note_sending(db, [SendingState(REGION, "account", is_enabled=False, at=at, words=None)], at)
+    code, out, _ = run("audit", DOMAIN)
+    assert code == 1
+    assert "sending is enabled; but an incident is open: " in " ".join(out.split())
+    assert "triage incidents show 1" in out
+
+
+def test_no_domain_at_all_is_no_audit_without_faults(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.aws.ses.region(REGION).identities.clear()
+    Path("token.json").unlink()
+    code, out, err = run("audit")
+    assert (code, out) == (2, "")
+    assert "There is no domain to look at" in err
+    assert "nobody is signed in to Gmail" in " ".join(err.split())
+    assert "triage audit example.org" in err
 
 
 def test_what_moved_since_the_last_audit(world: World, run: Run) -> None:

@@ -122,6 +122,12 @@ class World:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [] if condition is None else [statement]})
         self.client("sqs").set_queue_attributes(QueueUrl=self.queue_url, Attributes={"Policy": policy})
 
+    def set_queue_key(self, key: str) -> None:
+        """Encrypt the queue with a key. With the policy in the same call, because moto forgets what it is not told."""
+        sqs = self.client("sqs")
+        held = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["Policy"])["Attributes"]
+        sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={**held, "KmsMasterKeyId": key})
+
     def set_rates(self, bounce: float, complaint: float, at: datetime = NOW - timedelta(hours=2)) -> None:
         """What CloudWatch has measured last; fractions."""
         rows = [("Reputation.BounceRate", bounce), ("Reputation.ComplaintRate", complaint)]

@@ -32,6 +32,7 @@ DELIVERED = {"kind": "delivered", "category": None, "side": None, "genuine": "pa
         (ALIAS, SOMEBODY, True, True, None),  # the text of the notice, typed in by anybody with a signature
         (ALIAS, SES, True, True, None),
         (ALIAS, ATTACHED, True, True, None),
+        (ALIAS | {"reported_by": "postfix"}, SOMEBODY, True, True, None),  # a mail server of our own, or a recipient
         (LIMIT, GMAIL, True, None, "sent"),
         (LIMIT, SOMEBODY, True, None, None),
         (OWN_SES, GMAIL, True, None, "sent"),  # the alias's relay, told by Gmail

@@ -12,7 +12,8 @@ import pytest
 
 import remediation
 from remediation import REASONS, CatalogueError, Cause, load_causes, read_causes
-from remediation.suggest import CONDITIONS, VALUES, cut
+from remediation.suggest import CONDITIONS, NO_NAMES, VALUES, cut, suggest
+from remediation.vendor_limits import ALIASES_END, ALIASES_NEVER_DELETE, MICROSOFT_AUTH_OFF
 
 CAUSES = load_causes()
 TOML = (Path(remediation.__file__).parent / "causes.toml").read_text(encoding="utf-8")
@@ -301,3 +302,23 @@ def test_commands_are_plain_ascii() -> None:
     assert len(commands) > 40
     for command in commands:
         assert set(command) <= set(string.printable), command
+
+
+def test_a_date_in_the_catalogue_is_one_of_the_dates_that_are_kept_in_one_place() -> None:
+    text = " ".join(TOML.split())
+    kept = {f"{day:%B %Y}" for day in (ALIASES_END, MICROSOFT_AUTH_OFF)}
+    dated = {found[0] for found in re.finditer(r"(?:January|December|half of) 20\d\d", text)}
+    assert kept <= dated <= kept | {"half of 2026"}
+    assert "half of 2026" in ALIASES_NEVER_DELETE
+
+
+@pytest.mark.parametrize("cause", ["alias-credentials-rejected", "alias-smtp-auth-disabled", "alias-misconfigured"])
+def test_at_microsoft_the_end_of_passwords_is_said_in_the_fix(cause: str) -> None:
+    def steps(host: str) -> str:
+        return " ".join(suggest({"cause": cause, "category": "smtp-credentials", "remote_host": host}, NO_NAMES))
+
+    assert "end of December 2026 Microsoft turns SMTP logins with a password off" in steps("smtp.office365.com")
+    assert "may turn them on again" in steps("smtp.office365.com")
+    is_only_there = cause == "alias-smtp-auth-disabled"
+    assert ("Microsoft turns" in steps("smtp.fastmail.com")) == is_only_there
+    assert "never delete it" in steps("smtp.office365.com")

@@ -14,10 +14,11 @@ from triage.cli.manners.output import answers, columns_of_output
 from triage.cli.manners.records import AddressRecord, FindingRecord, State
 from triage.cli.many import on_each_mailbox
 from triage.cli.shared import now, on_terminal, options, read_settings, say, warn, write_record, write_records
+from triage.display import shown
 from triage.errors import ConfigError, TriageError, UsageError
 
 if TYPE_CHECKING:
-    from remediation.audit import Audit, Finding, History, Scope
+    from remediation.audit import Audit, Finding, History, OpenTrouble, Scope
     from remediation.aws import AddressInsights, NotLookedUp
     from triage.config import Settings
     from triage.store import AuditChange
@@ -57,7 +58,9 @@ def audit(
     settings = read_settings(asked)
     with limited(settings.run_minutes, "The audit"):
         scope, earlier = _scope(settings, domains, addresses, probe=probe), _earlier(settings)
-        made = look(_with(scope, earlier), now())
+        made = look(_with(scope, earlier, _troubles(settings)), now())
+    if not made.domains:
+        raise _no_domain(made)
     changes = _kept(settings, made)
     if form == "json":
         rows = None if changes is None else [change.record() for change in changes]
@@ -65,6 +68,16 @@ def audit(
     else:
         say(_lines(made, changes, form, only_changes=only_changes))
     return 1 if made.has_failed else 0
+
+
+def _no_domain(made: Audit) -> UsageError:
+    """Nothing was looked at, and that is no audit without faults."""
+    unasked = [row for row in made.findings if row.state == "unknown"]
+    why = "".join(f" {row.subject}: {row.answered}." for row in unasked[:3])
+    return UsageError(
+        f"There is no domain to look at: none is named, and no alias and no identity in SES names one.{shown(why)}",
+        "Name one: `triage audit example.org`, or set `domains` in triage.toml.",
+    )
 
 
 def _lines(made: Audit, changes: list[AuditChange] | None, form: str, *, only_changes: bool) -> list[str]:
@@ -171,10 +184,29 @@ def _scope(settings: Settings, domains: tuple[str, ...], addresses: tuple[str, .
     )
 
 
-def _with(scope: Scope, earlier: dict[str, dict[str, float]]) -> Scope:
+def _with(scope: Scope, earlier: dict[str, dict[str, float]], troubles: tuple[OpenTrouble, ...]) -> Scope:
     from dataclasses import replace
 
-    return replace(scope, earlier=earlier)
+    return replace(scope, earlier=earlier, troubles=troubles)
+
+
+def _troubles(settings: Settings) -> tuple[OpenTrouble, ...]:
+    """The open incidents, in the audit's words; none where there is no database."""
+    from remediation.audit import OpenTrouble
+    from triage.incidents import duration_words
+    from triage.store import open_incidents, open_readonly
+
+    try:
+        db = open_readonly(settings.database)
+    except TriageError:
+        return ()
+    if db is None:
+        return ()
+    with closing(db):
+        return tuple(
+            OpenTrouble(one.id, one.cause, one.sender, one.place, f"{one.title}, {duration_words(one)}")
+            for one in open_incidents(db)
+        )
 
 
 def _dns_server(settings: Settings) -> str | None:
