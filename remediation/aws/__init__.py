@@ -32,7 +32,6 @@ from remediation.aws.ses_setup import (
     SesAccount,
     SesIdentity,
     allowance,
-    ses_account,
 )
 
 __all__ = [
@@ -79,7 +78,6 @@ __all__ = [
     "secrets",
     "send_raw",
     "ses",
-    "ses_account",
     "ses_setup",
     "short_key_id",
     "sns",

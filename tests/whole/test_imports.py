@@ -50,7 +50,7 @@ LAW: dict[str, str] = {
     "triage.many": "triage.run",
     "triage.rebuild": "triage.judging triage.gmail triage.store triage.letters triage.plan triage.incidents",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
-    " triage.names triage.plan triage.ses",
+    " triage.names triage.plan triage.ses triage.outbox",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
     " triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report triage.resend"
     " triage.outbox triage.run triage.many triage.rebuild triage.owner",

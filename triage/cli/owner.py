@@ -175,7 +175,9 @@ def schedule(asked: Any, kind: str) -> int:
     elif kind == "systemd":
         text = texts.systemd_text(command, remarks, settings.run_minutes, outbox=settings.outbox)
     else:
-        text = texts.launchd_plist(command, str(Path.home() / "Library/Logs/bounce-triage.log"), remarks)
+        log = str(Path.home() / "Library/Logs/bounce-triage.log")
+        text = texts.launchd_plist(command, log, remarks)
+        text += f"\n{texts.launchd_outbox(command, log)}" if settings.outbox else ""
     click.echo(text, nl=False)
     return 0
 

@@ -26,6 +26,7 @@ from triage.errors import ConfigError, CredentialsDead, TriageError
 from triage.gmail import ENOUGH_SCOPES, PUBLISH, Gmail, RenewedSignIn, addresses_here, connect, read_client
 from triage.lock import is_locked
 from triage.owner.doctor_aws import HealthState, check_aws
+from triage.owner.doctor_outbox import check_outbox
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -72,6 +73,7 @@ def examine(
     yield _disk(settings)
     yield from _gmail(settings, now)
     yield from (HealthCheck("AWS", state, words, todo) for state, words, todo in check_aws(settings))
+    yield from (HealthCheck("outbox", state, words, todo) for state, words, todo in check_outbox(settings))
 
 
 def _settings_file(config: Path | None, env: Mapping[str, str]) -> HealthCheck:

@@ -103,17 +103,25 @@ def systemd_text(
 
 def launchd_plist(command: Sequence[str], log: str, remarks: Sequence[str] = ()) -> str:
     """A job for macOS; `log` is the file its output goes to."""
+    job = {"ProgramArguments": [*command, "run"], "StartInterval": EVERY_MINUTES * 60, "RunAtLoad": True}
+    return _job(UNIT, job, log, remarks)
+
+
+def launchd_outbox(command: Sequence[str], log: str) -> str:
+    """A second job for macOS, which stays; after a failure it is started again (launchd.plist(5))."""
     job = {
-        "Label": UNIT,
-        "ProgramArguments": [*command, "run"],
-        "StartInterval": EVERY_MINUTES * 60,
+        "ProgramArguments": [*command, "outbox", "--watch"],
+        "KeepAlive": {"SuccessfulExit": False},
         "RunAtLoad": True,
-        "ProcessType": "Background",
-        "Umask": 0o077,
-        "StandardOutPath": log,
-        "StandardErrorPath": log,
+        "ThrottleInterval": 60,
     }
-    path = f"~/Library/LaunchAgents/{UNIT}.plist"
+    return _job(f"{UNIT}-outbox", job, log, ["This one sends the drafts that were labelled in Gmail."])
+
+
+def _job(name: str, job: dict[str, object], log: str, remarks: Sequence[str]) -> str:
+    job = {"Label": name, **job, "ProcessType": "Background", "Umask": 0o077}
+    job |= {"StandardOutPath": log, "StandardErrorPath": log}
+    path = f"~/Library/LaunchAgents/{name}.plist"
     told = [f"Save this as {path}, then:", f"launchctl bootstrap gui/$(id -u) {path}", *remarks]
     head, rest = plistlib.dumps(job).decode().split("\n", 1)
     # Two hyphens would end the comment (XML 1.0, 2.5).
