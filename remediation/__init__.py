@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from remediation.reasons import FAMILIES as FAMILIES
 from remediation.reasons import REASONS as REASONS
 from remediation.reasons import is_finer as is_finer
+from remediation.vendor_limits import SUCCESSOR
 
 Side = Literal["own", "remote", "unknown"]
 """Where the mail was stopped: before it left us (alias relay, SES, Gmail), at the recipient's servers, or not known."""
@@ -120,7 +121,7 @@ def read_causes(toml: str) -> Mapping[str, Cause]:
     except tomllib.TOMLDecodeError as error:
         raise CatalogueError(f"not TOML: {error}") from error
     _refuse_others("the catalogue", data, ("phrases", "notes", "causes"))
-    phrases = {name: _one_line(text) for name, text in data.get("phrases", {}).items()}
+    phrases = {name: _one_line(text) for name, text in data.get("phrases", {}).items()} | {"successor": SUCCESSOR}
     notes = data.get("notes", {})
     for name, note in notes.items():
         _refuse_others(f"note {name}", note, _NOTE_KEYS)

@@ -7,6 +7,13 @@ from datetime import UTC, datetime
 ALIASES_END = datetime(2027, 1, 1, tzinfo=UTC)
 """From then on Google takes outside servers out of "Send mail as" of personal accounts; it named the month only."""
 ALIASES_END_LINK = "https://support.google.com/mail/answer/17101213"
+ALIASES_END_MONTH = "January 2027"
+SUCCESSOR = "`triage outbox migrate` walks you over to its successor"
+"""Wherever the end of aliases is told, this one sentence says what comes after: drafts that leave through SES."""
+OTHER_WAYS = (
+    "Google Workspace for the domain (a fee each month for each person; you go on writing as now); a mail program that"
+    " reads Gmail by IMAP and sends through SES (free but for SES's own price; you leave Gmail's pages and apps)"
+)
 ALIASES_NEVER_DELETE = (
     "Edit the alias, never delete it: Google may refuse new aliases with an outside server since the second half of"
     " 2026, and so the same one again."

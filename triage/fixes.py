@@ -11,14 +11,25 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsers.ses_hosts import REGION, ses_region_of_host
+from remediation.vendor_limits import ALIASES_END_MONTH, SUCCESSOR
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from remediation.suggest import Names
     from triage.config import Settings
 
 _REGION = re.compile(rf"\b{REGION}\b")
+
+
+def tells_end(step: str) -> bool:
+    """Whether a step says that no repair of an alias outlives a certain month."""
+    return ALIASES_END_MONTH in step
+
+
+def end_of_alias(steps: Iterable[str]) -> str | None:
+    """What is said of that in one sentence, wherever the steps are not all told; None: they are about no alias."""
+    return f"This way ends in {ALIASES_END_MONTH}: {SUCCESSOR}." if any(map(tells_end, steps)) else None
 
 
 class OwnAddress(NamedTuple):

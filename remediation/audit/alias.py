@@ -20,6 +20,8 @@ from remediation.vendor_limits import (
     MICROSOFT_AUTH_OFF,
     MICROSOFT_AUTH_WORDS,
     MICROSOFT_SUBMISSION,
+    OTHER_WAYS,
+    SUCCESSOR,
 )
 
 PERSONAL = frozenset({"gmail.com", "googlemail.com"})
@@ -173,9 +175,9 @@ def check_end(mailbox: str, aliases: tuple[Alias, ...], now: datetime) -> Findin
     else:
         words = f"{named}: {(ALIASES_END - now).days} days left"
     plan = [
-        "Choose one of three ways out before then: (1) Google Workspace for the domain, which keeps aliases with"
-        " outside servers; (2) a mail program that reads Gmail by IMAP and sends through SES by SMTP; (3) sending"
-        " through the SES API: `triage outbox` sends the drafts you label in Gmail that way (docs/outbox.md).",
+        f"{SUCCESSOR} before then: you write in Gmail as now, and the drafts you label leave through SES"
+        " (docs/outbox.md; about 10 cents for 1,000 mails, and this computer has to run).",
+        f"Other ways out: {OTHER_WAYS}.",
         "Until then keep the alias working: do not let its login lapse, and test the new way with a mail to yourself.",
         ALIASES_NEVER_DELETE,
         f"Google's word on it: {ALIASES_END_LINK}",

@@ -41,7 +41,6 @@ from remediation.aws.ses_setup import (
     SesAccount,
     SesIdentity,
     allowance,
-    ses_account,
 )
 from remediation.aws.turns import PACE_SECONDS, Turns
 
@@ -98,7 +97,6 @@ __all__ = [
     "send_raw",
     "sending_right",
     "ses",
-    "ses_account",
     "ses_setup",
     "short_key_id",
     "sns",

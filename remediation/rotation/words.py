@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from parsers.times import minute_text
 from remediation.rotation.state import Rotation, RotationState
-from remediation.vendor_limits import ALIASES_END, ALIASES_END_LINK
+from remediation.vendor_limits import ALIASES_END, ALIASES_END_LINK, ALIASES_END_MONTH, OTHER_WAYS, SUCCESSOR
 
 REMIND_EVERY = timedelta(days=1)
 OLD_KEY = timedelta(days=90)
@@ -85,11 +85,10 @@ def login_lines(rotation: Rotation, password: str) -> list[str]:
 
 def aliases_end(now: datetime) -> list[str]:
     """That outside servers leave "Send mail as", and the ways out."""
-    when = "has ended" if now >= ALIASES_END else "ends in January 2027"
+    when = "has ended" if now >= ALIASES_END else f"ends in {ALIASES_END_MONTH}"
     return [
         f'For personal Google accounts "Send mail as" through an outside server {when} ({ALIASES_END_LINK}).'
-        " An account of Google Workspace keeps it. Ways out: Google Workspace for the domain; a mail program that reads"
-        " Gmail by IMAP and sends through SES; sending through the SES API."
+        f" An account of Google Workspace keeps it. {SUCCESSOR}. Other ways out: {OTHER_WAYS}."
     ]
 
 

@@ -48,7 +48,7 @@ def test_it_leaves_out_what_nobody_has_to_know() -> None:
 def test_an_alias_failure_is_on_our_side_and_names_its_end() -> None:
     text = note_text(records_of(alias_notice(1)), NOW)
     assert "It was stopped on your side." in text
-    assert "This way ends in January 2027." in text
+    assert "This way ends in January 2027: `triage outbox migrate` walks you over to its successor." in text
     assert "January 2027" not in note_text(records_of(refusal(1)), NOW)
 
 

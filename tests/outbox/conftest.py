@@ -14,7 +14,7 @@ from tests.outbox.world import REGION, World, a_setting
 from tests.resend.world import aws_env
 from triage import store
 from triage.gmail.client import connect
-from triage.outbox import ses_relay
+from triage.outbox.relay import ses_relay
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from tests.outbox.composed import composed as compose
 from tests.outbox.test_submission import LOGIN, SECRET
 from tests.outbox.world import GMAIL, World, opened
 from tests.worlds.made_mails import OWNER
-from triage.outbox import checks, ses_relay, smtp_way_out
-from triage.outbox.relay import LARGEST_MAIL
+from triage.outbox import checks
+from triage.outbox.relay import LARGEST_MAIL, ses_relay
+from triage.outbox.submission import smtp_way_out
 
 TO = "=?UTF-8?Q?P=C3=A4t?= <pat@client.example>"
 

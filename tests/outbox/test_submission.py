@@ -19,7 +19,7 @@ from tests.outbox.test_outbox_crash import command
 from tests.outbox.world import World
 from tests.worlds.made_mails import OWNER
 from triage.errors import ConfigError
-from triage.outbox import read_login, smtp_way_out
+from triage.outbox.submission import read_login, smtp_way_out
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 LOGIN = Login("AKIAIOSFODNN7EXAMPLE", derive_smtp_password(SECRET, "us-east-1"))

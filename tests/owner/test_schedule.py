@@ -42,6 +42,16 @@ def test_the_outbox_has_a_line_of_its_own_only_where_it_is_on() -> None:
     unit = schedule.systemd_units(["/opt/triage"], outbox=True)["bounce-triage-outbox.service"]
     assert "ExecStart=/opt/triage outbox --watch\n" in unit
     assert "RestartPreventExitStatus=77 78" in unit
+    assert "bounce-triage-outbox.service" in schedule.systemd_text(["triage"], outbox=True)
+
+
+def test_launchd_keeps_the_outbox_running() -> None:
+    texts = schedule.launchd_plists(["/opt/triage"], "/var/log/x.log", outbox=True)
+    text = texts["bounce-triage-outbox.plist"]
+    job = plistlib.loads(text.encode())
+    assert job["ProgramArguments"] == ["/opt/triage", "outbox", "--watch"]
+    assert (job["KeepAlive"], job["Label"]) == ({"SuccessfulExit": False}, "bounce-triage-outbox")
+    assert "bounce-triage-outbox.plist" in text
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -52,7 +52,7 @@ LAW: dict[str, str] = {
     "triage.many": "triage.store triage.run triage.monitor",
     "triage.rebuild": "triage.gmail triage.store triage.incidents triage.reading triage.run",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
-    " triage.names triage.plan triage.ses triage.incidents",
+    " triage.names triage.plan triage.ses triage.incidents triage.outbox",
     "triage.cli.manners": "triage.store",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
     " triage.cli.manners triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report"

@@ -76,7 +76,7 @@ def _as_plugin(asked: Any) -> tuple[str, int]:
     """
     from datetime import UTC, datetime
 
-    from triage.cli.trouble import told_of
+    from triage.cli.manners.trouble import told_of
     from triage.display import shown
     from triage.owner import doctor as checks
 

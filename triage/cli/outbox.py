@@ -70,32 +70,11 @@ def outbox(
 
 
 def _relay(settings: Settings, *, is_moving: bool) -> WayOut:
-    from triage.outbox import ses_relay
+    from triage.outbox import way_out
 
     if not settings.outbox and not is_moving:
         raise ConfigError("The outbox is off.", "Read docs/outbox.md, then set `outbox = true` in triage.toml.")
-    if not settings.outbox_from:
-        raise ConfigError("No address to send as.", 'Set `outbox_from = ["admin@example.org"]` in triage.toml.')
-    if settings.outbox_host:
-        return _smtp(settings)
-    region = settings.smtp_region or next(iter(settings.regions), None)
-    if region is None:
-        raise ConfigError("Which region of SES?", 'Set `smtp_region = "us-east-1"` in triage.toml.')
-    return ses_relay(region)
-
-
-def _smtp(settings: Settings) -> WayOut:
-    from remediation.credentials import Relay, usual_security
-    from triage.outbox import read_login, smtp_way_out
-
-    assert settings.outbox_host is not None
-    if settings.outbox_login is None:
-        raise ConfigError(
-            "No login for `outbox_host`.", 'Set `outbox_login = "outbox.json"`, a file only you can read.'
-        )
-    security = usual_security(settings.outbox_port)
-    relay = Relay(settings.outbox_host, settings.outbox_port, security, settings.smtp_ca_file)
-    return smtp_way_out(relay, read_login(settings.outbox_login))
+    return way_out(settings)
 
 
 def _watch(settings: Settings, relay: WayOut) -> int:

@@ -200,7 +200,8 @@ def schedule(asked: Any, kind: str) -> int:
     elif kind == "systemd":
         text = texts.systemd_text(command, remarks, settings.run_minutes, outbox=settings.outbox)
     else:
-        jobs = texts.launchd_plists(command, str(Path.home() / "Library/Logs/bounce-triage.log"), remarks)
+        log = str(Path.home() / "Library/Logs/bounce-triage.log")
+        jobs = texts.launchd_plists(command, log, remarks, outbox=settings.outbox)
         text = "\n".join(jobs.values())
     click.echo(text, nl=False)
     return 0

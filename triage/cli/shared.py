@@ -120,7 +120,7 @@ class Monitors:
         try:
             yield
         except Exception as error:
-            from triage.cli.trouble import told_of
+            from triage.cli.manners.trouble import told_of
 
             self.tell(told_of(error, asked))
             raise

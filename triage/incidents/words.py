@@ -12,6 +12,7 @@ from datetime import datetime
 
 from parsers.ses_hosts import looks_like_region
 from triage.display import ACTOR_WORDS, counted, gmail_page, retimed, shown, span_words, when_words
+from triage.fixes import end_of_alias
 from triage.model import Incident
 from triage.no_links import own_domain, told, unlinked, unlinked_step
 from triage.rows import MissedRow
@@ -149,6 +150,8 @@ def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> It
     own = (own_domain(incident.sender), *facts.own)
     for number, step in enumerate(facts.steps[:MOST_STEPS], 1):
         yield f"{number}. {unlinked_step(shown(step, MAX_STEP), own)}"
+    if end := end_of_alias(facts.steps):
+        yield end
     if cause and cause.links:
         yield ""
         yield from (f"More: {link}" for link in cause.links)

@@ -12,7 +12,7 @@ from datetime import datetime
 from remediation import is_for_others, load_causes
 from remediation.suggest import NO_NAMES, UNKNOWN_MAILBOX, Names
 from triage.display import listed, retimed, shown, wrapped
-from triage.fixes import fix_of
+from triage.fixes import end_of_alias, fix_of, tells_end
 from triage.letters.letter import NOTE_DOMAIN, Place, letter_bytes
 from triage.no_links import own_domain, told, unlinked_step
 from triage.rows import StoredVerdict, VerdictRecord
@@ -25,8 +25,6 @@ MOST_LINES, COLUMNS = 12, 80
 MAX_PEOPLE = 3
 NEEDED_STEPS = 2
 """To make a login and not to enter it repairs nothing: people, and what was found out, are cut for the second step."""
-ALIAS_END = "January 2027"
-"""A step that names this month means that no repair of an alias outlives it; every note about one says so."""
 
 _SIDES = {"own": " It was stopped on your side.", "remote": " The other side refused it."}
 
@@ -69,7 +67,7 @@ def note_text(
     cause = load_causes().get(record["cause"] or "")
     title = f"{cause.title}." if cause else "A cause this version does not know."
     steps = fix_of(record, names)
-    end = f" This way ends in {ALIAS_END}." if any(ALIAS_END in step for step in steps) else ""
+    end = f" {end_of_alias(steps)}" if end_of_alias(steps) else ""
     foot = (
         f"More: `triage explain {record.get('id', 'ID')}`.{end} By bounce-triage, seen only here."
         " End notes: `notes = false`. Undo: `triage undo notes`"
@@ -88,7 +86,7 @@ def note_text(
 def _own_steps(steps: Sequence[str], record: StoredVerdict, names: Names) -> list[str]:
     """What the owner does, numbered. The note lies in that very mailbox: which one is meant need not be said."""
     own, here = _own_names(record, names), f" ({names.mailbox or UNKNOWN_MAILBOX})"
-    mine = [step.replace(here, "") for step in steps if not is_for_others(step) and ALIAS_END not in step]
+    mine = [step.replace(here, "") for step in steps if not is_for_others(step) and not tells_end(step)]
     return [f"{number}. {unlinked_step(shown(step, 1500), own)}" for number, step in enumerate(mine, 1)]
 
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from triage.outbox.desk import Desk
 from triage.outbox.looking import poll, would_send
 from triage.outbox.migrate import migration
-from triage.outbox.relay import WayOut, ses_relay
-from triage.outbox.submission import read_login, smtp_way_out
+from triage.outbox.relay import Hindrance, WayOut
+from triage.outbox.ways import way_out
 
-__all__ = ["Desk", "WayOut", "migration", "poll", "read_login", "ses_relay", "smtp_way_out", "would_send"]
+__all__ = [
+    "Desk",
+    "Hindrance",
+    "WayOut",
+    "migration",
+    "poll",
+    "way_out",
+    "would_send",
+]

@@ -28,6 +28,7 @@ from triage.gmail import ENOUGH_SCOPES, PUBLISH, Gmail, RenewedSignIn, addresses
 from triage.lock import is_locked
 from triage.owner.doctor_alerts import check_alerts
 from triage.owner.doctor_aws import HealthState, check_aws
+from triage.owner.doctor_outbox import check_outbox
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -75,6 +76,7 @@ def examine(
     yield from _gmail(settings, now)
     yield from (HealthCheck(*found) for found in check_alerts(settings, now))
     yield from (HealthCheck("AWS", state, words, todo) for state, words, todo in check_aws(settings))
+    yield from (HealthCheck("outbox", state, words, todo) for state, words, todo in check_outbox(settings))
 
 
 def _settings_file(config: Path | None, env: Mapping[str, str]) -> HealthCheck:

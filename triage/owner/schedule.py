@@ -136,14 +136,19 @@ def systemd_text(
     return "\n".join(parts) + "\n" + "".join(f"# {line}\n" for line in after)
 
 
-def launchd_plists(command: Sequence[str], log: str, remarks: Sequence[str] = ()) -> dict[str, str]:
-    """The jobs for macOS by file name: the run and the week's report; `log` is the file their output goes to."""
+def launchd_plists(
+    command: Sequence[str], log: str, remarks: Sequence[str] = (), *, outbox: bool = False
+) -> dict[str, str]:
+    """The jobs for macOS by file name: run, week's report, outbox; `log` is the file their output goes to."""
     # What was missed while the computer slept is made up for when it wakes (launchd.plist(5), StartCalendarInterval).
     hours = [{"Hour": hour, "Minute": 0} for hour in range(FIRST_HOUR, LAST_HOUR + 1)]
     wanted: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
         UNIT: (("run",), {"StartInterval": EVERY_MINUTES * 60, "RunAtLoad": True}),
         f"{UNIT}-report": (REPORT, {"StartCalendarInterval": hours}),
     }
+    if outbox:  # stays; after a failure it is started again (launchd.plist(5))
+        stays = {"KeepAlive": {"SuccessfulExit": False}, "RunAtLoad": True, "ThrottleInterval": 60}
+        wanted[f"{UNIT}-outbox"] = (("outbox", "--watch"), stays)
     return {
         f"{label}.plist": _plist(label, [*command, *words], when, log, remarks)
         for label, (words, when) in wanted.items()

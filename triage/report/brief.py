@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from remediation import is_for_others
 from triage.display import counted, listed, shown, when_words
+from triage.fixes import end_of_alias
 from triage.no_links import unlinked
 from triage.report import state, words
 from triage.report.model import Missed, Report, Trouble
@@ -34,6 +35,8 @@ class Todo:
     """What was found out: the first thing to say."""
     steps: tuple[str, ...]
     """What to do, at most STEPS_SHOWN; none where it is over."""
+    end: str | None
+    """That no repair lasts, and what comes after; None: it may."""
     page: tuple[str, str] | None
     """(what it is, address) of the page where it is done."""
     verdict_id: int
@@ -98,6 +101,7 @@ def _todo(trouble: Trouble, report: Report) -> Todo:
         title += f". {state.over(trouble, report.until)}"
     return Todo(
         title=title,
+        end=None if trouble.over_at is not None else end_of_alias(trouble.fix),
         finding=state.what_was_found(trouble, report.until),
         steps=() if trouble.over_at is not None else tuple(_steps(trouble, STEPS_SHOWN)),
         page=None if trouble.over_at is not None else words.click(trouble, report.mailbox),

@@ -40,6 +40,8 @@ def _brief_lines(report: Report) -> Iterator[str]:
         if todo.steps:
             yield ""
         yield from (f"{number}. {with_code(step)}" for number, step in enumerate(todo.steps, 1))
+        if todo.end:
+            yield from ("", with_code(todo.end))
         if todo.page:
             yield from ("", f"[{todo.page[0]}]({todo.page[1]})")
     if told.more_todos:

@@ -58,6 +58,8 @@ def _brief_lines(report: Report, width: int) -> Iterator[str]:
             yield from wrapped(todo.finding, width, "  ")
         for number, step in enumerate(todo.steps, 1):
             yield from wrapped(f"{number}. {step}", width, "  ", "     ")
+        if todo.end:
+            yield from wrapped(todo.end, width, "  ")
         if todo.page:
             yield f"  {todo.page[1]}"
     if told.more_todos:
