@@ -136,6 +136,7 @@ from triage.store.mails import (
     verdicts_of,
 )
 from triage.store.names import (
+    doubts_search,
     keep_account,
     keep_owner,
     newest_gmail_ids,
@@ -241,6 +242,7 @@ __all__ = [
     "denials",
     "doubt_draft",
     "doubt_resend",
+    "doubts_search",
     "drafts_in_doubt",
     "drafts_of",
     "drafts_under_way",
