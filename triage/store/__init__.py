@@ -139,7 +139,15 @@ from triage.store.mails import (
     verdicts_numbered,
     verdicts_of,
 )
-from triage.store.names import keep_account, keep_owner, newest_gmail_ids, read_account, read_owner, told_by_events
+from triage.store.names import (
+    doubts_search,
+    keep_account,
+    keep_owner,
+    newest_gmail_ids,
+    read_account,
+    read_owner,
+    told_by_events,
+)
 from triage.store.outbox import (
     begin_sending,
     doubt_draft,
@@ -238,6 +246,7 @@ __all__ = [
     "denials",
     "doubt_draft",
     "doubt_resend",
+    "doubts_search",
     "drafts_in_doubt",
     "drafts_of",
     "drafts_under_way",
