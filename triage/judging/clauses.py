@@ -18,6 +18,11 @@ _GENERAL = re.compile(
     r"\b(?:all )?recipient address(?:es)? rejected ?: ?(?=\W{0,3}[^\W\d_]{2})"
     r"|\brequested (?:mail )?action not taken: mailbox unavailable[.;:]? (?=[^\W\d_]{2})"
 )
+# Who asks the sender's server whether the sender exists quotes that server's answer, which is about nobody else.
+_ASKS_FOR_SENDER = re.compile(
+    r"\bsender address rejected: ?(?:undeliverable|unverifi)|\bsender verif(?:y|ication) fail"
+    r"|\bcould not verify sender|\bsender call(?:out|back)"
+)
 _POSSIBLE = re.compile(r"\b(?:may|might|could)\b")
 _SENTENCE = re.compile(r"(?:[^.;!?]|[.;!?](?!\s)){1,1000}[.;!?]?")
 
@@ -40,6 +45,12 @@ def end_of_general(lower: str) -> int:
     """Where the clause begins that stands behind a general prefix; 0 where there is none, or nothing behind it."""
     found = _GENERAL.search(lower) if "rejected" in lower or "not taken" in lower else None
     return found.end() if found is not None else 0
+
+
+def asks_for_sender(text: str | None) -> bool:
+    """Whether a refusal quotes what another server said of the sender."""
+    lower = (text or "").lower()
+    return "sender" in lower and _ASKS_FOR_SENDER.search(lower) is not None
 
 
 def without_possibilities(lower: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from itertools import pairwise
 
@@ -10,6 +11,29 @@ _WORD = re.compile(r"\w+")
 # Japanese, Chinese and Korean put no space between words: there each character counts as one.
 _UNSPACED = re.compile(r"[\u3040-\u9fff\uac00-\ud7a3]")
 _BEGINNING = re.compile(r"(\w{1,4}+)\w*+")
+
+# Where a word of German or its neighbours has one of these, many servers write two letters (RFC 5321 replies are ASCII).
+_TWO_LETTERS = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe", "æ": "ae"}
+
+
+def _without_marks(letter: str) -> str:
+    base = {"ł": "l", "ø": "o", "đ": "d", "ı": "i"}.get(letter) or unicodedata.normalize("NFD", letter)[0]
+    return base if base.isascii() else letter
+
+
+_MARKED = {c: _without_marks(chr(c)) for c in (*range(0xDF, 0x250), *range(0x1E00, 0x1F00)) if chr(c).islower()}
+
+
+def plain(lower: str) -> str:
+    """A text, as long as before, without the marks on Latin letters: servers leave them out as often as not."""
+    return lower if lower.isascii() else lower.translate(_MARKED)
+
+
+def spellings(phrase: str) -> tuple[str, ...]:
+    """The ways a phrase of a row is written: without marks, and with two letters for one ("Empfaenger")."""
+    if phrase.isascii():
+        return (phrase,)
+    return tuple(dict.fromkeys((plain(phrase), plain("".join(_TWO_LETTERS.get(c, c) for c in phrase)))))
 
 
 def beginnings(text: str) -> set[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, get_args
 from parsers.facts import COMMANDS, FailureKind
 from remediation import REASONS, CatalogueError, Cause, is_finer, load_causes
 from triage.errors import ConfigError, of_catalogue
-from triage.judging.phrases import sure_beginnings
+from triage.judging.phrases import plain, spellings, sure_beginnings
 
 FOLDER = Path(__file__).parent / "rules"
 
@@ -137,7 +137,11 @@ def _words(file: str, name: str, words: Any) -> tuple[str, ...]:
         raise RuleError(f"{where}: a list of texts is wanted")
     for word in words:
         _refuse_capitals(where, word)
-    return tuple(words)
+    return _spelt(words)
+
+
+def _spelt(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(spelling for word in words for spelling in spellings(word)))
 
 
 def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Mapping[str, Cause]) -> Rule:
@@ -154,9 +158,10 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Mapping[s
         _refuse_word(where, "reason", row["reason"], REASONS)
         _refuse_other_family(where, row["reason"], causes[row["cause"]].reason)
     values = {key: _values(where, key, row[key]) if key in row else () for key in _LISTS}
-    texts = tuple(text for item in values["text"] for text in _spelt_out(where, item, lists))
-    for text in texts:
+    for text in values["text"]:
         _refuse_capitals(where, text)
+    texts = _spelt(text for item in values["text"] for text in _spelt_out(where, item, lists))
+    for text in texts:
         if not sure_beginnings(text):
             raise RuleError(f"{where}: text {text!r} needs a word of four letters, or one that ends inside it")
     if (values["regex"] or row.get("names_recipient")) and not texts:
@@ -178,7 +183,7 @@ def _read_row(file: str, row: Mapping[str, Any], lists: Lists, causes: Mapping[s
         reason=row.get("reason"),
         permanent=row.get("permanent"),
         texts=texts,
-        pattern="|".join(_with_lists(where, regex, lists) for regex in values["regex"]) or None,
+        pattern="|".join(_with_lists(where, plain(regex), lists) for regex in values["regex"]) or None,
         names_recipient=row.get("names_recipient", False),
         platforms=frozenset(values["platform"]),
         remotes=values["remote"],

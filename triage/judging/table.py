@@ -16,7 +16,7 @@ from typing import TypeVar
 from parsers.facts import Failure
 from parsers.text import lower_case
 from triage.judging.clauses import end_of_general, is_possibility, without_names, without_possibilities
-from triage.judging.phrases import beginnings, find_phrase, sure_beginnings
+from triage.judging.phrases import beginnings, find_phrase, plain, sure_beginnings
 from triage.judging.rules import Rule, RuleError, load_rules
 
 MAX_TEXT = 4096
@@ -91,7 +91,7 @@ def all_by_words(
     """
     original = " ".join(text[:MAX_TEXT].split())
     named = lower_case(original).replace("’", "'")
-    lower = without_names(named, failure.recipient)
+    lower = plain(without_names(named, failure.recipient))
     certain = without_possibilities(lower)
     begin = 0 if whole else end_of_general(lower)
     hits = [hit for word in table.words.keys() & beginnings(lower) for hit in table.words[word]]

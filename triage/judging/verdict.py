@@ -16,7 +16,7 @@ from parsers.times import exact_utc_text
 from remediation import Actor, Side, load_causes
 from triage.display import counted
 from triage.fixes import fix_of
-from triage.judging.clauses import is_general
+from triage.judging.clauses import asks_for_sender, is_general
 from triage.judging.rules import Rule
 from triage.judging.table import Table, all_by_words, by_codes, load_tables
 from triage.rows import Category, OriginalRecord, VerdictRecord
@@ -222,7 +222,8 @@ def _all_that_fit(table: Table, bounce: Bounce, failure: Failure) -> Iterator[tu
         first = next(found, None)
         return chain((first,), found) if first is not None else None
 
-    texts = [text for text in (failure.inner, failure.diagnostic) if text]
+    inner = None if asks_for_sender(failure.diagnostic) else failure.inner
+    texts = [text for text in (inner, failure.diagnostic) if text]
     coded = by_codes(table, failure, notice, reporter)
     telling = (failure.status or "")[2:] in _TELLING
     prose = failure.prose if not (telling and failure.diagnostic is not None) else None
