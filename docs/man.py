@@ -44,7 +44,7 @@ def _lines() -> Iterator[str]:
 
 
 def _command(name: str, command: click.Command) -> Iterator[str]:
-    context = click.Context(command, info_name=name)
+    context = _context(command, name)
     yield f".SS {_text(' '.join([name, *command.collect_usage_pieces(context)]))}"
     yield from _paragraphs(command)
     yield from _options(command)
@@ -63,7 +63,7 @@ def _paragraphs(command: click.Command) -> Iterator[str]:
 
 
 def _options(command: click.Command) -> Iterator[str]:
-    context = click.Context(command)
+    context = _context(command)
     # What every command takes is said once, at the top.
     common = () if command is cli else ("config", "verbose", "mailbox_name")
     records = [
@@ -77,6 +77,11 @@ def _options(command: click.Command) -> Iterator[str]:
 def _pairs(pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> Iterator[str]:
     for name, meaning in pairs:
         yield from (".TP", f"\\fB{_text(name)}\\fR", _text(meaning))
+
+
+def _context(command: click.Command, name: str = "triage") -> click.Context:
+    # A command takes these from the group it is called through, and keeps the help option it made first.
+    return click.Context(command, info_name=name, **{**cli.context_settings, **command.context_settings})
 
 
 def _text(line: str) -> str:

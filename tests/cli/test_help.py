@@ -28,7 +28,8 @@ def test_every_command_has_an_example_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_examples_are_in_the_help_and_can_be_read(name: str) -> None:
-    with click.Context(COMMANDS[name], info_name=name, terminal_width=90) as context:
+    inherited = {**cli.context_settings, **COMMANDS[name].context_settings}
+    with click.Context(COMMANDS[name], info_name=name, terminal_width=90, **inherited) as context:
         text = context.get_help()
     for line in EXAMPLES[name]:
         assert f"  {line}\n" in f"{text}\n"

@@ -26,7 +26,7 @@ from triage.cli.credentials import credentials
 from triage.cli.database import backup, rebuild, restore
 from triage.cli.doctor import doctor
 from triage.cli.incidents import alerts, incidents
-from triage.cli.manners.completion import complete_file, completed, completion
+from triage.cli.manners.completion import answered_shell, complete_file, completion_
 from triage.cli.manners.help import Family, give_examples, help_
 from triage.cli.manners.since import Since, since_option
 from triage.cli.manners.streams import forgive_pipe, forgive_streams, lost_output, unsaid
@@ -222,7 +222,7 @@ cli.add_command(backup)
 cli.add_command(browse)
 cli.add_command(check_address)
 cli.add_command(files.classify)
-cli.add_command(completion)
+cli.add_command(completion_)
 cli.add_command(config)
 cli.add_command(credentials)
 cli.add_command(doctor)
@@ -250,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? instead of ending the command
     try:
-        if arguments is None and (answered := completed(cli)) is not None:
+        if arguments is None and (answered := answered_shell(cli)) is not None:
             return answered
         with stoppable():
             code = _ended(asked, arguments)

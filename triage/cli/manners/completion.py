@@ -19,7 +19,7 @@ NAMES = ("triage", "bounce-triage")
 SHELLS = ("bash", "zsh", "fish")
 
 
-def completed(root: click.Group) -> int | None:
+def answered_shell(root: click.Group) -> int | None:
     """Answer a shell that asks for completions; gives the exit code, None where no shell asked."""
     for name in NAMES:
         if instruction := os.environ.get(_variable(name)):
@@ -31,10 +31,10 @@ def completed(root: click.Group) -> int | None:
     return None
 
 
-@click.command()
+@click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
-def completion(ctx: click.Context, shell: str) -> int:
+def completion_(ctx: click.Context, shell: str) -> int:
     """Print the script that lets the Tab key complete commands, options and files.
 
     \b

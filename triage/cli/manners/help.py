@@ -71,20 +71,20 @@ def help_(ctx: click.Context, words: tuple[str, ...]) -> int:
         context = click.Context(found, parent=context, info_name=word, **found.context_settings)
     click.echo(context.get_help())
     if not words:
-        click.echo(f"\nPages (triage help docs/NAME.md): {', '.join(sorted(page.stem for page in pages()))}")
+        click.echo(f"\nPages (triage help docs/NAME.md): {', '.join(sorted(page.stem for page in pages_at_hand()))}")
     return 0
 
 
 def _page(name: str) -> str:
     wanted = Path(name).name
-    for page in pages():
+    for page in pages_at_hand():
         if page.name == wanted:
             return page.read_text(encoding="utf-8").rstrip()
-    names = ", ".join(sorted(f"docs/{page.name}" for page in pages()))
+    names = ", ".join(sorted(f"docs/{page.name}" for page in pages_at_hand()))
     raise UsageError(f"There is no page {name!r}.", f"These are there: {names or 'none; they were not installed'}.")
 
 
-def pages() -> list[Path]:
+def pages_at_hand() -> list[Path]:
     """The documents, in a clone or where the wheel put them; none where somebody left them out."""
     clone = Path(__file__).parents[3] / "docs"
     if (clone / "generate.py").is_file():

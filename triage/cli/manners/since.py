@@ -13,7 +13,7 @@ import click
 
 from triage.errors import UsageError
 
-FORMS = "12h, 7d, 4w, today, yesterday, monday, 2026-11-20"
+SINCE_FORMS = "12h, 7d, 4w, today, yesterday, monday, 2026-11-20"
 _LONGEST = timedelta(days=366 * 20)
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -34,12 +34,12 @@ class Since:
             moment = now - parse_span(self.text) if day is None else day_begins(day)
         except (UsageError, OverflowError, ValueError):  # a day of the year 1 or 9999 has no other day beside it
             raise UsageError(
-                f"--since {shows} is neither a length of time nor a day.", f"Write it like one of these: {FORMS}"
+                f"--since {shows} is neither a length of time nor a day.", f"Write it like one of these: {SINCE_FORMS}"
             ) from None
         if moment > now:
-            raise UsageError(f"--since {shows} lies ahead.", f"Name a day that has begun: {FORMS}")
+            raise UsageError(f"--since {shows} lies ahead.", f"Name a day that has begun: {SINCE_FORMS}")
         if now - moment > _LONGEST:
-            raise UsageError(f"--since {shows} is more than 20 years ago.", f"Name a later one: {FORMS}")
+            raise UsageError(f"--since {shows} is more than 20 years ago.", f"Name a later one: {SINCE_FORMS}")
         return moment
 
 
@@ -75,5 +75,5 @@ def since_option(says: str, default: str | None = None) -> Callable[[Any], Any]:
         metavar="WHEN",
         default=default,
         show_default=default is not None,
-        help=f"{says}: {FORMS}.",
+        help=f"{says}: {SINCE_FORMS}.",
     )
