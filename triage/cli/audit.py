@@ -14,7 +14,6 @@ from triage.cli.manners.output import answers, columns_of_output
 from triage.cli.manners.records import AddressRecord, FindingRecord, State
 from triage.cli.many import on_each_mailbox
 from triage.cli.shared import now, on_terminal, options, read_settings, say, warn, write_record, write_records
-from triage.display import shown
 from triage.errors import ConfigError, TriageError, UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +71,8 @@ def audit(
 
 def _no_domain(made: Audit) -> UsageError:
     """Nothing was looked at, and that is no audit without faults."""
+    from triage.display import shown
+
     unasked = [row for row in made.findings if row.state == "unknown"]
     why = "".join(f" {row.subject}: {row.answered}." for row in unasked[:3])
     return UsageError(
