@@ -27,6 +27,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from examples.outbox_step import outbox_lines
 from tests.doubles.aws import AwsDouble, SmtpUser
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.ses_api import new_message_id
@@ -174,6 +175,10 @@ def _show(gmail: GmailDouble, aws: AwsDouble, folder: Path) -> None:
     shutil.copyfile(folder / "report.html", SHOWN / "report.html")
     _close(f"Open it in a browser; it is one file and asks nothing of the internet: {SHOWN.name}/report.html")
 
+    _step("13. When the alias ends: a draft with the label `Send via SES` leaves by itself", "triage outbox")
+    for line in outbox_lines(gmail, aws, folder, lambda *words: _triage(folder, aws, *words, shows=False)):
+        _print_paragraph(line, "  ")
+
 
 @contextmanager
 def _aws() -> Iterator[AwsDouble]:
@@ -298,7 +303,7 @@ def _inbox_line(raw: bytes) -> str:
     return f"{sender[:28]:<28}  {str(mail['Subject'])[: _width() - 35]}"
 
 
-def _triage(folder: Path, aws: AwsDouble, *arguments: str) -> str:
+def _triage(folder: Path, aws: AwsDouble, *arguments: str, shows: bool = True) -> str:
     """Run the real command line in the temporary folder and show what it prints. Raises when it fails."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "AWS_"))}
     env |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": str(_width() - len(INDENT))} | aws.env
@@ -312,7 +317,8 @@ def _triage(folder: Path, aws: AwsDouble, *arguments: str) -> str:
         encoding="utf-8",
         check=False,
     )
-    print(textwrap.indent(done.stdout, INDENT), end="")
+    if shows or done.returncode:
+        print(textwrap.indent(done.stdout, INDENT), end="")
     done.check_returncode()
     return done.stdout
 

@@ -39,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float, Path]:
 def test_the_demo_tells_the_story(demo: tuple[str, float, Path]) -> None:
     output, seconds, temporary = demo
     titles = re.findall(r"^(\d+)\. ", output, re.MULTILINE)
-    assert titles == [str(number) for number in range(1, 13)]
+    assert titles == [str(number) for number in range(1, 14)]
     for recipient, category, cause, _, _ in WANTED:
         assert re.search(rf"{re.escape(recipient)} +{category} +{cause}", output), recipient
     labels = output.partition("5. The labels")[2].partition("6. One")[0]
@@ -47,7 +47,7 @@ def test_the_demo_tells_the_story(demo: tuple[str, float, Path]) -> None:
     report = output.partition("8. What a human")[2].partition("9. Once more")[0].partition("reached.\n\n")[2]
     assert report.lstrip().startswith("1 thing on your side needs repair")
     assert len(report.rstrip().splitlines()) <= 40
-    after = output.partition("12. The report")[2]
+    after = output.partition("12. The report")[2].partition("13. ")[0]
     assert "Nothing to repair. Repaired today; 2 people still lack a mail." in after
     assert seconds < 60
     assert list(temporary.iterdir()) == [], "left behind"
@@ -85,6 +85,15 @@ def test_the_demo_ends_with_the_thread_and_a_report_to_open(demo: tuple[str, flo
     html = (ROOT / named[0]).read_text(encoding="utf-8")
     assert "priya@meridian-travel.example" in html
     assert "</html>" in html
+
+
+def test_the_demo_sends_a_labelled_draft_and_judges_its_bounce(demo: tuple[str, float, Path]) -> None:
+    last = demo[0].partition("13. When the alias ends")[2].partition("That took")[0]
+    told = " ".join(last.split())
+    assert "draft 1: sent from admin@queenofsandiego.com to ines@meridian-travel.example" in told
+    assert "Drafts: 0. Sent: Charter on 5 December, from Jada <admin@queenofsandiego.com>" in told
+    assert "Its bounce: ines@meridian-travel.example, remote-rejection, recipient-unknown" in told
+    assert len([line for line in last.splitlines() if line.strip()]) <= 8
 
 
 def test_the_second_run_is_quiet_and_cheap(demo: tuple[str, float, Path]) -> None:
