@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from triage.cli.many import on_each_mailbox
-from triage.cli.shared import now, options, read_settings, say
+from triage.cli.shared import now, on_database, options, read_settings, say
 from triage.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ MOST_CLOSED = 20
 @click.group(invoke_without_command=True)
 @click.option("--all", "wants_all", is_flag=True, help="Also those that closed long ago.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@on_database
 @options
 @click.pass_context
 def incidents(ctx: click.Context, wants_all: bool, as_json: bool) -> int:
@@ -57,6 +58,7 @@ def _list(asked: Any, wants_all: bool, as_json: bool) -> int:
 @incidents.command()
 @click.argument("number", metavar="ID", type=click.IntRange(1))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@on_database
 @options
 @click.pass_obj
 def show(asked: Any, number: int, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from triage.cli.many import report_over, several_mailboxes
-from triage.cli.shared import now, options, read_settings, say, width_of_screen, write_json
+from triage.cli.shared import now, on_database, options, read_settings, say, width_of_screen, write_json
 from triage.errors import ConfigError, TryLater, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def _span(text: str) -> timedelta:
 @click.option(
     "--deliver", type=click.Choice(["inbox"]), help="Put it into your Gmail inbox: once a week, however often you ask."
 )
+@on_database
 @options
 @click.pass_obj
 def report(
