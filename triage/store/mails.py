@@ -188,7 +188,7 @@ def _file_of(db: Database, mail: StoredMail) -> Row | None:
         db,
         "SELECT id, state, tries, put_off, missing_at FROM mails"
         " WHERE gmail_id IS NULL AND content = ? AND message_id = ? ORDER BY id LIMIT 1",
-        [content_digest(mail.raw), mail.message_id],
+        [content_digest(mail.raw), storable(mail.message_id)],
     )
 
 
@@ -287,7 +287,7 @@ def has_judged_file(db: Database, raw: bytes, message_id: str | None = None) -> 
     if message_id is None or (row is not None and row["state"] == "judged"):
         return row is not None and row["state"] == "judged"
     sql = "SELECT 1 FROM mails WHERE content = ? AND message_id = ? AND state = 'judged'"
-    return first_row(db, sql, [content_digest(raw), message_id]) is not None
+    return first_row(db, sql, [content_digest(raw), storable(message_id)]) is not None
 
 
 def failed_mails(db: Database, at: datetime) -> list[StoredMail]:
