@@ -6,6 +6,7 @@ of a text it needs.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cache
 
@@ -54,3 +55,14 @@ def printable_line(text: str) -> str:
 def shortened(text: str, limit: int) -> str:
     """At most `limit` characters, the last three dots where something was cut off."""
     return text if len(text) <= limit else text[: max(limit - 3, 0)] + "..."
+
+
+def content_digest(raw: bytes) -> str:
+    """The same for a mail's content wherever it was read: in Gmail, in an mbox made of it, in a file saved of it.
+
+    An mbox adds headers, ends lines its own way, and marks lines that begin with `From `; what comes after the headers
+    is compared without these differences.
+    """
+    text = raw.replace(b"\r\n", b"\n")
+    body = text.partition(b"\n\n")[2].replace(b"\n>From ", b"\nFrom ").strip(b"\n")
+    return hashlib.sha256(body).hexdigest()

@@ -261,7 +261,9 @@ def _judge_files(
         if isinstance(mail, UnreadableFile):
             yield Failed(StoredMail(mail.source), mail.why)
         elif not (db and store.has_judged_file(db, mail.data)):
-            yield looked_at(StoredMail(mail.source, raw=mail.data), settings, None)
+            found = looked_at(StoredMail(mail.source, raw=mail.data), settings, None)
+            if not (db and store.has_judged_file(db, mail.data, found.mail.message_id)):
+                yield found
         if progress:
             progress(count, None)
 

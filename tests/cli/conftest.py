@@ -17,5 +17,5 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def judged(home: Home) -> Home:
     home.copy(ALIAS, EXCHANGE)
-    assert home.triage("run", "--mailbox", "mails").returncode == 0
+    assert home.triage("run", "--database", "triage.db", "--mailbox", "mails").returncode == 0
     return home

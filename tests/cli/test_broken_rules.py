@@ -41,7 +41,7 @@ JUDGING = [
     ("classify", "--jsonl", "mails"),
     ("classify", "--jobs", "2", "mails"),
     ("explain", f"mails/{ALIAS}"),
-    ("run", "--mailbox", "mails"),
+    ("run", "--database", "triage.db", "--mailbox", "mails"),
     ("run", "--dry-run", "--mailbox", "mails"),
     ("rejudge",),
     ("rejudge", "--apply"),
@@ -73,7 +73,7 @@ def ran(home: Home, code: str, *arguments: str) -> subprocess.CompletedProcess[s
 )
 def test_a_command_says_what_is_wrong_and_what_was_meant(broken: Home, code: str, arguments: tuple[str, ...]) -> None:
     if arguments[0] not in ("classify", "run"):
-        assert broken.triage("run", "--mailbox", "mails").returncode == 0
+        assert broken.triage("run", "--database", "triage.db", "--mailbox", "mails").returncode == 0
     done = ran(broken, code, *arguments)
     assert (done.returncode, done.stderr.splitlines()) == (78, SAID[code])
 
@@ -88,7 +88,7 @@ def test_the_doctor_says_it_among_the_rest(broken: Home, code: str) -> None:
 
 def test_a_file_that_is_no_toml(broken: Home) -> None:
     (broken.folder / "rules" / "40-a.toml").write_text("[[rule]\n")
-    what, todo = assert_two_lines(ran(broken, RULES, "run", "--mailbox", "mails"), 78)
+    what, todo = assert_two_lines(ran(broken, RULES, "run", "--database", "triage.db", "--mailbox", "mails"), 78)
     assert what.startswith("triage: 40-a.toml: not TOML: ")
     assert todo == "Mend the line it names, or install triage again."
 

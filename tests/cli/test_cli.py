@@ -113,17 +113,17 @@ def test_a_reader_that_has_seen_enough_is_no_error(home: Home) -> None:
 
 def test_a_run_tells_its_totals_and_a_second_one_is_quiet(home: Home) -> None:
     home.copy(ALIAS, EXCHANGE)
-    first = home.started("run", "--mailbox", "mails")
+    first = home.started("run", "--database", "triage.db", "--mailbox", "mails")
     assert (first.returncode, first.stdout, first.stderr) == (
         0,
         "2 new mails: 2 verdicts, 0 no bounce.\n",
         "",
     )
-    second = home.started("run", "--mailbox", "mails")
+    second = home.started("run", "--database", "triage.db", "--mailbox", "mails")
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    said = home.triage("run", "--mailbox", "mails", "--verbose")
+    said = home.triage("run", "--database", "triage.db", "--mailbox", "mails", "--verbose")
     assert said.stdout == "Nothing new. 0 new mails: 0 verdicts, 0 no bounce.\n"
-    assert home.on_terminal("run", "--mailbox", "mails") == (0, said.stdout)
+    assert home.on_terminal("run", "--database", "triage.db", "--mailbox", "mails") == (0, said.stdout)
 
 
 def test_a_dry_run_says_what_would_be_and_leaves_nothing_behind(home: Home) -> None:
@@ -139,7 +139,7 @@ def test_a_dry_run_says_what_would_be_and_leaves_nothing_behind(home: Home) -> N
 def test_a_run_with_unreadable_mails_says_which_and_ends_with_1(home: Home) -> None:
     mails = home.copy(ALIAS)
     os.mkfifo(mails / "aaa.eml")
-    done = home.triage("run", "--mailbox", "mails")
+    done = home.triage("run", "--database", "triage.db", "--mailbox", "mails")
     assert done.returncode == 1
     assert done.stderr == "mails/aaa.eml: not a regular file\n"
     assert "1 not readable" in done.stdout

@@ -25,11 +25,11 @@ IMPATIENT = (
 
 def test_long_work_shows_a_bar_on_a_terminal_and_none_in_cron(home: Home) -> None:
     home.copy(ALIAS, EXCHANGE)
-    code, text = home.on_terminal("run", "--mailbox", "mails", program=("-c", IMPATIENT))
+    code, text = home.on_terminal("run", "--database", "triage.db", "--mailbox", "mails", program=("-c", IMPATIENT))
     assert code == 0
     assert "Reading mails" in text
     assert text.splitlines()[-1].endswith("2 new mails: 2 verdicts, 0 no bounce.")
-    again = home.started("run", "--mailbox", "mails", program=("-c", IMPATIENT))
+    again = home.started("run", "--database", "triage.db", "--mailbox", "mails", program=("-c", IMPATIENT))
     assert (again.stdout, again.stderr) == ("", "")
 
 

@@ -46,11 +46,13 @@ def stopped_at_import(home: Home, module: str, number: int, *arguments: str) -> 
     "module", ["triage.cli.program", "click", "triage.errors", "triage.config", "sqlite3", "triage.run", "parsers.mime"]
 )
 def test_a_signal_at_any_moment_of_loading(home: Home, module: str, number: int, code: int) -> None:
-    done = stopped_at_import(home, module, number, "run", "--mailbox", "mails")
+    done = stopped_at_import(home, module, number, "run", "--database", "triage.db", "--mailbox", "mails")
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert "ignored" not in done.stderr
-    assert home.triage("run", "--mailbox", "mails").returncode == 0, "the next run takes up where it stopped"
+    assert home.triage("run", "--database", "triage.db", "--mailbox", "mails").returncode == 0, (
+        "the next run takes up where it stopped"
+    )
     assert verdicts(home) == 2
 
 
@@ -81,7 +83,7 @@ def test_a_run_that_is_stopped_says_so_in_its_row(home: Home) -> None:
     keeps_open = os.open(home.folder / "stdin", os.O_RDWR)
     with open(home.folder / "stdin", "rb") as stdin:
         process = subprocess.Popen(
-            [sys.executable, "-m", "triage", "run", "--mailbox", "-"],
+            [sys.executable, "-m", "triage", "run", "--database", "triage.db", "--mailbox", "-"],
             cwd=home.folder,
             env=home.env,
             stdin=stdin,
@@ -118,7 +120,7 @@ REDIRECTIONS = [
 
 @pytest.mark.parametrize("how", REDIRECTIONS)
 def test_a_run_does_its_work_whatever_becomes_of_its_words(home: Home, how: str) -> None:
-    arguments = ("run", "--verbose", "--mailbox", "mails")
+    arguments = ("run", "--verbose", "--database", "triage.db", "--mailbox", "mails")
     done = redirected(home, how, *arguments)
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
@@ -132,7 +134,7 @@ def test_a_run_does_its_work_whatever_becomes_of_its_words(home: Home, how: str)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
 def test_what_a_run_complains_of_is_kept_where_nobody_hears_it(home: Home) -> None:
     os.mkfifo(home.folder / "mails/pipe.eml")
-    done = redirected(home, "2>&-", "run", "--mailbox", "mails")
+    done = redirected(home, "2>&-", "run", "--database", "triage.db", "--mailbox", "mails")
     assert done.returncode == 1
     [(unsaid,)] = ask(home, "SELECT unsaid FROM runs")
     assert "pipe.eml: not a regular file" in unsaid
@@ -140,13 +142,13 @@ def test_what_a_run_complains_of_is_kept_where_nobody_hears_it(home: Home) -> No
 
 def test_all_that_was_said_is_no_news(home: Home) -> None:
     """The opposite."""
-    assert redirected(home, "", "run", "--verbose", "--mailbox", "mails").returncode == 0
+    assert redirected(home, "", "run", "--verbose", "--database", "triage.db", "--mailbox", "mails").returncode == 0
     assert ask(home, "SELECT unsaid FROM runs") == [(None,)]
 
 
 @pytest.mark.parametrize("arguments", [("report",), ("classify", "mails"), ("classify", "--jsonl", "mails")])
 def test_a_command_whose_work_is_its_words_says_that_they_are_lost(home: Home, arguments: Sequence[str]) -> None:
-    assert home.triage("run", "--mailbox", "mails").returncode == 0
+    assert home.triage("run", "--database", "triage.db", "--mailbox", "mails").returncode == 0
     done = redirected(home, ">/dev/full", *arguments)
     assert done.returncode == 1
     assert b"could not be written: No space left on device" in done.stderr

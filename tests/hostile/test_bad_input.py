@@ -25,6 +25,8 @@ from tests.worlds import forked
 OUR_OWN_BUG = "Something in triage itself went wrong"
 DOCUMENTED = {0, 1, 2, 75, 77, 78}
 
+RUN = ("run", "--database", "triage.db", "--mailbox", "mails")
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -69,7 +71,11 @@ BAD_SETTINGS = {
 
 
 @pytest.mark.parametrize("text", BAD_SETTINGS.values(), ids=BAD_SETTINGS)
-@pytest.mark.parametrize("command", [("run", "--mailbox", "mails"), ("report",), ("config", "check")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [RUN, ("report",), ("config", "check")],
+    ids=" ".join,
+)
 def test_settings(home: Home, text: str, command: tuple[str, ...]) -> None:
     del home.env["TRIAGE_DATABASE"]
     (home.folder / "triage.toml").write_text(text)
@@ -103,7 +109,7 @@ def test_settings_that_are_no_text(home: Home, data: bytes) -> None:
 )
 def test_environment(home: Home, name: str, value: str) -> None:
     home.env[name] = value
-    said(home.triage("run", "--mailbox", "mails"), 78)
+    said(home.triage(*RUN), 78)
     said(home.triage("report"), 78)
 
 
@@ -113,7 +119,8 @@ IN_A_GONE_FOLDER = "import os, sys, tempfile; folder = tempfile.mkdtemp(); os.ch
 
 
 @pytest.mark.parametrize(
-    "arguments", [("report",), ("run", "--mailbox", "mails"), ("explain", "1"), ("config", "show")]
+    "arguments",
+    [("report",), RUN, ("explain", "1"), ("config", "show")],
 )
 @pytest.mark.parametrize("named", [True, False])
 def test_a_working_folder_that_is_gone(home: Home, named: bool, arguments: tuple[str, ...]) -> None:
@@ -152,7 +159,12 @@ def test_a_folder_that_cannot_be_read(shared_folder: Path, place: str) -> None:
     code = f"import os; os.chdir({str(start)!r}); os.setuid(65534);"
     closed.chmod(0o700)
     (shared_folder / "x.eml").write_bytes(b"Subject: x\n\nx\n")
-    for arguments in (["report"], ["run", "--mailbox", "x.eml"], ["doctor"], ["config", "show"]):
+    for arguments in (
+        ["report"],
+        ["run", "--database", "triage.db", "--mailbox", "x.eml"],
+        ["doctor"],
+        ["config", "show"],
+    ):
         said(forked.triage(*arguments, cwd=ROOT, env=env, code=f"{code} {forked.COMMAND}"))
 
 
@@ -305,14 +317,14 @@ READERS = (
     ("doctor",),
     ("rejudge",),
     ("undo", "labels", "--dry-run"),
-    ("run", "--mailbox", "mails"),
+    RUN,
 )
 WAY_BACK = "triage restore"
 
 
 @pytest.fixture
 def judged(home: Home) -> Path:
-    assert home.triage("run", "--mailbox", "mails").returncode == 0
+    assert home.triage(*RUN).returncode == 0
     return home.folder / "triage.db"
 
 
@@ -390,8 +402,8 @@ def test_words_that_nobody_knows(home: Home, judged: Path, column: str) -> None:
 def test_a_database_that_is_a_pipe_or_a_folder(home: Home) -> None:
     path = home.folder / "triage.db"
     os.mkfifo(path)
-    said(home.triage("run", "--mailbox", "mails"), 78)
+    said(home.triage(*RUN), 78)
     said(home.triage("report"), 78)
     path.unlink()
     shutil.copytree(home.folder / "mails", path)
-    said(home.triage("run", "--mailbox", "mails"), 78)
+    said(home.triage(*RUN), 78)

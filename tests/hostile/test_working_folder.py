@@ -151,7 +151,7 @@ AUTH = ("auth", "--headless")
         ("token.json", ("run",), 77),
         ("credentials.json", AUTH, 78),
         ("triage.db", ("report",), 78),
-        ("triage.db", ("run", "--mailbox", "x.eml"), 78),
+        ("triage.db", ("run", "--database", "triage.db", "--mailbox", "x.eml"), 78),
         ("triage.db", ("incidents",), 78),
     ],
 )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.gmail import GmailDouble
-from tests.worlds.made_mails import alias_notice, newsletter, refusal
-from tests.worlds.run_world import Query, clock, trip_over
+from tests.worlds.made_mails import alias_notice, newsletter, put_into_sent, refusal
+from tests.worlds.run_world import Query, clock, seed, trip_over
 from triage import run as worker
 from triage.config import Settings
 from triage.errors import UsageError
@@ -81,3 +81,53 @@ def test_a_file_our_code_trips_over_is_judged_by_the_next_run(
     assert worker.run(settings, clock).judged == 1
     assert query("SELECT state, gmail_id FROM mails") == [{"state": "judged", "gmail_id": None}]
     assert gmail.quota.calls["messages.list"] == 1
+
+
+# One mail is one mail, wherever it was read
+
+
+def as_in_an_mbox(mail: bytes) -> bytes:
+    """What Google Takeout makes of a mail: headers of its own, other line ends, `>From `."""
+    text = mail.replace(b"\r\n", b"\n").replace(b"\nFrom ", b"\n>From ")
+    return b"From 1849@xxx Tue Nov 24 09:00:00 +0000 2026\nX-GM-THRID: 1849\nX-Gmail-Labels: Inbox\n" + text + b"\n\n"
+
+
+def test_what_gmail_gave_is_not_counted_again_from_a_file(
+    gmail: GmailDouble, settings: Settings, tmp_path: Path, query: Query
+) -> None:
+    seed(gmail, refusal(1), refusal(2))
+    worker.run(settings, clock)
+    (tmp_path / "takeout.mbox").write_bytes(as_in_an_mbox(refusal(1)) + as_in_an_mbox(refusal(3)))
+    assert worker.run_local(settings, clock, [tmp_path / "takeout.mbox"]).judged == 1
+    assert query("SELECT count(*) AS n FROM mails") == query("SELECT count(*) AS n FROM verdicts") == [{"n": 3}]
+
+
+def test_a_mail_from_a_file_becomes_that_of_gmail_when_it_is_read_there(
+    gmail: GmailDouble, settings: Settings, tmp_path: Path, query: Query
+) -> None:
+    (tmp_path / "takeout.mbox").write_bytes(as_in_an_mbox(alias_notice(1)) + as_in_an_mbox(newsletter(2)))
+    worker.run_local(settings, clock, [tmp_path / "takeout.mbox"])
+    (before,) = query("SELECT id, proof FROM verdicts WHERE kind = 'failed'")
+    assert before["proof"] == "given"
+    gmail.add_send_as("admin@queenofsandiego.com", host="email-smtp.us-east-1.amazonaws.com")
+    put_into_sent(gmail)
+    (gmail_id,) = seed(gmail, alias_notice(1))
+    summary = worker.run(settings, clock)
+    assert (summary.new, summary.judged, summary.opened, summary.actions) == (1, 1, 1, 1)
+    assert query("SELECT count(*) AS n FROM mails") == [{"n": 2}]
+    (verdict,) = query(
+        "SELECT v.id, v.proof, v.source, m.gmail_id FROM verdicts v JOIN mails m ON m.id = v.mail_id"
+        " WHERE v.kind = 'failed'"
+    )
+    assert verdict == {"id": before["id"], "proof": "alias", "source": f"gmail:{gmail_id}", "gmail_id": gmail_id}
+    assert worker.run_local(settings, clock, [tmp_path / "takeout.mbox"]) == RunSummary(), "and so it stays"
+    assert worker.run(settings, clock).new == 0
+
+
+def test_the_same_id_with_other_content_is_another_mail(settings: Settings, tmp_path: Path, query: Query) -> None:
+    one, other = refusal(1), refusal(1).replace(b"pat@", b"kim@")
+    assert one != other
+    (tmp_path / "a.eml").write_bytes(one)
+    (tmp_path / "b.eml").write_bytes(other)
+    assert worker.run_local(settings, clock, [tmp_path]).judged == 2
+    assert query("SELECT count(*) AS n FROM mails") == [{"n": 2}]

@@ -120,7 +120,7 @@ def test_the_schema_says_what_null_means() -> None:
         for table in (
             *(*TABLES, "rotations", "retired_keys", "events", "evidence", "audits", "findings"),
             *("incidents", "repairs", "verdict_hours", "inserts", "resends", "fetches"),
-            *("readings", "verdict_changes", "denials", "outbox", "alerts"),
+            *("readings", "verdict_changes", "denials", "outbox", "alerts", "sending_states"),
         )
     ]
     assert "-- NULL: the mail came from a file" in text

@@ -118,7 +118,9 @@ def test_the_example_mailbox_needs_no_account(tmp_path: Path) -> None:
     done = _run([sys.executable, "-m", "triage", "run", "--mailbox", str(EXAMPLES)], tmp_path)
     assert re.match(r"\d new mails", done.stdout)
     assert done.stderr == ""
-    with closing(sqlite3.connect(tmp_path / "triage.db")) as connection:
+    assert f"triage report --database {tmp_path}/triage-of-files.db" in done.stdout, "apart from the real one"
+    assert not (tmp_path / "triage.db").exists()
+    with closing(sqlite3.connect(tmp_path / "triage-of-files.db")) as connection:
         rows = connection.execute(
             "SELECT recipient, category, cause, side, ses_region FROM verdicts WHERE cause IS NOT NULL ORDER BY id"
         ).fetchall()

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from triage.cli.shared import no_database, options, read_settings, say
+from triage.cli.shared import no_database, on_database, options, read_settings, say
 
 DEFAULT_PORT = 8001
 
@@ -16,6 +16,7 @@ DEFAULT_PORT = 8001
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any free one.")
 @click.option("--no-open", is_flag=True, help="Do not open a browser.")
+@on_database
 @options
 @click.pass_obj
 def browse(asked: Any, port: int, no_open: bool) -> int:

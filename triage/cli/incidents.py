@@ -18,6 +18,7 @@ from triage.cli.many import on_each_mailbox
 from triage.cli.shared import (
     no_database,
     now,
+    on_database,
     options,
     read_settings,
     say,
@@ -40,6 +41,7 @@ MOST_CLOSED = 20
 @click.group(cls=Family, invoke_without_command=True)
 @click.option("--all", "wants_all", is_flag=True, help="Also those that closed long ago.")
 @answers("json", "jsonl", "csv")
+@on_database
 @options
 @click.pass_context
 def incidents(ctx: click.Context, wants_all: bool, form: str) -> int:
@@ -74,6 +76,7 @@ def _list(asked: Any, wants_all: bool, form: str) -> int:
 @incidents.command()
 @click.argument("number", metavar="ID", type=click.IntRange(1))
 @answers("json")
+@on_database
 @options
 @click.pass_obj
 def show(asked: Any, number: int, form: str) -> int:

@@ -27,7 +27,10 @@ def several_mailboxes(asked: Any) -> list[MailboxSettings]:
     """The mailboxes of the settings file, if it has several and none of them was named; else none."""
     from triage.config import mailbox_settings
 
-    return mailbox_settings(asked.config, os.environ) if asked.mailbox_name is None else []
+    several = mailbox_settings(asked.config, os.environ) if asked.mailbox_name is None else []
+    if several and asked.database is not None:
+        raise UsageError("--database is for one mailbox.", f"Say which: --mailbox-name {several[0].name}")
+    return several
 
 
 def on_each_mailbox(command: Callable[..., int]) -> Callable[..., int]:

@@ -36,7 +36,16 @@ from triage.cli.outbox import outbox
 from triage.cli.owner import auth, rejudge, retry, schedule, undo
 from triage.cli.report import report
 from triage.cli.resend import resend
-from triage.cli.shared import Monitors, need_database, now, options, progress_bar, read_settings, width_of_screen
+from triage.cli.shared import (
+    Monitors,
+    need_database,
+    now,
+    on_database,
+    options,
+    progress_bar,
+    read_settings,
+    width_of_screen,
+)
 from triage.cli.stopping import Stopped, stoppable
 from triage.errors import UsageError
 
@@ -70,6 +79,8 @@ class Options:
     verbose: bool = False
     mailbox_name: str | None = None
     """Of several mailboxes the one that is meant; None: all, or there is only one."""
+    database: Path | None = None
+    """The database to use in place of that of the settings."""
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -107,6 +118,7 @@ def cli() -> None:
 @click.option(
     "--for-admin", is_flag=True, help="Instead, a ready message to the people who run the recipient's mail server."
 )
+@on_database
 @options
 @click.pass_obj
 def explain(asked: Options, what: str, said_by: Speaker | None, for_admin: bool) -> int:
@@ -150,6 +162,7 @@ def explain(asked: Options, what: str, said_by: Speaker | None, for_admin: bool)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Add a line of JSON on how the run ended to this file: counts, times and errors, no mail contents.",
 )
+@on_database
 @options
 @click.pass_obj
 def run(
@@ -164,7 +177,8 @@ def run(
     """Read the mailbox, judge what is new, record it and label its threads.
 
     This is what cron calls. It prints nothing when nothing was new. It never deletes, never sends, never marks as read.
-    With --mailbox it reads files and labels nothing. Where the settings file has several mailboxes it reads all of
+    With --mailbox it reads files, labels nothing, and keeps what it finds in a database of its own beside the real one,
+    triage-of-files.db, unless --database names one. Where the settings file has several mailboxes it reads all of
     them, a few at a time; what goes wrong with one stops no other, and the exit code is the worst.
     """
     from dataclasses import asdict, replace
@@ -185,7 +199,13 @@ def run(
     failing = monitors.told_of_failure(asked) if not dry_run else nullcontext()
     with failing, progress_bar("Reading mails") as progress:
         settings = read_settings(asked)
-        settings = monitors.settings = replace(settings, probe=True) if probe else settings
+        settings = replace(settings, probe=True) if probe else settings
+        is_apart = bool(paths) and asked.database is None
+        if is_apart:  # what is only tried out must not count as mail of the real mailbox
+            real = settings.database
+            asked.database = real.with_name(f"{real.stem}-of-files{real.suffix}")
+            settings = replace(settings, database=asked.database)
+        monitors.settings = settings
         start = since.moment(now()) if since else None
         if dry_run and paths:
             plan = worker.dry_run_local(settings, paths, stdin=sys.stdin.buffer, progress=progress)
@@ -210,6 +230,8 @@ def run(
     if not as_json and (not summary.is_quiet or asked.verbose or sys.stdout.isatty()):
         first = "Nothing was written. It would be: " if dry_run else "Nothing new. " if summary.is_quiet else ""
         _say([first + totals_words(asdict(summary))])
+        if is_apart and not dry_run:
+            _say([f"Kept apart from your mailbox's. To look at it: triage report --database {settings.database}"])
     if not dry_run and (lost := unsaid()):
         worker.keep_unsaid(settings, lost)
     return summary.exit_code or is_untold

@@ -13,7 +13,7 @@ import click
 from triage.cli.manners.output import FILE_WIDTH, answers, is_form_asked, write_csv
 from triage.cli.manners.since import Since, since_option
 from triage.cli.many import report_over, several_mailboxes
-from triage.cli.shared import need_database, now, options, read_settings, say, width_of_screen, write_json
+from triage.cli.shared import need_database, now, on_database, options, read_settings, say, width_of_screen, write_json
 from triage.errors import TryLater, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "--deliver", type=click.Choice(["inbox"]), help="Put it into your Gmail inbox: once a week, however often you ask."
 )
 @answers("markdown", "html", "json", "csv")
+@on_database
 @options
 @click.pass_context
 def report(ctx: click.Context, since: Since, full: bool, deliver: str | None, form: str) -> int:

@@ -59,6 +59,17 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     return config(mailbox(verbose(command)))
 
 
+def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option of commands that can look at another database than that of the settings."""
+    return click.option(
+        "--database",
+        type=click.Path(path_type=Path, dir_okay=False, resolve_path=True),
+        help="Use this database, instead of that of the settings.",
+        expose_value=False,
+        callback=_keep,
+    )(command)
+
+
 def read_settings(asked: Any, **overrides: Any) -> Settings:
     """The settings for this command; `overrides` are its options, None where not given."""
     import os
@@ -70,6 +81,7 @@ def read_settings(asked: Any, **overrides: Any) -> Settings:
 
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     config, mailbox = (asked.config, asked.mailbox_name) if asked is not None else (None, None)
+    overrides = {"database": getattr(asked, "database", None), **overrides}
     settings = load_settings(config, os.environ, overrides, mailbox)
     _tell_times_of(settings)
     return settings

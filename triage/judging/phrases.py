@@ -12,7 +12,7 @@ _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(r"[\u3040-\u9fff\uac00-\ud7a3]")
 _BEGINNING = re.compile(r"(\w{1,4}+)\w*+")
 
-# Where a word of German or its neighbours has one of these, many servers write two letters (RFC 5321 replies are ASCII).
+# Where a word of German or its neighbours has one of these, many servers write two (replies are ASCII, RFC 5321).
 _TWO_LETTERS = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe", "æ": "ae"}
 
 

@@ -1,4 +1,4 @@
-"""The part of the store about what was done in Gmail: the notes, what `undo` takes back, and what was put in.
+"""The part of the store about runs and what was done in Gmail: notes, what `undo` takes back, what was put in.
 
 Says SQL and judges nothing; planning and the state of an action are in `mails.py`. A message of ours has a row from
 before Gmail is asked, so that none goes in twice; `done_at` tells whether it is certainly there.
@@ -7,13 +7,13 @@ before Gmail is asked, so that none goes in twice; `done_at` tells whether it is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from parsers.times import utc_text
 from triage.model import Action, Withdrawn
-from triage.rows import DoneRow
+from triage.rows import DoneRow, RunRow
 from triage.store.database import Row, all_rows, storable, transaction, with_json
 
 if TYPE_CHECKING:
@@ -203,6 +203,42 @@ def forget_insert(db: Database, key: str) -> None:
     """Gmail has certainly not taken it: the next try need not look for it first."""
     with transaction(db):
         db.execute("DELETE FROM inserts WHERE key = ? AND done_at IS NULL", [key])
+
+
+def start_run(db: Database, source: str, at: datetime) -> int:
+    """Record that a run began; returns its id."""
+    with transaction(db):
+        row = [storable(source), utc_text(at)]
+        return int(db.execute("INSERT INTO runs (source, started_at) VALUES (?, ?)", row).lastrowid or 0)
+
+
+def finish_run(
+    db: Database,
+    run_id: int,
+    at: datetime,
+    totals: Mapping[str, int],
+    *,
+    error: str | None = None,
+    not_looked_up: Iterable[str] = (),
+    not_told: Iterable[str] = (),
+    seconds: Mapping[str, float] | None = None,
+) -> None:
+    """Record how a run ended; the keys of `totals` are the count columns of `runs`, `seconds` of its parts."""
+    values = {"finished_at": utc_text(at), "error": storable(error), **totals}
+    values["seconds"] = json.dumps(dict(seconds)) if seconds else None
+    for column, reasons in (("not_looked_up", not_looked_up), ("not_told", not_told)):
+        if told := storable("; ".join(reasons)):
+            values[column] = told
+    with transaction(db):
+        db.execute(
+            f"UPDATE runs SET {', '.join(f'{column} = :{column}' for column in values)} WHERE id = :id",  # noqa: S608
+            {**values, "id": run_id},
+        )
+
+
+def last_runs(db: Database, limit: int = 1) -> list[RunRow]:
+    """The newest runs first."""
+    return all_rows(db, "SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])
 
 
 def record_unsaid(db: Database, text: str) -> None:

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from parsers.text import content_digest
 from parsers.times import moment_from, utc_text
 from triage.model import Action, Proof, StoredMail
-from triage.rows import ActionRow, MailRow, RunRow, StoredVerdict, VerdictRecord
+from triage.rows import ActionRow, MailRow, StoredVerdict, VerdictRecord
 from triage.store import actions as store_actions
 from triage.store import incidents as store_incidents
 from triage.store.database import Row, all_rows, first_row, storable, transaction, with_json
@@ -70,21 +71,32 @@ def store_judged(
         known = _row_of(db, mail)
         if known and known["state"] == "judged":
             return int(known["id"])
+        known = known or _file_of(db, mail)
         mail_id = _write_mail(db, mail, known, "judged", mail.remark, at)
         received_at = utc_text(mail.received_at or at)
         incidents = []
         for position, record in enumerate(records):
             flat = flat_record(record, proofs[position] if proofs else None)
-            verdict_id = db.execute(
-                f"INSERT INTO verdicts ({_VERDICT_COLUMNS}) VALUES (?, ?, ?{', ?' * len(VERDICT_COLUMNS)})",  # noqa: S608
-                [mail_id, position, received_at, *(flat[column] for column in VERDICT_COLUMNS)],
-            ).lastrowid
+            verdict_id = _write_verdict(db, mail_id, position, received_at, flat, is_new=known is None)
             note_superseded(db, {**flat, "id": verdict_id, "thread_id": mail.thread_id})
-            number = int(verdict_id or 0)
-            incidents.append(store_incidents.attach(db, number, record, flat["proof"], at=at, most=most_incidents))
+            incidents.append(store_incidents.attach(db, verdict_id, record, flat["proof"], at=at, most=most_incidents))
         store_incidents.settle_each(db, incidents, at)
         plan_actions(db, mail_id, actions, at)
         return mail_id
+
+
+def _write_verdict(db: Database, mail_id: int, position: int, received_at: str, flat: Row, *, is_new: bool) -> int:
+    """Returns the verdict's number, which it keeps where the mail was read from a file before."""
+    values = [received_at, *(flat[column] for column in VERDICT_COLUMNS)]
+    sql = "SELECT id FROM verdicts WHERE mail_id = ? AND position = ?"
+    row = None if is_new else first_row(db, sql, [mail_id, position])
+    if row is not None:
+        columns = ", ".join(f'"{column}" = ?' for column in ("received_at", *VERDICT_COLUMNS))
+        db.execute(f"UPDATE verdicts SET {columns} WHERE id = ?", [*values, row["id"]])  # noqa: S608
+        return int(row["id"])
+    marks = ", ?" * len(values)
+    sql = f"INSERT INTO verdicts ({_VERDICT_COLUMNS}) VALUES (?, ?{marks})"  # noqa: S608
+    return int(db.execute(sql, [mail_id, position, *values]).lastrowid or 0)
 
 
 def proof_columns(proof: Proof | None) -> Row:
@@ -168,6 +180,18 @@ def _row_of(db: Database, mail: StoredMail) -> Row | None:
     )
 
 
+def _file_of(db: Database, mail: StoredMail) -> Row | None:
+    """The row of a file that holds this mail of Gmail's: one mail is one mail, wherever it was read first."""
+    if mail.gmail_id is None or mail.message_id is None or mail.raw is None:
+        return None
+    return first_row(
+        db,
+        "SELECT id, state, tries, put_off, missing_at FROM mails"
+        " WHERE gmail_id IS NULL AND content = ? AND message_id = ? ORDER BY id LIMIT 1",
+        [content_digest(mail.raw), storable(mail.message_id)],
+    )
+
+
 def _write_mail(
     db: Database,
     mail: StoredMail,
@@ -191,6 +215,7 @@ def _write_mail(
         "error": error,
         "raw": zlib.compress(mail.raw) if mail.raw is not None and mail.keep_raw else None,
         "raw_sha256": _hash(mail.raw),
+        "content": None if mail.raw is None else content_digest(mail.raw),
     }
     values = _kept(values)
     if known:  # what an earlier try found stays where this one found nothing
@@ -250,47 +275,19 @@ def finish_labels(db: Database, label_ids: Mapping[int, str], at: datetime) -> N
             )
 
 
-def start_run(db: Database, source: str, at: datetime) -> int:
-    """Record that a run began; returns its id."""
-    with transaction(db):
-        row = [storable(source), utc_text(at)]
-        return int(db.execute("INSERT INTO runs (source, started_at) VALUES (?, ?)", row).lastrowid or 0)
-
-
-def finish_run(
-    db: Database,
-    run_id: int,
-    at: datetime,
-    totals: Mapping[str, int],
-    *,
-    error: str | None = None,
-    not_looked_up: Iterable[str] = (),
-    not_told: Iterable[str] = (),
-    seconds: Mapping[str, float] | None = None,
-) -> None:
-    """Record how a run ended; the keys of `totals` are the count columns of `runs`, `seconds` of its parts."""
-    values = {"finished_at": utc_text(at), "error": storable(error), **totals}
-    values["seconds"] = json.dumps(dict(seconds)) if seconds else None
-    for column, reasons in (("not_looked_up", not_looked_up), ("not_told", not_told)):
-        if told := storable("; ".join(reasons)):
-            values[column] = told
-    with transaction(db):
-        db.execute(
-            f"UPDATE runs SET {', '.join(f'{column} = :{column}' for column in values)} WHERE id = :id",  # noqa: S608
-            {**values, "id": run_id},
-        )
-
-
 def known_gmail_ids(db: Database, gmail_ids: Iterable[str]) -> set[str]:
     """Those of the given Gmail ids that have a row; what seemed gone and is found again is not known."""
     sql = "SELECT gmail_id FROM mails WHERE gmail_id IN (SELECT value FROM json_each(?)) AND state != 'gone'"
     return {gmail_id for (gmail_id,) in db.execute(sql, [json.dumps(list(gmail_ids))])}
 
 
-def has_judged_file(db: Database, raw: bytes) -> bool:
-    """Whether these very bytes came from a file before and were judged then."""
+def has_judged_file(db: Database, raw: bytes, message_id: str | None = None) -> bool:
+    """Whether a mail from a file was judged before: these very bytes or, once its id is known, another copy of it."""
     row = first_row(db, "SELECT state FROM mails WHERE gmail_id IS NULL AND raw_sha256 = ?", [_hash(raw)])
-    return row is not None and row["state"] == "judged"
+    if message_id is None or (row is not None and row["state"] == "judged"):
+        return row is not None and row["state"] == "judged"
+    sql = "SELECT 1 FROM mails WHERE content = ? AND message_id = ? AND state = 'judged'"
+    return first_row(db, sql, [content_digest(raw), storable(message_id)]) is not None
 
 
 def failed_mails(db: Database, at: datetime) -> list[StoredMail]:
@@ -359,11 +356,6 @@ def verdicts_numbered(db: Database, verdict_ids: Iterable[int]) -> dict[int, Sto
         [json.dumps(list(verdict_ids))],
     )
     return {row["id"]: _record(row) for row in rows}
-
-
-def last_runs(db: Database, limit: int = 1) -> list[RunRow]:
-    """The newest runs first."""
-    return all_rows(db, "SELECT * FROM runs ORDER BY id DESC LIMIT ?", [limit])
 
 
 def _record(row: Row) -> StoredVerdict:

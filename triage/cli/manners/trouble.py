@@ -36,7 +36,8 @@ def _of_database(error: Exception, asked: Any) -> TriageError | None:
     from triage.config import load_settings
 
     try:
-        path = load_settings(asked.config, os.environ, None, asked.mailbox_name).database
+        named = {"database": asked.database}
+        path = load_settings(asked.config, os.environ, named, asked.mailbox_name).database
     except TriageError:
         return None
     return store.blamed(error, path)

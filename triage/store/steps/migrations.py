@@ -6,9 +6,12 @@ Each table is written as SQL text, because SQLite keeps that text with its comme
 
 from __future__ import annotations
 
+import zlib
+
 from sqlite_utils import Database
 
 from parsers.mime import bare_address
+from parsers.text import content_digest
 from triage.store.steps.first_steps import migrations
 from triage.store.steps.views import VIEWS
 
@@ -361,3 +364,14 @@ def m140_sending_states(db: Database) -> None:
 )"""
     )
     db.execute("CREATE INDEX events_taken_in ON events (ses_region, sent_at) WHERE kind IN ('Send', 'Delivery')")
+
+
+@migrations()
+def m131_content(db: Database) -> None:
+    """One mail is one mail wherever it was read: what follows its headers tells, without what an mbox changes."""
+    db.execute("ALTER TABLE mails ADD COLUMN content TEXT /* digest of what follows the headers; NULL: not known */")
+    for (mail_id,) in db.execute("SELECT id FROM mails WHERE raw IS NOT NULL").fetchall():
+        (raw,) = db.execute("SELECT raw FROM mails WHERE id = ?", [mail_id]).fetchone()
+        digest = content_digest(zlib.decompress(raw))
+        db.execute("UPDATE mails SET content = ? WHERE id = ?", [digest, mail_id])
+    db.execute("CREATE INDEX mails_by_content ON mails (content) WHERE content IS NOT NULL")
