@@ -117,3 +117,34 @@ def test_where_gmail_put_it_stays_known(
         done = put(gmail, db, thread_id=thread_id)
         (letter,) = letters(double)
         assert done == Inserted(letter.id, is_new, elsewhere=letter.thread_id)
+
+
+def test_a_left_over_note_costs_no_more_than_a_new_one_once_the_search_may_be_believed(
+    gmail: Gmail, double: GmailDouble, db: Database
+) -> None:
+    thread_id = bounce(double)
+    double.fail("messages.insert", connection="drop")
+    assert isinstance(put(gmail, db, thread_id=thread_id), NotYet)
+    assert list(gmail.list_refs("larger:1")), "as a run does, which sees the bounce"
+    double.reset_counters()
+    done = put(gmail, db, NOW + SEARCH_LAG, thread_id=thread_id)
+    assert isinstance(done, Inserted)
+    assert done.is_new
+    assert (double.quota.units_new, double.quota.calls["threads.get"]) == (30, 0)
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+def test_an_empty_answer_of_a_search_that_finds_nothing_at_all_is_not_believed(
+    gmail: Gmail, double: GmailDouble, db: Database, in_thread: bool
+) -> None:
+    thread_id = bounce(double)
+    double.fail("messages.insert", connection="drop", when="after")
+    put(gmail, db, thread_id=thread_id if in_thread else None)
+    double.fail("messages.list", times=None, body=b'{"resultSizeEstimate": 0}', status=200)
+    for days in range(1, 4):
+        found = put(gmail, db, NOW + timedelta(days=days), thread_id=thread_id if in_thread else None)
+        assert isinstance(found, Inserted if in_thread else NotYet)
+        assert in_thread or "finds no mail at all, although the mailbox holds 2" in str(found.why)
+    double.clear_faults()
+    assert isinstance(put(gmail, db, NOW + timedelta(days=5), thread_id=thread_id if in_thread else None), Inserted)
+    assert len(letters(double)) == 1

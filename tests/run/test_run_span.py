@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.gmail import GmailDouble
 from tests.worlds.made_mails import NOW, delay, newsletter, refusal
-from tests.worlds.run_world import QUIET, Query, Work, clock, seed, user_labels
+from tests.worlds.run_world import QUIET, Query, Work, at, clock, seed, user_labels
 from triage import run as worker
 from triage.config import Settings
 from triage.errors import ConfigError, TryLater
 from triage.lock import locked
 from triage.model import Judged
+from triage.owner.doctor import examine
 
 # From when on
 
@@ -121,3 +123,30 @@ def test_a_dry_run_tells_what_a_run_would_do_and_writes_nothing(
     done = worker.run(settings, clock)
     assert (plan.summary.new, plan.summary.judged, plan.summary.actions) == (done.new, done.judged, done.actions)
     assert worker.dry_run(settings, clock).outcomes == (), "it knows what was judged"
+
+
+def test_a_search_that_finds_nothing_at_all_is_told_from_days_without_any_mail(
+    gmail: GmailDouble, settings: Settings, query: Query
+) -> None:
+    [mail] = seed(gmail, refusal(1))
+    worker.run(settings, at)
+    gmail.reset_counters()
+    worker.run(settings, partial(at, days=5))
+    assert gmail.quota.units_new == 5, "it finds again what was seen last"
+    del gmail.messages[mail]
+    worker.run(settings, partial(at, days=5))
+    assert gmail.quota.units_new == 15, "that is gone: once a day it asks whether the search works"
+    worker.run(settings, partial(at, days=5, minutes=15))
+    assert gmail.quota.units_new == 20
+    cursor = query("SELECT value FROM state WHERE key = 'cursor'")
+    gmail.fail("messages.list", times=None, body=b'{"resultSizeEstimate": 0}', status=200)
+    with pytest.raises(TryLater, match="finds no mail at all, although the mailbox holds"):
+        worker.run(settings, partial(at, days=7))
+    assert query("SELECT value FROM state WHERE key = 'cursor'") == cursor
+    told = {
+        check.name: check.state
+        for check in examine(settings.database.parent / "triage.toml", {"TRIAGE_GMAIL_URL": gmail.url}, at())
+    }
+    assert told["search"] == "fail"
+    gmail.clear_faults()
+    assert worker.run(settings, partial(at, days=7)).judged == 0

@@ -52,6 +52,10 @@ class _Label(NamedTuple):
     name: str
 
 
+ANY_MAIL = "larger:1"
+"""A search that finds whatever there is."""
+
+
 class Gmail:
     """One mailbox, for one thread. Every method may raise TryLater, CredentialsDead, ConfigError, or `Refused`."""
 
@@ -60,6 +64,7 @@ class Gmail:
         self.sign_in_mark = wire.sign_in_mark
         """Tells one sign-in from another; the account may still be the same."""
         self._wire = wire
+        self._has_found = False
         # Kept, because building a resource object costs thirty times as much as building a request from it.
         self._users = wire.service.users()
         self._messages = self._users.messages()
@@ -82,6 +87,17 @@ class Gmail:
         """The address of the signed-in account (1 unit)."""
         return str(self._wire.call(self._users.getProfile(userId="me"))["emailAddress"])
 
+    def search_problem(self) -> str | None:
+        """Why an empty answer of the search cannot be believed; None: it can.
+
+        Free where a search found something before; else it is asked for any mail at all (5 units), and, where it knows
+        of none, Gmail how many there are (1 unit).
+        """
+        if self._has_found or next(self.list_refs(ANY_MAIL), None):
+            return None
+        mails = int(self._wire.call(self._users.getProfile(userId="me")).get("messagesTotal", 0))
+        return f"Gmail's search finds no mail at all, although the mailbox holds {mails:,}" if mails else None
+
     def list_refs(self, query: str, label_id: str | None = None) -> Iterator[Ref]:
         """All messages a search finds, Spam and Trash included, page by page (5 units each), in no promised order.
 
@@ -92,6 +108,7 @@ class Gmail:
         for entry in self._wire.pages("messages", self._messages.list, **asked):
             if entry["id"] not in seen:
                 seen.add(entry["id"])
+                self._has_found = True
                 yield Ref(entry["id"], entry["threadId"])
 
     def get_raw(

@@ -59,21 +59,22 @@ def insert_once(
 ) -> Inserted | NotYet:
     """Insert the message that `compose` makes unless it was before; `key` is what it is, `message_id` its Message-ID.
 
-    Raises what `Gmail.insert` raises where it is certain that nothing was inserted. Costs 30 units, 40 more where an
-    earlier try may have left it in the thread and the search does not show it, none where it is on record.
+    Raises what `Gmail.insert` raises where it is certain that nothing was inserted. Costs 30 units, none where it is on
+    record; 40 more where a try of a moment ago may have left it in the thread, or the search is not to be believed.
     """
     earlier = store.read_insert(db, key)
     if earlier and earlier["done_at"]:
         return Inserted(earlier["gmail_id"], False, _elsewhere(earlier["thread_id"], thread_id))
     found = next(iter(gmail.find_message_id(message_id)), None)
-    if found is None and earlier and thread_id:  # a thread, unlike the search, never lags
-        found = gmail.find_in_thread(thread_id, message_id)
+    doubt = _doubt(gmail, earlier["tried_at"], now) if earlier and found is None else None
+    if doubt and thread_id:  # a thread, unlike the search, never lags
+        found, doubt = gmail.find_in_thread(thread_id, message_id), None
     is_new = found is None
     if found is None:
-        if earlier and thread_id is None and now - moment_from(earlier["tried_at"]) < SEARCH_LAG:
+        if doubt and earlier:
             if moment_from(earlier["tried_at"]) > now:  # by a clock that was ahead: the wait begins now, not then
                 store.begin_insert(db, key, message_id, earlier, now)
-            return NotYet("it was perhaps inserted a moment ago; it is looked for again next run")
+            return NotYet(doubt)
         raw = compose()
         if not store.begin_insert(db, key, message_id, earlier, now):
             return NotYet("another process is putting it there")
@@ -86,6 +87,15 @@ def insert_once(
             raise
     store.finish_insert(db, key, message_id, found.id, found.thread_id, now)
     return Inserted(found.id, is_new, _elsewhere(found.thread_id, thread_id))
+
+
+def _doubt(gmail: Gmail, tried_at: str, now: datetime) -> str | None:
+    """Why it may be in the mailbox though the search does not find it; None: it is not there."""
+    if now - moment_from(tried_at) < SEARCH_LAG:
+        return "it was perhaps inserted a moment ago; it is looked for again next run"
+    if problem := gmail.search_problem():
+        return f"{problem}; it is looked for again next run"
+    return None
 
 
 def _elsewhere(thread_id: str | None, meant: str | None) -> str | None:

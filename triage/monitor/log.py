@@ -17,7 +17,7 @@ from parsers.times import utc_text
 from triage.errors import TriageError
 from triage.model import RunSummary
 
-MOST_NAMED = 100
+MOST_TOLD_IDS = 100
 """Ids of mails in one line."""
 
 
@@ -38,7 +38,7 @@ def run_record(
         **outcome.counts(),
         "seconds": dict(outcome.seconds),
         # Why a mail could not be judged may quote it; the database and `triage report` know.
-        "failures": [source for source, _ in outcome.failures[:MOST_NAMED]],
+        "failures": [source for source, _ in outcome.failures[:MOST_TOLD_IDS]],
         "not_looked_up": list(outcome.not_looked_up),
         "not_told": list(outcome.not_told),
         "rotation": outcome.rotation,

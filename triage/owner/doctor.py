@@ -241,8 +241,13 @@ def _gmail(settings: Settings, now: datetime) -> Iterator[HealthCheck]:
         yield from _sign_in(renewal, now)
         try:
             yield _mailbox(gmail, settings)
+            problem = gmail.search_problem()
         except TriageError as error:
             yield _failed("mailbox", error)
+            return
+        if problem:
+            todo = "Search in Gmail itself for any mail you see. Until that finds it no run can read the mailbox."
+            yield HealthCheck("search", "fail", problem, todo)
 
 
 def _client_file(settings: Settings) -> HealthCheck:

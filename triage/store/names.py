@@ -6,15 +6,19 @@ Says SQL, judges nothing. Nothing in here comes out of a mail; a mail only says 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from parsers.times import moment_from, utc_text
 from triage.fixes import OwnAccount, OwnAddress, ToldBySes
 from triage.store.database import Row, first_row, keep_state, read_state, transaction
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+SEARCH_ASKED = timedelta(days=1)
+"""So long a search that was found to work is believed."""
 _COLUMNS = "sender, ses_region, caller, ses_message_id"
 
 
@@ -77,6 +81,21 @@ def _key_in_use(db: Database, alias: str | None) -> str | None:
         [alias],
     )
     return row["id"] if row else None
+
+
+def doubts_search(db: Database, at: datetime, problem: Callable[[], str | None]) -> str | None:
+    """Why a search for bounces that found none is not believed; `problem` is asked until it is None, then in a day.
+
+    None also where none was ever seen: then there may be none.
+    """
+    cursor, asked = (moment_from(read_state(db, key)) for key in ("cursor", "search"))
+    if cursor is None or (asked is not None and timedelta(0) <= at - asked < SEARCH_ASKED):
+        return None
+    found = problem()
+    if found is None:
+        with transaction(db):
+            keep_state(db, "search", utc_text(at))
+    return found
 
 
 def read_owner(db: Database) -> tuple[str | None, str | None]:
