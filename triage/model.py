@@ -308,9 +308,8 @@ class RunSummary:
     requests: int = 0
     """HTTP requests to Gmail, sign-in included."""
     retries: int = 0
-    """Of these requests, those made again because Gmail said "slower", or did not answer."""
     waited: int = 0
-    """Seconds waited before them."""
+    """Seconds waited before the requests that were made again."""
     events: int = 0
     """SES events not known before."""
     opened: int = 0

@@ -22,6 +22,7 @@ from triage.judging import judge_stored
 from triage.letters import NOTE_DOMAIN
 from triage.model import Failed, Judged, Outcome, Progress, StoredMail
 from triage.plan import planned
+from triage.store import names
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -69,7 +70,7 @@ def judge_mailbox(
     after = look_back(db, settings, started_at, since)
     query = bounce_query(int(after.timestamp()), settings.subjects, not_from=NOTE_DOMAIN)
     refs = _search(gmail, query)
-    if db and is_working and not refs and (problem := store.doubts_search(db, started_at, gmail.search_problem)):
+    if db and is_working and not refs and (problem := names.doubts_search(db, started_at, gmail.search_problem)):
         raise TryLater(
             f"{problem}: nothing can be read.",
             "Nothing: the next run asks again. If it lasts, search in Gmail itself for any mail you see.",

@@ -173,11 +173,12 @@ def test_a_note_given_up_without_knowing_whether_it_arrived_is_looked_for(
     gmail: GmailDouble, settings: Settings
 ) -> None:
     gmail.seed(refusal(1), received_at=minutes_ago(5))
+    gmail.clock.advance(1800)
     gmail.fail("messages.insert", when="after", connection="drop")
     worker.run(settings, lambda: NOW)
-    gmail.account.search_lag = 3600  # so that no later run can tell
-    gmail.fail("threads.get", times=None, status=400)
-    for day in range(MAX_TRIES):
+    gmail.account.search_lag = 1000  # the bounce is found, the note is not
+    gmail.fail("messages.insert", times=None, status=400)
+    for day in range(1, MAX_TRIES + 1):
         worker.run(settings, partial(at, days=day))
     assert notes(gmail) == [False]
     gmail.account.search_lag = 0

@@ -50,7 +50,7 @@ LAW: dict[str, str] = {
     " triage.incidents triage.reading",
     "triage.monitor": "triage.store",
     "triage.many": "triage.store triage.run triage.monitor",
-    "triage.rebuild": "triage.gmail triage.store triage.incidents triage.reading triage.run",
+    "triage.rebuild": "triage.gmail triage.store triage.names triage.incidents triage.reading triage.run",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses triage.incidents triage.outbox",
     "triage.cli.manners": "triage.store",

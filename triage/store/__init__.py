@@ -322,6 +322,7 @@ __all__ = [
     "missed_in",
     "move_cursor",
     "moved_at",
+    "names",
     "newest_gmail_ids",
     "note_inactive",
     "note_sending",
