@@ -16,8 +16,6 @@ from triage.rows import EvidenceKind, Result, VerdictRecord
 
 Clock = Callable[[], datetime]
 """Gives the present time, aware."""
-
-
 Progress = Callable[[int, int | None], None]
 """Told after each mail how many are done, and of how many (None: not known)."""
 
@@ -313,9 +311,8 @@ class RunSummary:
     events: int = 0
     """SES events not known before."""
     opened: int = 0
-    """Incidents that opened."""
+    """Incidents."""
     closed: int = 0
-    """Incidents that closed."""
     alerts: int = 0
     """Alerts delivered."""
     held_notes: int = 0
@@ -361,10 +358,9 @@ class DryRun:
 
 
 class GivenUp(NamedTuple):
-    """What is not tried any more, by kind."""
+    """What is not tried any more, by kind: label, note, mail."""
 
     kind: str
-    """label, note, mail."""
     number: int
     error: str | None
     """Why the newest of them failed."""

@@ -24,15 +24,15 @@ def known_names(
     db: Database, settings: Settings, record: Mapping[str, Any], account: OwnAccount | None = None
 ) -> Names:
     """The names for the fix of a stored verdict; `account` None: what Gmail said last."""
-    return names_of(record, settings, account or store.read_account(db), store.told_by_events(db, record))
+    return names_of(record, settings, account or store.names.read_account(db), store.names.told_by_events(db, record))
 
 
 def account_now(db: Database, gmail: Gmail) -> OwnAccount:
     """What Gmail says of the account now (2 units), written down. Raises what Gmail raises."""
     addresses = (OwnAddress(one.address, one.host, one.port) for one in gmail.send_as())
     account = OwnAccount(gmail.profile_address(), tuple(addresses))
-    if account != store.read_account(db):
-        store.keep_account(db, account)
+    if account != store.names.read_account(db):
+        store.names.keep_account(db, account)
     return account
 
 
@@ -43,4 +43,4 @@ def account_if_told(db: Database, gmail: Gmail | None) -> OwnAccount | None:
             return account_now(db, gmail)
         except TriageError:
             pass
-    return store.read_account(db)
+    return store.names.read_account(db)

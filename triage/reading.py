@@ -98,14 +98,14 @@ def own_mailbox(db: Database, gmail: Gmail) -> None:
     Of another only the last days would be read, and what is known of the first would be told of it. Where nobody knows
     the address yet (1 unit), the mails on record tell: their ids are in no other mailbox (20 units each).
     """
-    owner, mark = store.read_owner(db)
+    owner, mark = names.read_owner(db)
     if mark is None or mark == gmail.sign_in_mark:
         return
     try:
         address = gmail.profile_address()
     except Refused as refusal:
         raise of_mailbox(refusal) from None
-    known = store.newest_gmail_ids(db, MOST_PROBED)
+    known = names.newest_gmail_ids(db, MOST_PROBED)
     if owner is None:
         is_same = not known or any(_is_there(gmail, gmail_id) for gmail_id in known)
     else:
@@ -116,7 +116,7 @@ def own_mailbox(db: Database, gmail: Gmail) -> None:
             f"This database is about another mailbox ({first}) than the one that is signed in, {address}.",
             f"Run `triage auth` as {first}, or set `database` to another file for {address}.",
         )
-    store.keep_owner(db, address, gmail.sign_in_mark)
+    names.keep_owner(db, address, gmail.sign_in_mark)
 
 
 def _is_there(gmail: Gmail, gmail_id: str) -> bool:
@@ -142,7 +142,7 @@ def look_back(db: Database | None, settings: Settings, started_at: datetime, sin
     wanted = [moment for moment in (since, store.wanted_since(db) if db else None) if moment is not None]
     first = started_at - timedelta(days=settings.since_days)
     if cursor is None:
-        has_looked = db is not None and store.read_owner(db)[1] is not None  # and found nothing: no narrower than that
+        has_looked = db is not None and names.read_owner(db)[1] is not None  # and found nothing: no narrower than that
         return min([*wanted, first]) if has_looked or not wanted else min(wanted)
     # A clock that was ahead for a while must not hide the mails of that while.
     return min([min(cursor, started_at) - timedelta(hours=settings.overlap_hours), *wanted])

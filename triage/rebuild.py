@@ -77,7 +77,7 @@ def rebuild(
         at = clock()
         with closing(store.open_store(fresh)) as db:
             run_id = store.start_run(db, "rebuild", at)
-            store.keep_owner(db, gmail.profile_address(), gmail.sign_in_mark)
+            store.names.keep_owner(db, gmail.profile_address(), gmail.sign_in_mark)
             store.want_since(db, at - since)
             # What is copied already stays as it is.
             salvaged, lost = backups.salvage(db, path) if path.exists() else (0, [])
@@ -101,7 +101,7 @@ def _is_begun(fresh: Path, gmail: Gmail) -> bool:
     if db is None:
         return False
     with closing(db):
-        is_same = store.read_owner(db)[1] == gmail.sign_in_mark
+        is_same = store.names.read_owner(db)[1] == gmail.sign_in_mark
         return is_same and store.wanted_since(db) is not None and store.integrity_problem(db) is None
 
 

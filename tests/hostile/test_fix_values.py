@@ -221,7 +221,7 @@ def test_what_is_learnt_later_is_in_everything_that_is_open(db: Database, plain:
     for text in told_everywhere(db, plain, number).values():
         assert "the account this bounce arrived in" in text
         assert "--user-name IAM_USER" in text
-    store.keep_account(db, ACCOUNT)
+    store.names.keep_account(db, ACCOUNT)
     publish(db, taken(ago(hours=5), sender=ALIAS))
     for text in told_everywhere(db, plain, number).values():
         assert "aws iam list-access-keys --user-name ses-smtp-admin" in text

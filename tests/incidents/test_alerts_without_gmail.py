@@ -63,7 +63,7 @@ def test_what_a_killed_run_stored_is_pushed_while_gmail_is_away(
     run(replace(settings, alerts=(), alert_inbox=False))
     if trouble == "another sign-in and no profile":
         with closing(store.open_store(settings.database)) as db:
-            store.keep_owner(db, "jadasailing@gmail.com", "another mark")
+            store.names.keep_owner(db, "jadasailing@gmail.com", "another mark")
         double.fail("getProfile", times=None, status=503)
     elif trouble == "search":
         double.fail("messages.list", times=None, status=503)

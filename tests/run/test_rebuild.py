@@ -165,7 +165,7 @@ def test_a_rebuild_by_another_sign_in_begins_anew(gmail: GmailDouble, settings: 
     gmail.clear_faults()
     fresh = settings.database.with_name("triage.db.rebuilding")
     with closing(store.open_store(fresh)) as db:
-        store.keep_owner(db, "other@example.org", "another sign-in")
+        store.names.keep_owner(db, "other@example.org", "another sign-in")
     gmail.reset_counters()
     assert making.rebuild(settings, clock).mails == 2
     assert gmail.quota.calls["messages.get"] == 2

@@ -119,7 +119,7 @@ class Teller:
         return self._account
 
     def _plan_dead_sign_in(self, dead: CredentialsDead) -> None:
-        at, owner = self._clock(), store.read_owner(self._db)[0]
+        at, owner = self._clock(), store.names.read_owner(self._db)[0]
         title = f"The mailbox{f' {owner}' if owner else ''} is not read: sign in again"
         body = f"{dead.what}\n{dead.todo}\n\nUntil then no bounce is read, and the inbox is told nothing.\n"
         found = [

@@ -96,7 +96,7 @@ def _note(
     record = records[-1]
     found = found_out(store.evidence_of(db, [record["id"]]).get(record["id"], ()))
     # Where anything was ever asked, only the fix of an alias is worth asking again: its server may have changed.
-    known = None if record["category"] == "smtp-credentials" else store.read_account(db)
+    known = None if record["category"] == "smtp-credentials" else store.names.read_account(db)
     names = known_names(db, settings, record, known or account())
     return compose_note(records, place, at, names=names, found=found)
 

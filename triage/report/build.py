@@ -74,7 +74,7 @@ def read_report(db: Database, settings: Settings, *, since: datetime, now: datet
         unreadable=store.unreadable_mails(db),
         runs=runs,
         reading=reading_of(*store.last_reads(db), has_read_files=bool(runs)),
-        mailbox=account.mailbox if (account := store.read_account(db)) else settings.mailbox,
+        mailbox=account.mailbox if (account := store.names.read_account(db)) else settings.mailbox,
         findings={id_: said for id_, found in store.evidence_of(db, own).items() if (said := found_out(found))},
         causes=load_causes(),
     )

@@ -6,6 +6,7 @@ May import: `triage.model`, the pure half of judging, and what remediation says 
 
 from __future__ import annotations
 
+from triage.store import names
 from triage.store.actions import (
     actions_to_undo,
     begin_insert,
@@ -139,15 +140,6 @@ from triage.store.mails import (
     verdicts_numbered,
     verdicts_of,
 )
-from triage.store.names import (
-    doubts_search,
-    keep_account,
-    keep_owner,
-    newest_gmail_ids,
-    read_account,
-    read_owner,
-    told_by_events,
-)
 from triage.store.outbox import (
     begin_sending,
     doubt_draft,
@@ -246,7 +238,6 @@ __all__ = [
     "denials",
     "doubt_draft",
     "doubt_resend",
-    "doubts_search",
     "drafts_in_doubt",
     "drafts_of",
     "drafts_under_way",
@@ -295,10 +286,8 @@ __all__ = [
     "incidents_of",
     "integrity_problem",
     "is_delivered",
-    "keep_account",
     "keep_audit",
     "keep_denials",
-    "keep_owner",
     "keep_proof",
     "keep_readings",
     "keep_rotation",
@@ -323,7 +312,6 @@ __all__ = [
     "move_cursor",
     "moved_at",
     "names",
-    "newest_gmail_ids",
     "note_inactive",
     "note_sending",
     "notes_since",
@@ -339,13 +327,11 @@ __all__ = [
     "planned_alerts",
     "put_off_actions",
     "reached_since",
-    "read_account",
     "read_cursor",
     "read_incident",
     "read_incidents",
     "read_insert",
     "read_outbox",
-    "read_owner",
     "read_raw",
     "read_resends",
     "readings_of",
@@ -386,7 +372,6 @@ __all__ = [
     "take_up_again",
     "take_up_returned",
     "take_up_without_bytes",
-    "told_by_events",
     "told_by_ses",
     "told_of_others",
     "trash_draft",
