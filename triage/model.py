@@ -290,8 +290,7 @@ class RunSummary:
 
     new: int = 0
     """Mails looked at: not seen before, or asked for again."""
-    judged: int = 0
-    """Verdicts on recipients."""
+    judged: int = 0  # verdicts
     not_bounces: int = 0
     """Mails that are no bounce."""
     failed: int = 0
