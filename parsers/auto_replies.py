@@ -68,7 +68,7 @@ def why_away(mail: Mail, subject: str) -> str | None:
         not shows_refusal(mail)
         and not gives_mail_back(mail)
         and words_of_failure(mail) is None
-        and _AWAY_WORDS.search(own_words(mail)[:MAX_AWAY_WORDS].lower()) is not None
+        and _AWAY_WORDS.search(f"{subject}\n{own_words(mail)[:MAX_AWAY_WORDS]}".lower()) is not None
     ):
         return "an automatic reply (its words, and a header that says that a machine sent it)"
     return None

@@ -60,6 +60,7 @@ _RECEIPT_SUBJECT = re.compile(
     r"\s?[:：]",
     re.IGNORECASE,
 )
+_AUTO_ANSWER = "an automatic answer (Auto-Submitted header), not a report about a delivery"
 _DMARC_SUBJECT = re.compile(r"(?:\[[^\]]*\]\s*)?report domain:|dmarc aggregate report", re.IGNORECASE)
 # RFC 7489 7.2.1.1: receiver ! policy domain ! begin ! end [! unique] . ending
 _DMARC_FILE = re.compile(
@@ -191,11 +192,13 @@ def _weighed(mail: Mail, sender: str) -> NotABounce | None:
     case = _case(mail, sender, lower, refused=refused, returned=returned)
     balance = case.origin + case.told - sum(weight for weight, _ in case.against)
     enough = balance >= (2 if case.origin else 3)
-    if enough and (case.told or case.origin > 2 or not case.against):
+    marked = any(weight > 1 for weight, _ in case.against)
+    if enough and (case.told or (case.origin > 2 and not marked) or not case.against):
         return None
     if not case.against:
         return nothing_found(mail)
-    return _letter_or_list(mail) or _answer(mail, "not-a-bounce", max(case.against)[1])
+    why = max(case.against)[1]
+    return _letter_or_list(mail) or _answer(mail, "auto-reply" if why == _AUTO_ANSWER else "not-a-bounce", why)
 
 
 def _case(mail: Mail, sender: str, lower: str, *, refused: bool, returned: bool) -> _Case:
@@ -230,7 +233,7 @@ def _against(mail: Mail, sender: str, subject: str, lower: str, shows: bool) -> 
             f"a letter of {who}, which has a return address and shows too little of a failed delivery",
         )
     if (mail.headers.raw("auto-submitted") or "").lower().startswith("auto-replied") and sender:
-        yield 1, "an automatic answer (Auto-Submitted header), not a report about a delivery"
+        yield 1, _AUTO_ANSWER
     if _SUMMARY.search(subject) is not None:
         yield 3, "figures or an alert for an administrator (its subject)"
     if not shows and says(lower, OWNERS_BOX):

@@ -35,6 +35,7 @@ DAEMON_NAMES = (
     "e-mail admin",
     "email admin",
     "mail robot",
+    "mail router",
 )
 # Subjects of bounces: a piece that all alternatives of a row share, lower case, and the pattern, searched anywhere
 # in the lower-case subject, so that none may be an everyday phrase.
@@ -61,13 +62,17 @@ BOUNCE_SUBJECTS: tuple[tuple[str, str], ...] = (
     ("bounce", r"bounced? (?:mail|message)|mail bounce"),
     ("warning: ", r"warning: (?:message|could not|mail)"),
     ("loop alert", r"loop alert"),
-    ("zustell", r"unzustellbar|zustellung.{0,20}(?:fehl|nicht)"),
+    ("zustell", r"unzustellbar|zustellung.{0,20}(?:fehl|nicht)|zustell(?:fehler|ung fehlgeschlagen)"),
     ("nicht zugestellt", r"nicht zugestellt"),
     ("onbestelbaar", r"onbestelbaar"),
     ("niet bezorgd", r"niet bezorgd"),
     ("non ", r"non remis|non distribu|non recapitabile"),
     ("échec de la", r"échec de la (?:remise|distribution)"),
     ("échec de remise", r"échec de remise"),
+    ("echec de", r"echec de (?:la )?(?:remise|distribution)"),
+    ("erreur de ", r"erreur de (?:remise|distribution)"),
+    ("errore di ", r"errore di (?:consegna|recapito)"),
+    ("erro de ", r"erro de entrega"),
     ("retour de courrier", r"retour de courrier"),
     ("manca", r"mancato recapito|mancata consegna"),
     ("entreg", r"não entregue|falha na entrega|no se puede entregar|no entregado|error de entrega"),
@@ -171,6 +176,9 @@ AWAY_WORDS = (
     r"out of (?:the |my )?office|(?:on|am on|on annual|on parental|on maternity|on sick) (?:leave|vacation|holidays?)\b"
     r"|away from (?:my|the) (?:desk|office|e-?mail)|(?:return|be back|back in the office) on\b"
     r"|limited access to (?:my )?e-?mail|no longer (?:with|works? (?:for|at|here)|employed)|left the (?:company|firm)"
+    r"|automatische (?:antwort|nachricht)|réponse automatique|respuesta automática|risposta automatica"
+    r"|resposta automática|automatisch antwoord|odpowiedź automatyczna|automatický odpověd|autosvar|автоматический ответ"
+    r"|自動(?:返信|応答)|自动(?:回复|答复)|자동 ?(?:회신|응답)|otomatik (?:yanıt|cevap)"
     r"|received your (?:e-?mail|message|request|enquiry|inquiry)"
     r"|thank you for (?:contacting|your (?:e-?mail|message|mail))"
     r"|we will (?:get back|reply|respond|answer)|automat(?:ic|ed) (?:reply|response|answer)"

@@ -386,5 +386,7 @@ CHALLENGES = (
     "confirm that you sent",
     "confirm your message",
     "to have your message delivered",
-    "to deliver your message",
+    "for us to deliver your message",
+    "link to deliver your message",
+    "reply to deliver your message",
 )
