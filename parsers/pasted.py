@@ -106,7 +106,7 @@ def _by_notice(text: str) -> Reading | None:
     if gmail is not None and gmail.notice is not None:
         named = _only(find_addresses(split_original(text)[0][:2000]))
         return gmail._replace(failures=tuple(_not_about_a_sender(_about(f, named)) for f in gmail.failures))
-    if text[0] == "{" and (notification := read_ses_mail(_in_a_mail(text, _SNS))) is not None:
+    if text.startswith("{") and (notification := read_ses_mail(_in_a_mail(text, _SNS))) is not None:
         return notification
     mail = _in_a_mail(text)
     reading = read_exchange(mail) or read_prose(mail)

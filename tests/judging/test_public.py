@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import triage
@@ -152,6 +152,7 @@ SPEAKERS = st.sampled_from([None, "recipient", "relay"])
 
 @settings(max_examples=150, deadline=None)
 @given(LINES, SPEAKERS)
+@example(">", None)  # a mark of quotation with nothing behind it
 def test_any_text_gets_an_answer(text: str, said_by: Speaker | None) -> None:
     for verdict in judge(text, said_by=said_by):
         assert verdict.source == "pasted text"
