@@ -77,11 +77,11 @@ def _model(settings: Settings, at: datetime, start: datetime) -> Report:
 def _deliver(settings: Settings, at: datetime, start: datetime) -> None:
     """Put this week's report into the inbox. Cheap where it is there already: cron asks each hour until it is."""
     from triage.job import limited
-    from triage.report import is_delivered, week
+    from triage.report import is_in_inbox, week
     from triage.store import open_store
 
     with limited(settings.run_minutes, "The report"), closing(open_store(settings.database)) as db:
-        is_new = not is_delivered(db, at) and _put_into_inbox(db, settings, at, start)
+        is_new = not is_in_inbox(db, at) and _put_into_inbox(db, settings, at, start)
     when = "is in your inbox now" if is_new else "was put into your inbox before; nothing was done"
     say([f"The report of this week ({week(at)}) {when}."])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from triage.report.build import read_report, report_json
 from triage.report.html import report_html
-from triage.report.mail import deliver_report, is_delivered, week
+from triage.report.mail import deliver_report, is_in_inbox, week
 from triage.report.markdown import report_markdown
 from triage.report.model import Report
 from triage.report.overview import overview_json, overview_text, read_overview
@@ -18,7 +18,7 @@ from triage.report.words import totals_words
 __all__ = [
     "Report",
     "deliver_report",
-    "is_delivered",
+    "is_in_inbox",
     "overview_json",
     "overview_text",
     "planned_words",

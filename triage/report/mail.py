@@ -56,7 +56,7 @@ def _delivered(gmail: Gmail, db: Database, report: Report) -> Inserted | NotYet:
     )
 
 
-def is_delivered(db: Database, at: datetime) -> bool:
+def is_in_inbox(db: Database, at: datetime) -> bool:
     """Whether the report of this week is in the inbox, as far as is on record; asks nobody."""
     return store.has_inserted(db, f"report {week(at)} ")
 
