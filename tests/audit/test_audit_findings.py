@@ -190,7 +190,8 @@ def test_the_suppression_list_is_counted_by_reason_over_pages(world: World) -> N
 def test_the_end_of_the_aliases_comes_with_a_plan_and_becomes_a_fault(world: World) -> None:
     told = the(look(world, mailbox="jadasailing@gmail.com"), "alias-end")
     assert told.answered == f"admin@{DOMAIN}, crew@{FLEET}: 37 days left"
-    assert all(way in told.fix[0] for way in ("Google Workspace", "IMAP", "SES API"))
+    assert "triage outbox migrate" in told.fix[0]
+    assert any("Google Workspace" in step and "IMAP" in step for step in told.fix)
     after = audit(world.scope(mailbox="jadasailing@gmail.com"), NOW.replace(year=2027, month=2), pace=0)
     assert ("alias-end", "fail") in wrong(after)
 

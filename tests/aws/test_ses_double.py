@@ -34,6 +34,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "PutSuppressedDestination": {"EmailAddress": "kim@client.example", "Reason": "BOUNCE"},
     "DeleteSuppressedDestination": {"EmailAddress": "pat+a@client.example"},
     "GetMessageInsights": {"MessageId": ID},
+    "GetEmailAddressInsights": {"EmailAddress": "pat@client.example"},
     "GetConfigurationSet": {"ConfigurationSetName": "events"},
     "ListConfigurationSets": {},
     "GetConfigurationSetEventDestinations": {"ConfigurationSetName": "events"},
