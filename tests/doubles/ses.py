@@ -50,7 +50,7 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v2/email/suppression/addresses/{EmailAddress}", "GetSuppressedDestination"),
     ("DELETE", "/v2/email/suppression/addresses/{EmailAddress}", "DeleteSuppressedDestination"),
     ("GET", "/v2/email/insights/{MessageId}/", "GetMessageInsights"),
-    ("POST", "/v2/email/email-address-insights", "GetEmailAddressInsights"),
+    ("POST", "/v2/email/email-address-insights/", "GetEmailAddressInsights"),
     ("GET", "/v2/email/configuration-sets/{ConfigurationSetName}", "GetConfigurationSet"),
     (
         *("GET", "/v2/email/configuration-sets/{ConfigurationSetName}/event-destinations"),
