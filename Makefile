@@ -12,7 +12,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak mutants real-bounces browser package vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak mutants real-bounces browser package cluster vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -36,8 +36,8 @@ demo: $(TOOLS) ## Run the main job end to end on loopback doubles and show the r
 	@$(BIN)/python -m examples.demo
 
 test: $(TOOLS) ## Run all tests that need nothing installed outside .venv
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not real_mta and not browser' tests
-	@echo "*** NOT RUN here: real mail servers (make real-bounces), a real browser (make browser)"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not real_mta and not browser and not cluster' tests
+	@echo "*** NOT RUN here: real mail servers (make real-bounces), a real browser (make browser), a Dask cluster (make cluster)"
 
 check: $(TOOLS) ## Lint, format check, types: complains, never writes
 	$(BIN)/ruff check .
@@ -89,6 +89,10 @@ browser: $(TOOLS) ## Look at the HTML report in headless Chromium (installs Debi
 
 package: $(TOOLS) ## Build the wheel, install it with pip, pipx and uv in empty folders, build the image where possible
 	@$(BIN)/python -m tests.package
+
+cluster: $(TOOLS) ## Judge archives on real Dask workers, write and ask Parquet (installs 200 MB more)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[cluster]' duckdb
+	$(BIN)/python -m pytest -m cluster -rs tests/archive
 
 vulnerabilities: ## Ask the public lists about each pinned package (pip-audit; needs the network)
 	$(PYTHON) -m venv .audit

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from remediation import CatalogueError
@@ -34,6 +34,16 @@ class TriageError(Exception):
         self.todo = " ".join(todo.split())
         self.details = tuple(" ".join(line.split()) for line in details)
         super().__init__(self.what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker process may end with one."""
+        return _remade, (type(self), self.what, self.todo, self.details)
+
+
+def _remade(kind: type[TriageError], what: str, todo: str, details: tuple[str, ...]) -> TriageError:
+    error = kind.__new__(kind)
+    TriageError.__init__(error, what, todo, details)
+    return error
 
 
 class UsageError(TriageError):

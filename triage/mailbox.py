@@ -65,8 +65,50 @@ def split_mbox(stream: BinaryIO, source: str, start: bytes = b"") -> Iterator[Lo
     header; line ends may be LF or CRLF. Of a mail beyond MAX_MAIL only the first part is given. `start` holds the bytes
     that were read of the stream already.
     """
-    for number, data in enumerate(_between_separators(stream, start), start=1):
+    for number, (_, data) in enumerate(_between_separators(stream, start), start=1):
         yield LocalMail(f"{source}#{number}", data)
+
+
+def split_range(stream: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Yield the mails of an mbox whose separators begin at a byte from `start` on and before `end`.
+
+    Ranges that touch give every mail exactly once, each as `split_mbox` gives it. `stream` can be sought in.
+    """
+    first = _separator_from(stream, start)
+    if first is None or first >= end:
+        return
+    stream.seek(first)
+    for position, data in _between_separators(stream, b""):
+        if first + position >= end:
+            return
+        yield data
+
+
+def starts_mbox(start: bytes, name: str) -> bool:
+    """Whether a file of this name that starts so is an mbox; an .eml with its `From ` line is still one mail."""
+    return start.startswith(b"From ") and not name.lower().endswith(".eml")
+
+
+def files_of(path: str) -> list[Path | UnreadableFile]:
+    """The files that are read for a path, in their order. Raises UsageError where there is none to read."""
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            return _files_in(path)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return [Path(path)]
+    except OSError as error:
+        raise UsageError(f"{name_of(path)}: {error.strerror}", "Name a file, a folder, a Maildir, or - .") from error
+
+
+def why_no_file(path: Path) -> str | None:
+    """Why what a folder holds is not read: opening a pipe or a device could wait for ever."""
+    return "not a regular file" if path.exists() and not path.is_file() else None
+
+
+def name_of(path: str | Path) -> str:
+    """The path as printable text; a file name may be any bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _chain(readers: list[Iterator[LocalMail | UnreadableFile]]) -> Iterator[LocalMail | UnreadableFile]:
@@ -79,27 +121,21 @@ def _opened(path: str, stdin: BinaryIO | None) -> Iterator[LocalMail | Unreadabl
     if path == "-":
         if stdin is None:
             raise UsageError("-: there is no standard input to read", "Name a file or a folder instead.")
-        return _read_stream(stdin, "-")
-    try:
-        if stat.S_ISDIR(os.stat(path).st_mode):
-            return _open_folder(path)
-        if not os.access(path, os.R_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return _read_file(path)
-    except OSError as error:
-        raise UsageError(f"{_name(path)}: {error.strerror}", "Name a file, a folder, a Maildir, or - .") from error
+        return read_stream(stdin, "-")
+    files = files_of(path)
+    return _read_files(files) if os.path.isdir(path) else _read_file(path)
 
 
-def _open_folder(path: str) -> Iterator[LocalMail | UnreadableFile]:
+def _files_in(path: str) -> list[Path | UnreadableFile]:
     os.scandir(path).close()  # raises now what os.walk would pass over in silence
     if (Path(path) / "cur").is_dir() and (Path(path) / "new").is_dir():
-        return _read_files(_maildir_files(path))
+        return _maildir_files(path)
     files = _files_below(path)
     if not files:
         raise UsageError(
-            f"{_name(path)}: no mails in this folder", "Name a folder with .eml or .mbox files, or a Maildir."
+            f"{name_of(path)}: no mails in this folder", "Name a folder with .eml or .mbox files, or a Maildir."
         )
-    return _read_files(files)
+    return files
 
 
 def _maildir_files(path: str) -> list[Path | UnreadableFile]:
@@ -111,7 +147,7 @@ def _files_below(path: str) -> list[Path | UnreadableFile]:
     found: list[Path | UnreadableFile] = []
 
     def refused(error: OSError) -> None:
-        found.append(UnreadableFile(_name(error.filename), f"{error.strerror}"))
+        found.append(UnreadableFile(name_of(error.filename), f"{error.strerror}"))
 
     for folder, subfolders, names in os.walk(path, onerror=refused):
         subfolders.sort()
@@ -121,46 +157,49 @@ def _files_below(path: str) -> list[Path | UnreadableFile]:
 
 def _read_files(files: Iterable[Path | UnreadableFile]) -> Iterator[LocalMail | UnreadableFile]:
     for file in files:
-        if isinstance(file, Path) and file.exists() and not file.is_file():
-            yield UnreadableFile(_name(file), "not a regular file")  # opening a pipe or a device could wait for ever
-        elif isinstance(file, Path):
-            yield from _read_file(file)
-        else:
+        if isinstance(file, UnreadableFile):
             yield file
+        elif why := why_no_file(file):
+            yield UnreadableFile(name_of(file), why)
+        else:
+            yield from _read_file(file)
 
 
 def _read_file(path: str | Path) -> Iterator[LocalMail | UnreadableFile]:
     """The mails of one file; what was readable a moment ago may be gone, as files of a Maildir are moved."""
     try:
         with open(path, "rb") as stream:
-            yield from _read_stream(stream, _name(path))
+            yield from read_stream(stream, name_of(path))
     except OSError as error:
-        yield UnreadableFile(_name(path), f"{error.strerror}")
+        yield UnreadableFile(name_of(path), f"{error.strerror}")
 
 
-def _read_stream(stream: BinaryIO, source: str) -> Iterator[LocalMail]:
+def read_stream(stream: BinaryIO, source: str) -> Iterator[LocalMail]:
     """One mail, or the mails of an mbox. An .eml that someone saved with its `From ` line is still one mail."""
     start = stream.read(len(b"From "))
-    if start == b"From " and not source.lower().endswith(".eml"):
+    if starts_mbox(start, source):
         yield from split_mbox(stream, source, start)
     else:
         data = start + stream.read(MAX_MAIL - len(start))
         yield LocalMail(source, data[_end_of_line(data) :] if start == b"From " else data)
 
 
-def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
-    """The mails between separator lines, each cut out once, each at most MAX_MAIL long."""
+def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[tuple[int, bytes]]:
+    """The mails between separator lines, each cut out once, each at most MAX_MAIL long, and where its line begins."""
     while len(buffer) < _LOOKAHEAD and (block := stream.read(BLOCK)):
         buffer += block
     start = searched = _end_of_line(buffer) if buffer.startswith(b"From ") else 0
     in_excess = is_quoted = False
+    offset = position = 0
+    """Where the buffer begins, and where the separator line of the mail that is read."""
     while True:
         # A long mail is read in longer steps, so that it is not copied for every block of it.
         block = stream.read(max(BLOCK, min(len(buffer), 4 * BLOCK)))
-        buffer = buffer[start:] + block
-        searched, start = searched - start, 0
-        # The line end before what the buffer begins with is gone: a mail whose first line is quoted shows no mark.
-        is_quoted = is_quoted or buffer.startswith(b">")
+        done = max(0, start - 1)  # the line end before a mail may be the first of the next separator
+        buffer = buffer[done:] + block
+        searched, start, offset = searched - done, start - done, offset + done
+        # Nothing is searched before the mail: one whose first line is quoted shows no mark.
+        is_quoted = is_quoted or buffer.startswith(b">", start)
         end = max(searched, len(buffer) - _LOOKAHEAD) if block else len(buffer)
         # One search finds separators and quoted lines alike; a second pass over every byte would double the cost. It
         # begins early: the line ends before a line that is looked at belong to what is searched for.
@@ -174,19 +213,41 @@ def _between_separators(stream: BinaryIO, buffer: bytes) -> Iterator[bytes]:
             found = searched - len(b"From ")
             if not in_excess:
                 mail_end = min(found - len(empty_line), start + MAX_MAIL)
-                yield _unquoted(buffer[start:mail_end], is_quoted)
+                yield position, _unquoted(buffer[start:mail_end], is_quoted)
             start, in_excess, is_quoted = _end_of_line(buffer, found), False, False
+            position = offset + found
             searched = max(searched, start)
         if not block:
             if not in_excess:
-                yield _unquoted(_without_empty_line(buffer[start : start + MAX_MAIL]), is_quoted)
+                yield position, _unquoted(_without_empty_line(buffer[start : start + MAX_MAIL]), is_quoted)
             return
         if end - start > MAX_MAIL and not in_excess:
-            yield _unquoted(buffer[start : start + MAX_MAIL], is_quoted)
+            yield position, _unquoted(buffer[start : start + MAX_MAIL], is_quoted)
             in_excess = True
         if in_excess:
             start = max(start, end - _LOOKAHEAD)
         searched = max(searched, start, end - _MARK_BYTES)
+
+
+def _separator_from(stream: BinaryIO, start: int) -> int | None:
+    """Where the first separator line at or after this byte begins; None: there is none."""
+    if start == 0:
+        return 0
+    at = max(0, start - len(b"\n\r\n"))
+    stream.seek(at)
+    buffer, searched = b"", 0
+    while True:
+        block = stream.read(BLOCK)
+        buffer += block
+        end = len(buffer) - _LOOKAHEAD if block else len(buffer)
+        while (mark := _SEPARATOR.search(buffer, searched)) is not None and mark.end() <= end:
+            if (found := at + mark.end() - len(b"From ")) >= start:
+                return found
+            searched = mark.end()
+        if not block:
+            return None
+        done = max(0, end - _MARK_BYTES)
+        buffer, searched, at = buffer[done:], max(0, searched - done), at + done
 
 
 def _end_of_line(buffer: bytes, position: int = 0) -> int:
@@ -203,8 +264,3 @@ def _without_empty_line(data: bytes) -> bytes:
 
 def _unquoted(data: bytes, is_quoted: bool) -> bytes:
     return _QUOTED_FROM.sub(rb"\1", data) if is_quoted else data
-
-
-def _name(path: str | Path) -> str:
-    """The path as printable text; a file name may be any bytes."""
-    return os.fsencode(path).decode("utf-8", "replace")

@@ -33,6 +33,7 @@ LAW: dict[str, str] = {
     "triage.job": "",
     "triage.judging": "",
     "triage.__init__": "triage.judging",
+    "triage.archive": "triage.judging",
     "triage.gmail": "",
     "triage.store.steps": "",
     "triage.store": "remediation.audit remediation.rotation triage.judging triage.store.steps",
@@ -55,8 +56,8 @@ LAW: dict[str, str] = {
     " triage.names triage.plan triage.ses triage.incidents triage.outbox",
     "triage.cli.manners": "triage.store",
     "triage.cli": "remediation.dns remediation.aws remediation.audit remediation.rotation triage.judging triage.gmail"
-    " triage.cli.manners triage.store triage.letters triage.ses triage.rotation triage.incidents triage.report"
-    " triage.resend triage.outbox triage.run triage.monitor triage.many triage.rebuild triage.owner",
+    " triage.archive triage.cli.manners triage.store triage.letters triage.ses triage.rotation triage.incidents"
+    " triage.report triage.resend triage.outbox triage.run triage.monitor triage.many triage.rebuild triage.owner",
     "triage.__main__": "triage.cli",
 }
 ROOMS = frozenset(room for room in LAW if (ROOT / room.replace(".", "/")).is_dir() and "." in room)
@@ -73,6 +74,7 @@ ONLY_IN = {
     ),
     **dict.fromkeys(("sqlite3", "sqlite_utils"), "triage.store"),
     **dict.fromkeys(("boto3", "botocore"), "remediation.aws"),
+    **dict.fromkeys(("distributed", "dask", "fsspec", "pyarrow"), "triage.archive"),
     "dns": "remediation.dns",
     "mailparser": "parsers.trail",
     "flufl": "parsers.second_opinion",

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from triage.cli.archive import Wanted, classify_into_parts
 from triage.cli.manners.completion import complete_file
 from triage.cli.manners.output import answers, columns_of_output
 from triage.cli.shared import on_terminal, options, progress_bar, warn, write_json
+from triage.errors import UsageError
 
 if TYPE_CHECKING:
     from triage.rows import VerdictRecord
@@ -23,15 +25,40 @@ NO_BOUNCE = ("not-a-bounce", "auto-reply")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=complete_file)
 @click.option("--bounces-only", is_flag=True, help="Leave out mails that are no bounce; they are still counted.")
 @click.option("--summary", is_flag=True, help="End with the causes, counted, as on a terminal, on standard error.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to work in.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Processes to work in.  [default: for more than 1,000 mails, the cores]"
+)
+@click.option("--parts", metavar="DIR", help="Write parts into this folder, JSON lines; what is there already is kept.")
+@click.option("--parquet", is_flag=True, help="Parts in Parquet; also if DIR ends in .parquet.")
+@click.option("--part-size", type=click.IntRange(1, 4096), default=64, show_default=True, help="MB of mails in a part.")
+@click.option("--cluster", metavar="ADDRESS", help="Judge on a Dask cluster: tcp://HOST:8786, or local.")
 @answers("json", "jsonl")
 @options
-def classify(paths: tuple[str, ...], bounces_only: bool, summary: bool, jobs: int, form: str) -> int:
+def classify(
+    paths: tuple[str, ...],
+    bounces_only: bool,
+    summary: bool,
+    jobs: int | None,
+    parts: str | None,
+    parquet: bool,
+    part_size: int,
+    cluster: str | None,
+    form: str,
+) -> int:
     """Judge mails from files, without database or network.
 
     PATH is a mail, a folder of .eml files, an mbox, a Maildir, or - for standard input. --jsonl gives one object for
     each failed recipient and for each mail that is no bounce, --json a list of the same.
+
+    With --parts, PATH may be an address that fsspec reads, such as 's3://bucket/*.mbox', and a command that was stopped
+    goes on where it was. --cluster, Parquet and such addresses need an extra: pip install 'bounce-triage[cluster]'.
     """
+    if parts:
+        if bounces_only or summary or form != "text":
+            raise UsageError("Parts hold every record, as JSON lines or Parquet.", "Leave the other options out.")
+        return classify_into_parts(paths, Wanted(parts, parquet, part_size << 20, jobs, cluster))
+    if cluster or parquet:
+        raise UsageError("Parts have to be written somewhere.", "Name a folder: --parts DIR")
     from triage.display import cause_lines, table_head, table_totals
     from triage.judging import judge_mails
     from triage.mailbox import UnreadableFile, read_mails

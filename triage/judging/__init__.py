@@ -6,7 +6,7 @@ May import: `parsers`, `remediation` and the modules of `triage`.
 
 from __future__ import annotations
 
-from triage.judging.files import json_line, judge_mails
+from triage.judging.files import chunked, json_line, judge_chunk, judge_mails
 from triage.judging.incident import key_of, place_of, sender_of
 from triage.judging.judgement import (
     SAID,
@@ -32,6 +32,7 @@ from triage.judging.proof import (
 from triage.judging.public import RECORD_VERSION, Speaker, judge
 from triage.judging.rules import load_rules
 from triage.judging.verdict import Verdict, also_matched, classify
+from triage.judging.workers import cores, in_order, process_pool
 
 __all__ = [
     "BY_SES",
@@ -47,12 +48,16 @@ __all__ = [
     "Speaker",
     "Verdict",
     "also_matched",
+    "chunked",
     "classify",
+    "cores",
+    "in_order",
     "inferred",
     "is_acted_on",
     "json_line",
     "judge",
     "judge_all",
+    "judge_chunk",
     "judge_mails",
     "judge_stored",
     "key_of",
@@ -60,6 +65,7 @@ __all__ = [
     "may_be_proven",
     "merged",
     "place_of",
+    "process_pool",
     "proof_of",
     "said_by",
     "sender_of",

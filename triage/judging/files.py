@@ -6,15 +6,16 @@ Opens no database and no network; keeps memory flat whatever the number of mails
 from __future__ import annotations
 
 import json
-import signal
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from triage.errors import TriageError
 from triage.judging.public import judge
-from triage.judging.table import load_tables
+from triage.judging.workers import cores, in_order, process_pool
 from triage.mailbox import LocalMail, UnreadableFile
 from triage.rows import VerdictRecord
 
@@ -22,51 +23,57 @@ CHUNK_MAILS = 64
 CHUNK_BYTES = 2 << 20
 """A chunk ends with whichever comes first: small enough to show progress, large enough to make sending it cheap."""
 
+ALONE_MAILS = 1000
+"""So many are judged before other processes are started unasked: fewer are done sooner than those are up."""
+
+Chunk = Sequence[LocalMail | UnreadableFile]
+
 Render = Callable[[VerdictRecord], str]
 """One verdict record to its text, line end included. Runs in the worker processes, so it must be picklable."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
-class Block(NamedTuple):
+class JudgedChunk(NamedTuple):
     """What became of one chunk of mails."""
+
+    records: list[VerdictRecord]
+    """In the order of the mails."""
+    mails: int
+    unreadable: list[UnreadableFile]
+
+    def counts(self) -> Counter[tuple[str, str | None, str | None]]:
+        """(kind, category, cause) -> how many records."""
+        return Counter((record["kind"], record["category"], record["cause"]) for record in self.records)
+
+
+class Block(NamedTuple):
+    """The same as text."""
 
     text: str
     """The rendered records, in the order of the mails."""
     mails: int
     counts: Counter[tuple[str, str | None, str | None]]
-    """(kind, category, cause) -> how many records."""
     unreadable: list[UnreadableFile]
 
 
-def judge_mails(mails: Iterable[LocalMail | UnreadableFile], render: Render, jobs: int = 1) -> Iterator[Block]:
+def judge_mails(mails: Iterable[LocalMail | UnreadableFile], render: Render, jobs: int | None = 1) -> Iterator[Block]:
     """Judge every mail and render its records, in the order given; with `jobs` > 1 in that many processes.
 
-    A mail our own code trips over is an `UnreadableFile` with its reason. Raises TriageError when a worker process is
-    killed from outside, for example because memory ran out, and ConfigError where the rules cannot be used.
+    None: as many as there are cores, once there were more than ALONE_MAILS. A mail our own code trips over is an
+    `UnreadableFile` with its reason. Raises TriageError when a worker process is killed from outside, for example
+    because memory ran out, and ConfigError where the rules cannot be used.
     """
-    chunks = _chunks(mails)
+    chunks = chunked(mails)
+    if jobs is None:
+        yield from (_judge_block(chunk, render) for chunk in _first(chunks, ALONE_MAILS))
+        following = next(chunks, None)
+        chunks, jobs = (iter(()), 1) if following is None else (chain([following], chunks), cores())
     if jobs <= 1:
-        yield from (_judge_chunk(chunk, render) for chunk in chunks)
+        yield from (_judge_block(chunk, render) for chunk in chunks)
         return
-    from concurrent.futures import Future, ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    load_tables()  # before the processes part: each of them has it then
-    waiting: deque[Future[Block]] = deque()
-    with ProcessPoolExecutor(jobs, mp_context=_process_context(), initializer=_leave_interrupts_to_parent) as pool:
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_judge_chunk, chunk, render))
-                # Never more than this is held in memory, however fast the mails can be read.
-                if len(waiting) > 2 * jobs:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise TriageError("A worker process was killed from outside.", "Try again with --jobs 1.") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with process_pool(jobs) as pool:
+        yield from in_order(pool, partial(_judge_block, render=render), chunks, 2 * jobs)
 
 
 def json_line(record: VerdictRecord) -> str:
@@ -74,19 +81,15 @@ def json_line(record: VerdictRecord) -> str:
     return _encode(record) + "\n"
 
 
-def _process_context() -> Any:
-    """Fork where there is one: the workers start with rules and code already loaded. No thread runs at this point."""
-    import multiprocessing
-
-    methods = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _first(chunks: Iterator[Chunk], number: int) -> Iterator[Chunk]:
+    """The chunks up to that number of mails."""
+    while number > 0 and (chunk := next(chunks, None)) is not None:
+        yield chunk
+        number -= len(chunk)
 
 
-def _chunks(mails: Iterable[LocalMail | UnreadableFile]) -> Iterator[list[LocalMail | UnreadableFile]]:
+def chunked(mails: Iterable[LocalMail | UnreadableFile]) -> Iterator[Chunk]:
+    """The mails in chunks that are judged at a time."""
     chunk: list[LocalMail | UnreadableFile] = []
     size = 0
     for mail in mails:
@@ -99,7 +102,12 @@ def _chunks(mails: Iterable[LocalMail | UnreadableFile]) -> Iterator[list[LocalM
         yield chunk
 
 
-def _judge_chunk(chunk: Sequence[LocalMail | UnreadableFile], render: Render) -> Block:
+def _judge_block(chunk: Chunk, render: Render) -> Block:
+    judged = judge_chunk(chunk)
+    return Block("".join(map(render, judged.records)), judged.mails, judged.counts(), judged.unreadable)
+
+
+def judge_chunk(chunk: Chunk) -> JudgedChunk:
     """Judge a chunk step by step, each step for all of its mails before the next.
 
     The code of one step stays in the processor's cache while it is used.
@@ -120,11 +128,11 @@ def _judge_chunk(chunk: Sequence[LocalMail | UnreadableFile], render: Render) ->
 
     verdicts = each(lambda number, mail: judge(mail.data, source=mail.source), mails)
     records = each(lambda number, found: [verdict.as_dict() for verdict in found], verdicts)
-    counts = Counter(
-        (record["kind"], record["category"], record["cause"]) for found in records.values() for record in found
+    return JudgedChunk(
+        [record for found in records.values() for record in found],
+        len(chunk),
+        [unreadable[number] for number in sorted(unreadable)],
     )
-    text = "".join([render(record) for found in records.values() for record in found])
-    return Block(text, len(chunk), counts, [unreadable[number] for number in sorted(unreadable)])
 
 
 def tripped(error: Exception) -> str:
