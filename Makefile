@@ -77,9 +77,9 @@ mutants: $(TOOLS) ## Break the program on purpose, see whether its tests notice 
 soak: $(TOOLS) ## Live weeks of faults, kills and an owner at work, seed by seed (SEEDS=20 RUNS=100)
 	$(BIN)/python -m tests.soak $(or $(SEEDS),20) $(or $(RUNS),100)
 
-real-bounces: $(TOOLS) ## Run real Postfix and Exim on loopback, judge what they send (root on Debian)
+real-bounces: $(TOOLS) ## Run real mail servers on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install
-	$(BIN)/python -m pytest -m real_mta -rs tests/whole/test_real_mta.py tests/outbox/test_real_outbox.py
+	$(BIN)/python -m pytest -m real_mta -rs tests/whole/test_real_mta.py tests/whole/test_real_relays.py tests/outbox/test_real_outbox.py
 
 browser: $(TOOLS) ## Look at the HTML report in headless Chromium (installs Debian's where it can)
 	@$(BIN)/python -m tests.browser

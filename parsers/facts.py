@@ -107,6 +107,8 @@ class Failure(NamedTuple):
     It is the server behind a "Send mail as" alias, or the one our mail server hands its mail to. False: it is none.
     None: the report itself does not tell.
     """
+    is_unnamed: bool = False
+    """No server is named that said it, or was tried, and it may have been a relay of our own mail server."""
 
 
 class Bounce(NamedTuple):

@@ -21,7 +21,7 @@ from parsers.readers import (
 )
 from parsers.returned import describe, returned_headers
 from parsers.signs import looks_like_bounce
-from parsers.words import is_by_relay
+from parsers.words import is_by_relay, is_unnamed
 
 Reader = Callable[[Mail], Reading | None]
 
@@ -78,10 +78,10 @@ def as_bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Boun
         elif original.path is None:
             original = original._replace(path="gmail")
     else:
-        reporting_host = mail.sender.rpartition("@")[2].lower() if mail.sender else None
-        failures = tuple(
-            f._replace(at_relay=is_by_relay(f, reading.reported_by, reporting_host or None, original)) for f in failures
-        )
+        host = (mail.sender or "").rpartition("@")[2].lower() or None
+        by = reading.reported_by
+        failures = tuple(f._replace(at_relay=is_by_relay(f, by, host, original)) for f in failures)
+        failures = tuple(f._replace(is_unnamed=is_unnamed(f, by, host, original)) for f in failures)
     failures = _once_each(failures)
     references = [
         *reading.references,

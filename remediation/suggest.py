@@ -57,6 +57,13 @@ _FORGED = (
 )
 _DELAYED = "Not failed yet: this is only a notice of delay, the mail is still being tried. Act when a failure follows."
 
+_UNNAMED = (
+    "The report does not say which server said this: your mail server's own relay (smarthost), if it has one, or the "
+    "recipient's server. Look for the recipient's address in the log of the mail server that wrote the report: the "
+    "line names the host. If it is your relay, its settings or your account there are to be mended, and the steps "
+    "below, which are about a recipient's server, do not apply."
+)
+
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:\.\d{1,9})?)?(?:Z|\+00:00)")
 # Letters of every script are allowed (RFC 6531). Two legal characters are not: a backtick would end the command it
 # stands in, a slash could make a link; an address with one is shown as quoted text.
@@ -88,6 +95,9 @@ def suggest(record: Given, names: Names = NO_NAMES) -> list[str]:
     holds: dict[str, bool] = {}
     seen: dict[str, str] = {}
     steps = [_DELAYED] if record.get("kind") == "delayed" else []
+    known = load_causes().get(cause)
+    if known is not None and known.side == "remote" and record.get("side") == "unknown":
+        steps.append(_UNNAMED)
     for when, wanted, frame, blanks in _templates(cause if cause in load_causes() else "unknown"):
         if when is not None:
             if when not in holds:

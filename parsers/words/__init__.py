@@ -30,7 +30,7 @@ from parsers.words.prose_tables import (
     FINAL_WORDS,
     WENT_WRONG,
 )
-from parsers.words.relay import is_by_relay, tells_of_login, told_speaker
+from parsers.words.relay import is_by_relay, is_unnamed, tells_of_login, told_speaker
 from parsers.words.returned_text import split_original
 from parsers.words.speaker import host_in
 from parsers.words.submission_hosts import is_submission_host
@@ -67,6 +67,7 @@ __all__ = [
     "host_in",
     "is_by_relay",
     "is_submission_host",
+    "is_unnamed",
     "recipient_reason",
     "says",
     "split_original",

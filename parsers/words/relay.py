@@ -29,12 +29,14 @@ _LOGIN_WORDS = (
     "credentials too large",
     "but authentication was rejected",  # qmail-remote with the AUTH patch
     "msmtp: authentication failed",
+    "deferred: temporary auth failure",  # sendmail usersmtp.c, where no mechanism is common; no reply stands before it
     "auth=client",  # sendmail says so of its own login
 )
 _LOGIN_TO = re.compile(r"\bsmtp login to \S{1,253} failed")  # dma net.c
 # Sendmail and Courier write what they said themselves behind ">>>", and nobody else can begin a line so.
 _AUTH_SENT = re.compile(r"(?:^|\n)[ \t]{0,8}>>> AUTH[ \t]")
 _SAID = re.compile(r"\b(?:said|says|responded|replied|returned|answered)(?: with)?:|<<<")
+_NAME_SERVICE = re.compile(r"name service error for name=([a-z0-9.-]{1,253}) type=a")
 _PORT = re.compile(r"(?:\]|\.[a-z0-9-]{1,63}):(\d{2,5})(?!\d)")
 MAX_REPORTERS_WORDS = 16384
 
@@ -45,6 +47,8 @@ _WITHOUT_RELAY = frozenset(
         *("mail-ru", "yandex", "tencent", "zoho", "sendgrid", "facebook", "docomo", "kddi", "softbank"),
     }
 )
+_WITH_RELAY = frozenset({"postfix", "exim", "sendmail", "opensmtpd"})
+"""Programs that people set up with a relay, and that were seen to leave its name out (tests/real_mta/relays)."""
 _CONNECTOR = ".mail.protection.outlook.com"
 
 
@@ -86,12 +90,28 @@ def is_by_relay(failure: Failure, reporter: str | None, reporting_host: str | No
         return False
     if failure.at_relay:
         return True
-    host = failure.remote_host
+    host = failure.remote_host or _looked_up(failure)
     if host is not None and host == _domain(failure.recipient):
         return False
     return (
         host is not None and (is_submission_host(host) or _is_own_connector(host, failure, original))
     ) or _connected_to_submission(failure)
+
+
+def is_unnamed(failure: Failure, reporter: str | None, reporting_host: str | None, original: Original) -> bool:
+    """Whether nobody is named that refused, or was tried, so that it may have been a relay of our own mail server.
+
+    OpenSMTPD never names a host (bounce.c); a host in the words it passes on is that server's own word. The others
+    leave it out where nobody answered: Exim's "retry timeout exceeded", Postfix's "Server certificate not trusted".
+    """
+    if reporter not in _WITH_RELAY or failure.at_relay or failure.kind not in ("failed", "delayed"):
+        return False
+    if failure.command == "LOCAL" or _is_past_us(failure, reporting_host, original):
+        return False
+    if reporter == "opensmtpd":
+        return True
+    # What a server answered stands beside its name; but sendmail writes its own troubles as replies, too.
+    return failure.remote_host is None and (failure.reply_code is None or reporter == "sendmail")
 
 
 def _is_past_us(failure: Failure, reporting_host: str | None, original: Original) -> bool:
@@ -106,6 +126,12 @@ def _is_past_us(failure: Failure, reporting_host: str | None, original: Original
         return False
     is_forwarded = written_to != _domain(failure.recipient)
     return is_forwarded or (reporting_host is not None and _is_under(reporting_host, written_to))
+
+
+def _looked_up(failure: Failure) -> str | None:
+    """The host whose address Postfix could not find (smtp_addr.c): its relay, or the MX of a domain."""
+    found = _NAME_SERVICE.search((failure.diagnostic or failure.prose or "")[:MAX_REPORTERS_WORDS].lower())
+    return found[1] if found is not None else None
 
 
 def _is_own_connector(host: str, failure: Failure, original: Original) -> bool:

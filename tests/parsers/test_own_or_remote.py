@@ -69,6 +69,8 @@ gmail-alias-m365-credentials           smtp-credentials  alias-credentials-rejec
 gmail-alias-connection-closed          smtp-credentials  alias-relay-unreachable      mailbox-owner
 sns-bounce-account-suppression         ses-refused       ses-suppressed               aws-admin
 forwarded-as-attachment                smtp-credentials  alias-credentials-rejected   mailbox-owner
+real-postfix-relay-name-not-found smtp-credentials alias-relay-unreachable mailbox-owner
+real-sendmail-relay-no-common-mechanism smtp-credentials alias-credentials-rejected mailbox-owner
 own-relay-courier-mailgun-535 smtp-credentials alias-credentials-rejected mailbox-owner
 own-relay-courier-postmark-inactive smtp-credentials alias-recipient-suppressed mailbox-owner
 own-relay-dragonfly-fastmail-header smtp-credentials alias-sender-not-allowed mailbox-owner
@@ -125,6 +127,18 @@ ses-itself-suspended                                     ses-refused        ses-
 sns-bounce-tenant-suppression                            ses-refused        ses-suppressed-for-tenant   aws-admin
 sns-bounce-validation                                    ses-refused        ses-validation-failed       aws-admin
 sns-complaint-never-sent                                 ses-refused        ses-suppressed              aws-admin
+"""
+
+# No server is named: a relay and an MX in the very same words. Real pairs beside each other.
+UNNAMED = """
+own-relay-opensmtpd-auth-rejected-said-by-mx unknown relay-denied mailbox-owner
+real-exim-relay-login-refused-expired unknown delivery-expired mailbox-owner
+real-exim-connection-refused unknown delivery-expired mailbox-owner
+real-opensmtpd-relay-login-refused-delayed delayed connection-failed mailbox-owner
+real-opensmtpd-connection-refused-delayed delayed connection-failed mailbox-owner
+real-postfix-relay-certificate-unproven-delayed delayed tls-required mailbox-owner
+real-sendmail-relay-certificate-expired unknown tls-required mailbox-owner
+real-sendmail-relay-certificate-expired-said-by-mx unknown tls-required mailbox-owner
 """
 
 # The mail left us and the other side said no. Some of these use words that relays use too.
@@ -236,7 +250,7 @@ own-relay-exim-zoho-disallowed-said-by-mx remote-rejection relay-denied recipien
 own-relay-nullmailer-gmail-logins-said-by-mx             remote-rejection   rate-limited                nobody
 own-relay-nullmailer-migadu-535-said-by-mx remote-rejection relay-denied recipient-admin
 own-relay-nullmailer-smtp2go-sender-said-by-mx           remote-rejection   sender-refused              recipient-admin
-own-relay-opensmtpd-auth-rejected-said-by-mx remote-rejection relay-denied recipient-admin
+real-postfix-relay-name-not-found-said-by-mx remote-rejection domain-not-found sender
 own-relay-postfix-brevo-525-said-by-mx remote-rejection policy-rejected recipient-admin
 own-relay-postfix-certificate-said-by-mx remote-rejection tls-required recipient-admin
 own-relay-postfix-fastmail-535-said-by-mx remote-rejection sender-refused recipient-admin
@@ -273,7 +287,7 @@ def _table(text: str, side: str) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-TABLE = _table(OWN, "own") + _table(REMOTE, "remote")
+TABLE = _table(OWN, "own") + _table(REMOTE, "remote") + _table(UNNAMED, "unknown")
 
 
 def test_the_table_is_long_enough() -> None:

@@ -44,14 +44,14 @@ def install() -> str | None:
         (["apt-get", "-q", "update"], None),
         (["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *SERVERS], debs),
     ):
-        if why := _run(command, folder):
+        if why := run(command, folder):
             return why
     packages = sorted(debs.glob("*.deb"))
     libraries = sorted({library for package in packages for library in _libraries(package)})
-    if why := _run(["apt-get", "-q", "-y", "install", "--no-install-recommends", *WRAPPERS, *libraries], None):
+    if why := run(["apt-get", "-q", "-y", "install", "--no-install-recommends", *WRAPPERS, *libraries], None):
         return why
     for package in packages:
-        if why := _run(["dpkg-deb", "-x", str(package), str(ROOT)], None):
+        if why := run(["dpkg-deb", "-x", str(package), str(ROOT)], None):
             return why
     for program in (path for path in ROOT.rglob("*") if path.is_file() and path.stat().st_mode & 0o6000):
         program.chmod(program.stat().st_mode & 0o1777)  # nobody but these tests may run it, and LD_PRELOAD must work
@@ -66,7 +66,8 @@ def _libraries(package: Path) -> list[str]:
     return [name for name in names if name.startswith("lib")]
 
 
-def _run(command: list[str], folder: Path | None) -> str | None:
+def run(command: list[str], folder: Path | None) -> str | None:
+    """Run a command to its end; returns why it failed, in one line, None = it did not."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     done = subprocess.run(
         command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False
@@ -79,7 +80,9 @@ def _run(command: list[str], folder: Path | None) -> str | None:
 
 def main() -> int:
     """Install, or say loudly why not. The exit code is 0 either way: the tests then say that they were skipped."""
-    why = install()
+    from tests.real_mta.relays import root  # it builds on this module
+
+    why = install() or root.unpack()
     print(
         f"*** real mail servers: NOT READY, the tests below are skipped: {why}" if why else "real mail servers: ready"
     )

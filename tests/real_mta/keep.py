@@ -11,6 +11,7 @@ Made by hand as well, in a root and a network of their own: real-chasquid-* (Deb
 the times in its queue), real-nullmailer-* (2.2), real-haraka-* (npm, 3.3.4), real-dovecot-* (2.3.19 with Pigeonhole
 behind Postfix), real-zonemta-* (npm, 3.10.3: its own bounce writer and SMTP client, without its database),
 real-postfix-{session-transcript,mailbox-size-limit,german-template-delayed} and real-exim-list-two-fates.
+The pairs real-*-relay-* are reports of the servers of tests/real_mta/relays.
 """
 
 from __future__ import annotations

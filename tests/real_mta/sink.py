@@ -133,15 +133,15 @@ class Sink:
     def __init__(self, port: int) -> None:
         self.port = port
         self.arrived: list[bytes] = []
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
         self._connections: list[SMTP] = []
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sink", daemon=True)
+        self._thread = threading.Thread(target=self.loop.run_forever, name="sink", daemon=True)
         self._thread.start()
 
     def host(self, ip: str, name: str, script: Script) -> None:
         """Let a scripted host answer on this address."""
-        self._listen(ip, lambda: _Host(name, script, enable_SMTPUTF8="SMTPUTF8" not in script.lacks, loop=self._loop))
+        self.put_up(ip, lambda: _Host(name, script, enable_SMTPUTF8="SMTPUTF8" not in script.lacks, loop=self.loop))
 
     def mailbox(self, ip: str, name: str) -> None:
         """Let the mailbox of the sender answer on this address."""
@@ -149,8 +149,8 @@ class Sink:
 
     def listen(self, ip: str, name: str, hooks: object) -> None:
         """Let a host answer on this address with aiosmtpd's hooks; it takes mails of any size."""
-        options: dict[str, Any] = {"enable_SMTPUTF8": True, "data_size_limit": None, "loop": self._loop}
-        self._listen(ip, lambda: SMTP(hooks, hostname=name, **options))
+        options: dict[str, Any] = {"enable_SMTPUTF8": True, "data_size_limit": None, "loop": self.loop}
+        self.put_up(ip, lambda: SMTP(hooks, hostname=name, **options))
 
     def stop(self) -> None:
         """Close every port; connections still open are cut."""
@@ -167,15 +167,17 @@ class Sink:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        asyncio.run_coroutine_threadsafe(close(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
-        self._loop.close()
+        self.loop.close()
 
-    def _listen(self, ip: str, factory: Callable[[], SMTP]) -> None:
+    def put_up(self, ip: str, factory: Callable[[], SMTP], port: int | None = None) -> None:
+        """Let what the factory makes answer each connection to this address; on the sink's port unless told."""
+
         def connected() -> SMTP:
             self._connections.append(factory())
             return self._connections[-1]
 
-        started = asyncio.run_coroutine_threadsafe(self._loop.create_server(connected, ip, self.port), self._loop)
+        started = asyncio.run_coroutine_threadsafe(self.loop.create_server(connected, ip, port or self.port), self.loop)
         self._servers.append(started.result(10))

@@ -48,7 +48,7 @@ class World:
         folder.mkdir()
         self.folder = folder
         self.mails = mails
-        self._names = _free_name_server()
+        self._names = free_name_server()
         self.net = self._names.ip.rpartition(".")[0]
         self._names.zone = self._zone()
         self.near = f"{self.net}.1"
@@ -135,7 +135,7 @@ def _message(mail: Mail) -> bytes:
     return message.as_bytes(policy=SMTPUTF8 if "SMTPUTF8" in mail.mail_options else SMTP)
 
 
-def _free_name_server() -> NameServer:
+def free_name_server() -> NameServer:
     """On the first free address: worlds run side by side, in one process or several."""
     for number in range(64):
         with contextlib.suppress(OSError):

@@ -46,6 +46,18 @@ _ATTEMPTS = frozenset({"delivery-expired", "delivery-delayed"})
 """Causes that say how long was tried, and not what stood in the way."""
 _VAGUE = _ATTEMPTS | {"unknown", "remote-system-error", "policy-rejected"}
 """Causes that the prose around a reply must not put in the place of an attempt: its general words say them often."""
+_OF_THE_WAY = frozenset({"connection-failed", "delivery-expired", "dns-failed", "tls-required"})
+"""Causes about the next server, whichever that is. Where it is named the reader knows; unnamed, nobody does."""
+_OF_ANY_SERVER = _OF_THE_WAY | {
+    *("relay-denied", "tenant-misrouted", "sender-refused", "sender-domain-unresolvable", "policy-rejected"),
+    *("sender-blocklisted", "reputation-low", "host-refused", "rate-limited", "recipient-rate-exceeded", "greylisted"),
+    *("spam-rejected", "content-rejected", "message-too-large", "not-rfc-compliant", "too-many-recipients"),
+    *("remote-system-error", "remote-misconfigured", "remote-storage-full", "mailbox-full", "recipient-disabled"),
+}
+"""Causes that a relay may prove as well as a recipient's server ("quota exceeded", "account locked": whose?).
+
+OpenSMTPD passes on both, and names neither.
+"""
 _IN_OTHER_WORDS = "70-in-other-words.toml"
 """The rows that guess by subject and predicate; a telling code knows better."""
 _ALIAS_HELP = "https://support.google.com/mail/"
@@ -184,15 +196,21 @@ def _judge(bounce: Bounce, failure: Failure, source: str, original: Original, ta
         rule, evidence = next(_all_that_fit(table, bounce, failure))
         cause_id, reason = rule.cause, rule.reason or _finer_reason(rule, failure)
     cause = load_causes()[cause_id] if cause_id else None
+    side, actor = (cause.side, cause.actor) if cause else (None, None)
+    category = _category(bounce, failure, cause_id, cause.category if cause else None, side)
+    if side == "remote" and failure.is_unnamed and _may_be_ours(cause_id, bounce.reported_by):
+        # A relay of ours says it in the same words: only the log of the mail server that reports can tell.
+        side, actor = "unknown", actor if actor == "nobody" else "mailbox-owner"
+        category = category if category in ("unverified", "delayed") else "unknown"
     return Verdict(
         source=source,
         kind=failure.kind,
         recipient=_harmless(failure.recipient),
         original_recipient=_harmless(failure.original_recipient),
-        category=_category(bounce, failure, cause_id, cause.category if cause else None, cause.side if cause else None),
+        category=category,
         cause=cause_id,
-        side=cause.side if cause else None,
-        actor=cause.actor if cause else None,
+        side=side,
+        actor=actor,
         permanent=_is_permanent(failure, rule, cause.permanence if cause else None),
         reason=reason or (cause.reason if cause else None),
         status=_harmless(failure.status),
@@ -206,6 +224,10 @@ def _judge(bounce: Bounce, failure: Failure, source: str, original: Original, ta
         rule=rule.id if rule else None,
         evidence=_harmless(evidence),
     )
+
+
+def _may_be_ours(cause: str | None, reporter: str | None) -> bool:
+    return cause in (_OF_ANY_SERVER if reporter == "opensmtpd" else _OF_THE_WAY)
 
 
 def _all_that_fit(table: Table, bounce: Bounce, failure: Failure) -> Iterator[tuple[Rule, str | None]]:
