@@ -1,6 +1,6 @@
-"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/ and its second/.
+"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/, its second/ and third/.
 
-    python -m benchmarks.unseen [--verbose] [first | second]
+    python -m benchmarks.unseen [--verbose] [first | second | third]
 
 Refusals (`replies.txt`) are put into the notices of mail systems (`forms.txt`); bounces of no form (`odd.txt`) and
 mails that tell of no failure (`letters.txt`) are whole. What came out is kept in `scores.toml` beside them: the first
@@ -23,7 +23,7 @@ from remediation.reasons import REASONS
 from triage.judging.verdict import Verdict, classify
 
 FOLDER = Path(__file__).parent / "unseen_mails"
-SETS = {"first": FOLDER, "second": FOLDER / "second"}
+SETS = {"first": FOLDER, "second": FOLDER / "second", "third": FOLDER / "third"}
 ORIGINAL = """From: Jada <admin@queenofsandiego.com>
 To: kim@client.example
 Subject: Saturday
@@ -38,6 +38,7 @@ FIELDS = (
     "found",
     "no false alarm",
     "auto-reply named",
+    "success named",
     "kind",
     "recipient",
     "reason",
@@ -175,6 +176,8 @@ def scored(case: Case) -> Iterator[tuple[str, bool, str]]:
         yield "no false alarm", not kinds & _BOUNCES, f"{kinds}"
         if case.kinds == ("auto-reply",):
             yield "auto-reply named", kinds == {"auto-reply"}, f"{kinds}"
+        if case.kinds == ("delivered",):
+            yield "success named", kinds == {"delivered"}, f"{kinds}"
         return
     yield "found", bool(kinds & _BOUNCES), f"{kinds} {got[0].why}"
     if kinds & _BOUNCES:
