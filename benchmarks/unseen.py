@@ -1,4 +1,4 @@
-"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/, its second/ and third/.
+"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/ and below.
 
     python -m benchmarks.unseen [--verbose] [first | second | third]
 
@@ -50,6 +50,7 @@ _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _CODE = re.compile(r"[245]\d\d(?=[ -])")
 _COMMANDS = {"rcpt": "RCPT TO", "data": "DATA", "mail": "MAIL FROM", "conn": "initial connection"}
 _BOUNCES = frozenset({"failed", "delayed", "feedback"})
+_RECIPIENT = re.compile(r'(?:"[^"]*"|\S)+')
 _ENCODED = re.compile(r"\{\{(base64|quoted|raw|word) ([\w-]+)\|(.*?)\}\}", re.S)
 
 
@@ -83,7 +84,7 @@ def cases(folder: Path = FOLDER) -> Iterator[Case]:
     for heading, mail in pieces(folder / "odd.txt"):
         name, recipients, reasons, *more = heading.split(" | ")
         side, status, kind = [*more, "", "", ""][:3]
-        named = tuple(recipients.split())
+        named = tuple(_RECIPIENT.findall(recipients))
         sides, statuses = either(side, "remote"), either(status.strip("-"))
         yield Case(f"odd.txt {name}", whole(mail), named, either(reasons), sides, either(kind), statuses)
     for heading, mail in pieces(folder / "letters.txt"):
