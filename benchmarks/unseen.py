@@ -1,6 +1,6 @@
-"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/ and its second/.
+"""Scores our judgement on mails written by people who had not read the rules: benchmarks/unseen_mails/ and below.
 
-    python -m benchmarks.unseen [--verbose] [first | second]
+    python -m benchmarks.unseen [--verbose] [first | second | third]
 
 Refusals (`replies.txt`) are put into the notices of mail systems (`forms.txt`); bounces of no form (`odd.txt`) and
 mails that tell of no failure (`letters.txt`) are whole. What came out is kept in `scores.toml` beside them: the first
@@ -23,7 +23,7 @@ from remediation.reasons import REASONS
 from triage.judging.verdict import Verdict, classify
 
 FOLDER = Path(__file__).parent / "unseen_mails"
-SETS = {"first": FOLDER, "second": FOLDER / "second"}
+SETS = {"first": FOLDER, "second": FOLDER / "second", "third": FOLDER / "third"}
 ORIGINAL = """From: Jada <admin@queenofsandiego.com>
 To: kim@client.example
 Subject: Saturday
@@ -38,6 +38,7 @@ FIELDS = (
     "found",
     "no false alarm",
     "auto-reply named",
+    "success named",
     "kind",
     "recipient",
     "reason",
@@ -49,6 +50,7 @@ _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _CODE = re.compile(r"[245]\d\d(?=[ -])")
 _COMMANDS = {"rcpt": "RCPT TO", "data": "DATA", "mail": "MAIL FROM", "conn": "initial connection"}
 _BOUNCES = frozenset({"failed", "delayed", "feedback"})
+_RECIPIENT = re.compile(r'(?:"[^"]*"|\S)+')
 _ENCODED = re.compile(r"\{\{(base64|quoted|raw|word) ([\w-]+)\|(.*?)\}\}", re.S)
 
 
@@ -82,7 +84,7 @@ def cases(folder: Path = FOLDER) -> Iterator[Case]:
     for heading, mail in pieces(folder / "odd.txt"):
         name, recipients, reasons, *more = heading.split(" | ")
         side, status, kind = [*more, "", "", ""][:3]
-        named = tuple(recipients.split())
+        named = tuple(_RECIPIENT.findall(recipients))
         sides, statuses = either(side, "remote"), either(status.strip("-"))
         yield Case(f"odd.txt {name}", whole(mail), named, either(reasons), sides, either(kind), statuses)
     for heading, mail in pieces(folder / "letters.txt"):
@@ -175,6 +177,8 @@ def scored(case: Case) -> Iterator[tuple[str, bool, str]]:
         yield "no false alarm", not kinds & _BOUNCES, f"{kinds}"
         if case.kinds == ("auto-reply",):
             yield "auto-reply named", kinds == {"auto-reply"}, f"{kinds}"
+        if case.kinds == ("delivered",):
+            yield "success named", kinds == {"delivered"}, f"{kinds}"
         return
     yield "found", bool(kinds & _BOUNCES), f"{kinds} {got[0].why}"
     if kinds & _BOUNCES:

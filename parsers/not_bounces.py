@@ -36,9 +36,11 @@ from parsers.words import (
     CHALLENGES,
     DAEMON_NAMES,
     HELD_SUBJECTS,
+    INCOMING,
     LURES,
     OWNERS_BOX,
     PARCEL_WORDS,
+    RECALL_SUBJECTS,
     SUMMARY_SUBJECTS,
     says,
 )
@@ -50,6 +52,7 @@ _REPLY_OR_FORWARD = re.compile(
 # Local parts that mail systems use and the people who run them, too.
 _ALSO_PEOPLE = ("postmaster", "post-master", "post_master", "post.master", "bounce", "dsn", "ndr", "mta")
 _HELD = re.compile(HELD_SUBJECTS, re.IGNORECASE)
+_RECALL = re.compile(RECALL_SUBJECTS, re.IGNORECASE)
 _SUMMARY = re.compile(SUMMARY_SUBJECTS, re.IGNORECASE)
 
 # What Postfix writes to its postmaster (notify_classes): https://www.postfix.org/postconf.5.html#notify_classes
@@ -236,6 +239,8 @@ def _against(mail: Mail, sender: str, subject: str, lower: str, shows: bool) -> 
         yield 1, _AUTO_ANSWER
     if _SUMMARY.search(subject) is not None:
         yield 3, "figures or an alert for an administrator (its subject)"
+    if not shows and says(lower, INCOMING):
+        yield 3, "about a mail that came in for its reader"
     if not shows and says(lower, OWNERS_BOX):
         yield 1, "a provider's letter about its reader's own mailbox"
 
@@ -318,6 +323,8 @@ def _machine_report(mail: Mail) -> str | None:
     subject = mail.subject or ""
     if _SESSION_SUBJECT.match(subject) is not None:
         return "a transcript for the postmaster about a session of a mail server (its subject)"
+    if _RECALL.match(subject) is not None:
+        return "what became of the recall of a mail (its subject)"
     if kind == "tlsrpt" or "tls-report-domain" in mail.headers:
         return "a TLS report (RFC 8460)"
     if _DMARC_SUBJECT.match(subject) is not None:

@@ -17,6 +17,7 @@ from parsers.words import (
     DAEMONS,
     FAILURE_SENTENCES,
     FORWARDED,
+    INTRODUCED,
     says,
     split_original,
 )
@@ -29,6 +30,7 @@ _DAEMON = re.compile(DAEMONS, re.IGNORECASE)
 _POSTMASTER = re.compile(r"(?:mailer-?daemon|post-?master|mdaemon)@", re.IGNORECASE)
 _REFUSAL = re.compile(r"(?<![\w.-])(?:[45]\.\d\.\d{1,3}(?![.\d])|[45]\d\d[ -]{1,3}(?:#?[45]\.\d|[^\W\d_]{2}))")
 _FORWARDED = re.compile(rf"^(?:{FORWARDED})[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_INTRODUCED = re.compile(INTRODUCED, re.MULTILINE | re.IGNORECASE)
 _QUOTED_LINE = re.compile(r"^[ \t]*>(?!>>)[^\n]*$", re.MULTILINE)
 _BULK = ("bulk", "list", "junk")
 
@@ -116,7 +118,7 @@ def _page(mail: Mail) -> Part | None:
 
 
 def own_words(mail: Mail) -> str:
-    """What the sender of a mail wrote: a returned or forwarded mail and quoted lines left out, at most 6000 characters.
+    """What the sender of a mail wrote: what is returned, forwarded or quoted left out, at most 6000 characters.
 
     In a session's transcript ">>> " is no quotation mark.
     """
@@ -127,6 +129,10 @@ def own_words(mail: Mail) -> str:
     forwarded = _FORWARDED.search(text)
     if forwarded is not None:
         text = text[: forwarded.start()]
+    if not has_null_sender(mail) and not is_daemon(mail.headers.raw("from")):
+        introduced = _INTRODUCED.search(text)
+        if introduced is not None:
+            text = text[: introduced.end()]
     return _QUOTED_LINE.sub("", text) if ">" in text else text
 
 

@@ -13,12 +13,11 @@ from parsers.words.letter_marks import (
     CHALLENGES,
     FAILURE_SENTENCES,
     FORWARDED,
-    HELD_SUBJECTS,
     LURES,
     OWNERS_BOX,
     PARCEL_WORDS,
-    SUMMARY_SUBJECTS,
 )
+from parsers.words.other_matters import HELD_SUBJECTS, INCOMING, INTRODUCED, RECALL_SUBJECTS, SUMMARY_SUBJECTS
 from parsers.words.prose_tables import (
     BY_SENDER,
     BY_TEXT,
@@ -56,10 +55,13 @@ __all__ = [
     "FINAL_WORDS",
     "FORWARDED",
     "HELD_SUBJECTS",
+    "INCOMING",
+    "INTRODUCED",
     "LURES",
     "MAX_RECIPIENTS",
     "OWNERS_BOX",
     "PARCEL_WORDS",
+    "RECALL_SUBJECTS",
     "SUMMARY_SUBJECTS",
     "WENT_WRONG",
     "Told",

@@ -106,4 +106,6 @@ def _labelled(lines: list[str]) -> list[str]:
 
 def _names_recipient(label: str) -> bool:
     """Whether words before a colon may name who failed: not the sender, nor whom to ask."""
+    if label.lower().endswith(YOUR_MAIL_TO):
+        return True
     return _NOT_THE_RECIPIENT.search(label) is None and not label.lower().endswith(HELP_BEFORE)

@@ -78,7 +78,16 @@ HELP_BEFORE = (
     "문의",
 )
 # What ends like words before an address for help, and stands before the one that failed.
-YOUR_MAIL_TO = ("your mail to", "your e-mail to", "your email to", "the mail to", "the e-mail to", "the email to")
+YOUR_MAIL_TO = (
+    "expanded from",
+    "generated from",
+    "your mail to",
+    "your e-mail to",
+    "your email to",
+    "the mail to",
+    "the e-mail to",
+    "the email to",
+)
 # Lower-case stems; plain searches for them are far cheaper than one pattern of them all.
 FAILURE_WORDS = (
     "deliver",

@@ -269,20 +269,6 @@ PARCEL_WORDS = (
     "kiriman anda",
     "bưu kiện",
 )
-# Subjects of mails that tell their reader what was kept from him, and of figures for an administrator; patterns.
-HELD_SUBJECTS = (
-    r"quarantin|quarantän|quarantain|cuarentena|quarentena|quarantena|kwarantann|karant[ée]n|карантин|隔離|隔离|격리"
-    r"|(?:spam|junk|user|daily|weekly)[ -](?:mail[ -])?(?:digest|report|summary|bericht|rapport)|spamrapport"
-    r"|spam-?(?:bericht|zusammenfassung)|(?:messages?|mails?|nachrichten) (?:on hold|held|zurückgehalten)"
-    r"|(?:new|\d{1,5}) (?:held|on-hold|quarantined) (?:messages?|e-?mails?)"
-    r"|digest\b|resumen de spam|resumo de spam|riepilogo (?:dello )?spam"
-)
-SUMMARY_SUBJECTS = (
-    r"pflogsumm|logwatch|logcheck|eximstats|log summar|mailgraph"
-    r"|\b(?:daily|weekly|monthly|hourly|mail|server|security|usage)\b[\w ]{0,20} (?:report|summary|statistics|stats)\b"
-    r"|statisti[ckq]|\bcron <"
-    r"|^\W{0,2}(?:problem|critical|alert|recovery|warning|down|up)\W{1,3}(?:service|host|smtp|mail)[ \w]{0,30}\W"
-)
 # Invitations to press something, which the lures have and a mail system's report has not.
 LURES = (
     "click here",

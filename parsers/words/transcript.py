@@ -17,7 +17,9 @@ MAX_WORDS = 1500
 """Characters kept of what is said about one recipient."""
 
 # A mail address in running text, each part bounded, so that a search over any text stays linear.
-ADDRESS = r"[^\s<>,;:\"'()\[\]@|]{1,64}@[A-Za-z0-9\u0080-\uffff_-][A-Za-z0-9\u0080-\uffff._-]{0,250}"
+# A local part may stand in quotation marks (RFC 5321 4.1.2).
+_LOCAL_PART = r"(?:\"[^\"\\\n<>@]{1,62}\"|[^\s<>,;:\"'()\[\]@|]{1,64})"
+ADDRESS = _LOCAL_PART + r"@[A-Za-z0-9\u0080-\uffff_-][A-Za-z0-9\u0080-\uffff._-]{0,250}"
 _RCPT = re.compile(rf"RCPT(?: TO)?:?[ \t]*<?({ADDRESS})>?", re.IGNORECASE)
 _CODED = re.compile(rf"[ \t>]*(?:<<<[ \t]*)?([245]\d\d)[ -](?:#?[245]\.\d{{1,3}}\.\d{{1,3}} )?[<\"'(]?({ADDRESS})>?")
 _SAID = re.compile(r"[^<\n]{0,80}<(?:<<|--)[ \t]*([2345]\d\d)")

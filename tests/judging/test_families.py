@@ -46,6 +46,12 @@ def test_there_are_many() -> None:
         ("connection-failed", "Deferred: Connection refused by mx.client.example."),
         ("mailbox-full", "552 5.2.2 Mailbox full"),
         ("message-too-large", "552 5.3.4 Message size exceeds fixed limit"),
+        ("sender-refused", "550 5.7.1 Your address is on our block list"),
+        ("remote-storage-full", "452 4.3.1 There is no space on this server"),
+        ("no-mail-service", "550 There is no mail service here"),
+        ("sender-domain-unresolvable", "553 Sender domain has no MX and no A record"),
+        ("delivery-expired", "message expired after 5 days"),
+        ("connection-failed", "no answer from host"),
     ],
 )
 def test_neighbours_stay_what_they_are(cause: str, reply: str) -> None:

@@ -17,12 +17,13 @@ from remediation.reasons import REASONS
 CASES = {name: list(cases(folder)) for name, folder in SETS.items()}
 SCORES = {name: tomllib.loads((folder / "scores.toml").read_text())["score"] for name, folder in SETS.items()}
 # The code that was judged first, and its reasons.
-FIRST = {"first": ("e7144fe", [333, 394]), "second": ("e194513", [276, 292])}
+FIRST = {"first": ("e7144fe", [333, 394]), "second": ("e194513", [276, 292]), "third": ("59e1748", [80, 91])}
+AT_LEAST = {"first": 300, "second": 300, "third": 250}
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_truth_is_told_in_known_words(name: str) -> None:
-    assert len(CASES[name]) >= 300
+    assert len(CASES[name]) >= AT_LEAST[name]
     assert sum(not case.recipients for case in CASES[name]) >= 80
     for case in CASES[name]:
         assert set(case.kinds) <= {*get_args(FailureKind), *get_args(NotKind), "letter"}, case.name
