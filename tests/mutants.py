@@ -2,6 +2,7 @@
 
 First the mutants made by hand below, each of which stood for a promise that no test held: one that lives is an error.
 Then a sample of small changes per room, the same for the same SEED. Prints each that lives, and the score per room.
+With names of rooms behind it, only those: `python -m tests.mutants triage/letters`. docs/tests.md has the last scores.
 
 Our own and not mutmut or cosmic-ray: neither changes SQL, in which the store decides, and each mutant is to be forked
 off a process that has AWS's and Google's libraries already, whose import takes longer than most tests.
@@ -139,9 +140,10 @@ def main() -> int:
     started = time.monotonic()
     for library in LIBRARIES:
         importlib.import_module(library)
-    whole = [Mutant(room, "", 0, 0, "", tests) for room, (_, tests) in ROOMS.items()]
-    by_hand = [made(each) for each in HAND_MADE]
-    sampled = [mutant for room in ROOMS for mutant in sample(room, SAMPLE)]
+    rooms = sys.argv[1:] or list(ROOMS)
+    whole = [Mutant(room, "", 0, 0, "", ROOMS[room][1]) for room in rooms]
+    by_hand = [] if sys.argv[1:] else [made(each) for each in HAND_MADE]
+    sampled = [mutant for room in rooms for mutant in sample(room, SAMPLE)]
     alive: list[Mutant] = []
     with multiprocessing.get_context("fork").Pool(WORKERS, _own_copy) as pool:
         broken = [mutant.room for mutant, lives in pool.imap_unordered(_try, whole) if not lives]
@@ -152,7 +154,7 @@ def main() -> int:
             if lives:
                 alive.append(mutant)
                 print(described(mutant), flush=True)
-    for room in ROOMS:
+    for room in rooms:
         tried = sum(mutant.room == room for mutant in sampled)
         print(f"{room}: {tried - sum(mutant.room == room for mutant in alive)} of {tried} noticed")
     by_hand_alive = sum(mutant.room == "by hand" for mutant in alive)
