@@ -21,6 +21,7 @@ from parsers.readers import (
 )
 from parsers.returned import describe, returned_headers
 from parsers.signs import looks_like_bounce
+from parsers.text import domain_part
 from parsers.words import is_by_relay
 
 Reader = Callable[[Mail], Reading | None]
@@ -78,9 +79,9 @@ def as_bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Boun
         elif original.path is None:
             original = original._replace(path="gmail")
     else:
-        reporting_host = mail.sender.rpartition("@")[2].lower() if mail.sender else None
+        reporting_host = domain_part(mail.sender)
         failures = tuple(
-            f._replace(at_relay=is_by_relay(f, reading.reported_by, reporting_host or None, original)) for f in failures
+            f._replace(at_relay=is_by_relay(f, reading.reported_by, reporting_host, original)) for f in failures
         )
     failures = _once_each(failures)
     references = [
