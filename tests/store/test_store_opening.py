@@ -151,7 +151,7 @@ def test_the_columns_of_verdicts_are_the_keys_of_the_record(db: Database) -> Non
 
 def test_what_other_tests_begin_with_is_what_the_steps_lead_to(path: Path, tmp_path: Path) -> None:
     def shape(db: Database) -> list[tuple[str, str]]:
-        found = db.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+        found = db.execute("SELECT name, sql FROM sqlite_master WHERE type != 'view' ORDER BY rowid").fetchall()
         steps = db.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY id").fetchall()
         kept = {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in sorted(db.table_names())}
         db.close()
