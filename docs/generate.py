@@ -29,8 +29,8 @@ from triage.config import load_settings, settings_table
 from triage.display import ACTOR_WORDS, SIDE_WORDS, table_row
 from triage.judging.files import judge_mails
 from triage.judging.rules import load_rules
+from triage.letters import LABELS
 from triage.mailbox import read_mails
-from triage.plan import LABELS
 from triage.report.build import read_report
 from triage.report.text import report_text
 from triage.run import run_local

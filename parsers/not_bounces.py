@@ -31,7 +31,7 @@ from parsers.signs import (
     tells_failure,
     words_of_failure,
 )
-from parsers.text import lower_case
+from parsers.text import domain_part, lower_case
 from parsers.words import (
     CHALLENGES,
     DAEMON_NAMES,
@@ -346,7 +346,7 @@ def _is_outside_sender(mail: Mail, sender: str) -> bool:
     returned = address(mail.headers.raw("return-path"))
     if returned is None or has_null_sender(mail) or is_daemon_address(returned):
         return False
-    ours, theirs = sender.rpartition("@")[2].lower(), returned.rpartition("@")[2].lower()
+    ours, theirs = domain_part(sender) or "", domain_part(returned) or ""
     return not (ours == theirs or ours.endswith("." + theirs) or theirs.endswith("." + ours))
 
 

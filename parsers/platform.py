@@ -7,6 +7,7 @@ those of `platform` in triage/judging/rules and in the verdict record.
 from __future__ import annotations
 
 from parsers.mime import Headers
+from parsers.text import domain_part
 from parsers.words import BY_TEXT
 
 MAX_MARKED_TEXT = 4096
@@ -242,7 +243,7 @@ def reporter_of(reporting_mta: str | None, sender: str | None, *headers: Headers
     per-message fields of its report), and at its own `words`, lower case. Those tell more than a Received field, which
     every host on the way of the bounce adds.
     """
-    for host in (reporting_mta, sender and sender.rpartition("@")[2]):
+    for host in (reporting_mta, domain_part(sender)):
         if host and (reporter := _by_suffix(host, _REPORTERS)) is not None:
             return reporter
     if reporting_mta is not None and (service := _by_host(reporting_mta)) is not None:

@@ -57,6 +57,11 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 3, 0)] + "..."
 
 
+def domain_part(address: str | None) -> str | None:
+    """What stands behind the @, in lower case and without a dot at its end; None where there is nothing."""
+    return address.strip().rpartition("@")[2].lower().rstrip(".") or None if address and "@" in address else None
+
+
 def content_digest(raw: bytes) -> str:
     """The same for a mail's content wherever it was read: in Gmail, in an mbox made of it, in a file saved of it.
 

@@ -21,6 +21,7 @@ from parsers.readers import (
 )
 from parsers.returned import describe, returned_headers
 from parsers.signs import looks_like_bounce
+from parsers.text import domain_part
 from parsers.words import is_by_relay, is_unnamed
 
 Reader = Callable[[Mail], Reading | None]
@@ -78,7 +79,7 @@ def as_bounce(mail: Mail, reading: Reading, relay_hosts: frozenset[str]) -> Boun
         elif original.path is None:
             original = original._replace(path="gmail")
     else:
-        host = (mail.sender or "").rpartition("@")[2].lower() or None
+        host = domain_part(mail.sender)
         by = reading.reported_by
         failures = tuple(f._replace(at_relay=is_by_relay(f, by, host, original)) for f in failures)
         failures = tuple(f._replace(is_unnamed=is_unnamed(f, by, host, original)) for f in failures)

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from remediation.aws import Turns, ses
 from tests.doubles.gmail import GmailDouble
-from tests.worlds import forked
+from tests.worlds import forked, template
 from triage import store
 from triage.config import Settings, load_settings
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 os.environ["TZ"] = "UTC"  # what a command prints must not depend on where the tests run
 time.tzset()
 os.umask(0o022)  # what others could write is not followed, and some systems let the group write by default
+template.use()  # nobody waits for the same steps in each test
 ses.TURNS = Turns(0)  # nobody waits a second between two look-ups
 
 

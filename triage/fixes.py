@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsers.ses_hosts import REGION, ses_region_of_host
+from parsers.text import domain_part
 from remediation.vendor_limits import ALIASES_END_MONTH, SUCCESSOR
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def names_of(
     return Names(
         mailbox=account.mailbox if account else settings.mailbox,
         alias=alias,
-        domain=_own_domain(alias, said, {*map(_domain, addresses), *settings.domains}),
+        domain=_own_domain(alias, said, {*filter(None, map(domain_part, addresses)), *settings.domains}),
         smtp_host=host,
         smtp_port=str(port) if port else None,
         region=_login_region(record, of_host)
@@ -126,9 +127,9 @@ def _own_address(record: Mapping[str, Any], said: str | None, own: Mapping[str, 
 def _own_domain(alias: str | None, said: str | None, own: Collection[str]) -> str | None:
     """The domain of ours the mail was sent from; where it names no address, the only one there is."""
     if alias:
-        return _domain(alias)
+        return domain_part(alias)
     if said:
-        return _domain(said) if _domain(said) in own else None
+        return domain_part(said) if domain_part(said) in own else None
     return next(iter(own)) if len(own) == 1 else None
 
 
@@ -141,7 +142,3 @@ def _region(record: Mapping[str, Any], known: Collection[str]) -> str | None:
     } - {None}
     fitting = [region for region in known if region in named] if named else known
     return next(iter(fitting)) if len(fitting) == 1 else None
-
-
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2].lower()

@@ -6,7 +6,7 @@ holds. Writes nothing, neither to the database nor to Gmail: both the run and th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from triage.config import Settings
 from triage.errors import ConfigError, CredentialsDead, TryLater, why_failed
 from triage.gmail import Claim, Sent
 from triage.judging import BY_SES, GIVEN, Notice, is_acted_on, may_be_proven, proof_of
-from triage.letters import note_key, note_place
+from triage.letters import LABELS, note_key, note_place
 from triage.model import Action, Failed, Judged, Proof, StoredMail
 from triage.rows import VerdictRecord
 
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 
 NEWS = timedelta(days=14)
 """How old a bounce may be to be proven still: an event of SES comes within a day, Gmail is away for hours."""
-
-LABELS: Mapping[str, str] = {
-    "smtp-credentials": "Fix your alias",
-    "ses-refused": "SES refused",
-    "gmail-refused": "Gmail refused",
-    "exchange-rejection": "Exchange rejection",
-    "remote-rejection": "Remote rejection",
-    "delayed": "Delayed",
-    "unknown": "Unknown",
-}
-"""The label of each category, nested under `label_prefix`. `unverified` has none: it is recorded, never acted on."""
 
 
 def planned(judged: Judged, settings: Settings, sent: Sent | None) -> Judged | Failed:

@@ -17,7 +17,7 @@ from parsers.genuine.auth_results import MethodResult, read_field, values_of
 from parsers.genuine.domains import is_domain, is_same_organization
 from parsers.genuine.from_field import author
 from parsers.mime import Headers, address
-from parsers.text import one_line
+from parsers.text import domain_part, one_line
 
 TRUSTED_AUTHSERV_ID = "mx.google.com"
 GMAILS_ADDRESS = "mailer-daemon@googlemail.com"
@@ -230,5 +230,5 @@ def _outside_return_path(headers: Headers) -> str | None:
     if return_path is None:
         return None
     domains = (return_path, address(headers.raw("from")) or "")
-    shorter, longer = sorted((found.rpartition("@")[2].lower() for found in domains), key=len)
+    shorter, longer = sorted((domain_part(found) or "" for found in domains), key=len)
     return None if longer == shorter or longer.endswith("." + shorter) else one_line(return_path[:100])

@@ -12,6 +12,7 @@ import re
 
 from parsers.facts import Failure, Original
 from parsers.smtp_reply import read_reply
+from parsers.text import domain_part
 from parsers.words.failure_text import recipient_reason
 from parsers.words.submission_hosts import PORTS, is_submission_host
 
@@ -91,7 +92,7 @@ def is_by_relay(failure: Failure, reporter: str | None, reporting_host: str | No
     if failure.at_relay:
         return True
     host = failure.remote_host or _looked_up(failure)
-    if host is not None and host == _domain(failure.recipient):
+    if host is not None and host == domain_part(failure.recipient):
         return False
     return (
         host is not None and (is_submission_host(host) or _is_own_connector(host, failure, original))
@@ -116,15 +117,15 @@ def is_unnamed(failure: Failure, reporter: str | None, reporting_host: str | Non
 
 def _is_past_us(failure: Failure, reporting_host: str | None, original: Original) -> bool:
     """Whether the reporter had the mail after it left us: whatever relay it has is not ours."""
-    ours = _domain(original.sender)
+    ours = domain_part(original.sender)
     if reporting_host and ours and _is_under(reporting_host, ours):
         return False
     if original.path is not None and (original.path != "gmail-alias" or original.ses_message_id is not None):
         return True  # Gmail or SES had sent it; without an id of SES the reporter may be the relay behind an alias
-    written_to = _domain(failure.original_recipient) or _domain(failure.recipient)
+    written_to = domain_part(failure.original_recipient) or domain_part(failure.recipient)
     if written_to is None or written_to == ours:
         return False
-    is_forwarded = written_to != _domain(failure.recipient)
+    is_forwarded = written_to != domain_part(failure.recipient)
     return is_forwarded or (reporting_host is not None and _is_under(reporting_host, written_to))
 
 
@@ -139,7 +140,7 @@ def _is_own_connector(host: str, failure: Failure, original: Original) -> bool:
 
     The MX of client.example there is client-example.mail.protection.outlook.com.
     """
-    ours, theirs = _domain(original.sender), _domain(failure.recipient)
+    ours, theirs = domain_part(original.sender), domain_part(failure.recipient)
     if not host.endswith(_CONNECTOR) or ours is None or ours == theirs:
         return False
     return host.removesuffix(_CONNECTOR) == ours.replace(".", "-")
@@ -160,10 +161,6 @@ def _own_words(words: str) -> str:
     lower = " ".join(words.lower().split())
     said = _SAID.search(lower)
     return lower[: said.start()] if said is not None else lower
-
-
-def _domain(address: str | None) -> str | None:
-    return address.rpartition("@")[2].lower().rstrip(".") or None if address and "@" in address else None
 
 
 def _is_under(host: str, domain: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from parsers.ses_hosts import relay_host, ses_region_of_host
+from parsers.text import domain_part
 from remediation.audit.catalogue import dig, finding, unanswered
 from remediation.audit.endpoint import Endpoint
 from remediation.audit.facts import Alias, AuditFacts, Finding, FindingState
@@ -165,7 +166,7 @@ def check_security(alias: Alias) -> Finding:
 
 def check_end(mailbox: str, aliases: tuple[Alias, ...], now: datetime) -> Finding:
     """Outside servers for aliases end in January 2027, for personal accounts."""
-    is_personal = mailbox.rpartition("@")[2].lower() in PERSONAL
+    is_personal = domain_part(mailbox) in PERSONAL
     named = ", ".join(alias.address for alias in aliases)
     state: FindingState = "ok" if not is_personal else "fail" if now >= ALIASES_END else "warn"
     if not is_personal:

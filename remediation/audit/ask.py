@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from parsers.ses_hosts import relay_host, ses_region_of_host
+from parsers.text import domain_part
 from remediation.audit.facts import (
     AuditFacts,
     KeyFacts,
@@ -103,7 +104,7 @@ def ask_identities(scope: Scope, region: RegionFacts, domains: list[str], meter:
     if region.away is not None:
         return
     names = region.known_names
-    beside = [name for name in names if "@" in name and name.rpartition("@")[2].lower() in domains]
+    beside = [name for name in names if domain_part(name) in domains]
     for name in (*domains, *beside[:MAX_ADDRESS_IDENTITIES]):
         region.identities[name] = _found_identity(_candidates(name, region), region.region, meter)
     for identity in region.identities.values():

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from parsers.text import domain_part
 from parsers.times import utc_text
 from remediation.audit.endpoint import Endpoint
 from remediation.aws import (
@@ -90,7 +91,7 @@ class Alias:
 
     @property
     def domain(self) -> str:
-        return self.address.rpartition("@")[2].lower()
+        return domain_part(self.address) or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from parsers.text import domain_part
 from remediation.audit.catalogue import finding, unanswered
 from remediation.audit.facts import Finding, FindingState, RegionFacts, SetFacts
 from remediation.aws import ConfigurationSet, EventDestination, NotLookedUp, SesIdentity
@@ -108,7 +109,7 @@ def _dkim_status(identity: SesIdentity, subject: str, asked: str, by_hand: str) 
 def _beside(domain: str, identity: SesIdentity, region: RegionFacts) -> Iterator[Finding]:
     """Addresses of the domain that are identities of their own and override it."""
     for name, other in region.identities.items():
-        if "@" not in name or name.rpartition("@")[2].lower() != domain:
+        if domain_part(name) != domain:
             continue
         subject, by_hand = f"{name} in {region.region}", _get_identity(name, region.region)
         if isinstance(other, NotLookedUp):

@@ -106,7 +106,7 @@ class _Server(ThreadingHTTPServer):
         self.stopping = threading.Event()
         self.bytes_per_second: int | None = None
         self.connections: set[socket.socket] = set()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -114,6 +114,8 @@ class _Server(ThreadingHTTPServer):
     def stop(self) -> None:
         """Close the port and every open connection; waits for the serving thread."""
         self.stopping.set()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes who else looks round twice a second
         self.shutdown()
         self._thread.join()
         for connection in list(self.connections):

@@ -16,8 +16,10 @@ from remediation import load_causes
 from tests.judging.made import bounce as _bounce
 from tests.judging.made import failure as _failure
 from tests.judging.made import judge as _judge
+from triage.judging import place_of
 from triage.judging.rules import load_rules
 from triage.judging.verdict import classify
+from triage.model import IncidentKey
 
 # What relays behind an alias answer -> the cause. domain/bounces.md 1.5 to 1.7 and 2.1.
 RELAY_ANSWERS = """
@@ -331,3 +333,13 @@ def test_qmail_gives_up_on_every_failure() -> None:
     """Its "Giving up on" ends each refusal, and says nothing about time."""
     text = "192.0.2.25 failed after I sent the message. Remote host said: 550 5.7.1 denied by policy. Giving up on it."
     assert _judge(_failure(text)).cause == "policy-rejected"
+
+
+def test_the_last_verdict_tells_of_those_left_out() -> None:
+    two = _bounce(_failure())._replace(failures=(_failure(), _failure()), left_out=3)
+    first, last = classify(two, "x")
+    assert (first.why, last.why) == (None, "left out: at least 3 more recipients that the mail names")
+
+
+def test_a_mail_is_refused_where_the_domain_is() -> None:
+    assert place_of({}, IncidentKey("remote", ("client.example", "spf-failed"))) == "client.example"

@@ -22,6 +22,9 @@ from triage import run as worker
 from triage import store
 from triage.config import Settings
 from triage.errors import TryLater
+from triage.gmail import Refused, Streak
+from triage.gmail.answers import Passing
+from triage.letters.writer import not_done
 from triage.model import RunSummary
 from triage.report.text import planned_words
 
@@ -299,6 +302,17 @@ def test_a_note_gmail_refuses_does_not_stop_the_others(gmail: GmailDouble, work:
     assert work().notes == 1
     assert work().notes == 1
     assert len(notes(gmail)) == 2
+
+
+def test_three_that_gmail_does_not_do_one_after_the_other_end_the_part_of_the_run(tmp_path: Path) -> None:
+    trouble, later = Streak(), Passing("Gmail answers 503", "Wait for the next run.")
+    with closing(store.open_store(tmp_path / "triage.db")) as db:
+        not_done(db, [], later, trouble, NOW)
+        not_done(db, [], Refused(404, frozenset(), "no such thread"), trouble, NOW)
+        for _ in range(2):
+            not_done(db, [], later, trouble, NOW)
+        with pytest.raises(Passing):
+            not_done(db, [], later, trouble, NOW)
 
 
 def test_a_thread_that_is_gone_at_a_second_look_gets_no_note(gmail: GmailDouble, settings: Settings) -> None:

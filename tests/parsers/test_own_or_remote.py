@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from parsers import parse
+from parsers.text import domain_part
 from triage.judging.verdict import classify
 
 FOLDER = Path(__file__).parents[1] / "bounces"
@@ -470,3 +471,19 @@ def _mail(text: str, report: str) -> bytes:
         f"--b\nContent-Type: message/delivery-status\n\n{report}\n"
         f"--b\nContent-Type: text/rfc822-headers\n\n{_RETURNED}\n--b--\n"
     ).encode()
+
+
+@pytest.mark.parametrize(
+    ("address", "domain"),
+    [
+        ("Jo@Client.Example", "client.example"),
+        (" jo@client.example. ", "client.example"),
+        ('"a@b"@client.example', "client.example"),
+        ("client.example", None),
+        ("jo@", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_domain_of_an_address_is_told_one_way(address: str | None, domain: str | None) -> None:
+    assert domain_part(address) == domain

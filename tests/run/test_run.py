@@ -22,8 +22,9 @@ from triage import run as worker
 from triage import store
 from triage.config import Settings, load_settings
 from triage.gmail.sent import MOST_IDS
+from triage.letters import LABELS
 from triage.model import Judged, Proof, StoredMail
-from triage.plan import LABELS, actions_of
+from triage.plan import actions_of
 
 # The whole road
 

@@ -1,4 +1,4 @@
-"""An empty database."""
+"""An empty database, made step by step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from tests.worlds import template
 from triage import store
+
+
+@pytest.fixture(autouse=True)
+def _step_by_step() -> Iterator[None]:
+    """Here databases are made as the program makes them."""
+    template.leave()
+    yield
+    template.use()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from tests.worlds import template
 from tests.worlds.made_verdicts import LABEL, NOW, TABLES, gmail_mail, record, rows
 from triage import store
 from triage.errors import ConfigError, TryLater
@@ -146,3 +147,16 @@ def test_the_columns_of_verdicts_are_the_keys_of_the_record(db: Database) -> Non
             "proof_tries",
         ]
     )
+
+
+def test_what_other_tests_begin_with_is_what_the_steps_lead_to(path: Path, tmp_path: Path) -> None:
+    def shape(db: Database) -> list[tuple[str, str]]:
+        found = db.execute("SELECT name, sql FROM sqlite_master WHERE type != 'view' ORDER BY rowid").fetchall()
+        steps = db.execute("SELECT migration_set, name FROM _sqlite_migrations ORDER BY id").fetchall()
+        kept = {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in sorted(db.table_names())}
+        db.close()
+        return [*found, *steps, *kept.items()]
+
+    by_steps = shape(store.open_store(path))
+    template.use()
+    assert shape(store.open_store(tmp_path / "short.db")) == by_steps

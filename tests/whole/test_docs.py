@@ -13,7 +13,7 @@ from remediation import load_causes
 from tests.worlds.understood import assert_understood, command_lines, named_commands
 from triage.cli.program import cli
 from triage.config.settings import SETTINGS
-from triage.plan import LABELS
+from triage.letters import LABELS
 
 DOCUMENTS = documents()
 

@@ -216,6 +216,14 @@ def test_nobody_reaches_past_a_door(path: Path) -> None:
         assert not asked or asked in _offered(there), f"{asked} is not at the door of {there}"
 
 
+@cache
+def _taken(path: Path) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    """What a module imports of ours, and each `whole.part` it says."""
+    attributes = [node for node in ast.walk(_tree(path)) if isinstance(node, ast.Attribute)]
+    parts = {(ast.unparse(node.value), node.attr) for node in attributes if isinstance(node.value, ast.Name)}
+    return frozenset(_ours(path)), frozenset(parts)
+
+
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_door_offers_what_others_use_and_says_what_comes_in_and_goes_out(room: str) -> None:
     path = ROOT / room.replace(".", "/") / "__init__.py"
@@ -227,15 +235,10 @@ def test_a_door_offers_what_others_use_and_says_what_comes_in_and_goes_out(room:
     used: set[str] = set()
     for other in (*MODULES, *(ROOT / "docs").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")):
         if _room(_dotted(other)) != room:
-            used |= {name or module.rpartition(".")[2] for module, name in _ours(other) if _room(module) == room}
-            used |= {
-                module.removeprefix(room).strip(".") for module, _ in _ours(other) if module.startswith(f"{room}.")
-            }
-            used |= {
-                node.attr
-                for node in ast.walk(_tree(other))
-                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == room.rpartition(".")[2]
-            }
+            named, parts = _taken(other)
+            used |= {name or module.rpartition(".")[2] for module, name in named if _room(module) == room}
+            used |= {module.removeprefix(room).strip(".") for module, _ in named if module.startswith(f"{room}.")}
+            used |= {part for whole, part in parts if whole == room.rpartition(".")[2]}
     assert _offered(room) - used == set(), "offered, and used by nobody"
 
 

@@ -1,8 +1,8 @@
 """Runs Python code in processes that start in milliseconds: forked off one that has imported the program already.
 
-Each is a process with streams, folder, environment and end of its own; only the start of the interpreter, the imports
-and the reading of our own tables are saved. Where these are tested, or what a process shows of itself, `words` of
-tests/worlds/command.py is right.
+Each is a process with streams, folder, environment and end of its own; only the start of the interpreter, the imports,
+the reading of our own tables and the steps of a new database (tests/worlds/template.py) are saved. Where these are
+tested, or what a process shows of itself, `words` of tests/worlds/command.py is right.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ def _serve() -> None:
         importlib.import_module(name)
     importlib.import_module("triage.judging.table").load_tables()
     importlib.import_module("remediation").load_causes()
+    importlib.import_module("tests.worlds.template").use()
     gc.freeze()
     while line := sys.stdin.buffer.readline():
         question = json.loads(line)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from parsers.ses_hosts import ses_region_of_host
+from parsers.text import domain_part
 from triage.model import IncidentKey, Opening
 from triage.rows import VerdictRecord
 
@@ -65,12 +66,12 @@ def key_of(record: VerdictRecord) -> IncidentKey | None:
     if record.get("category") == "smtp-credentials":
         return None if cause in _ONE_ADDRESS else IncidentKey("alias", (sender or "unknown",))
     if cause in _SES_IDENTITY:
-        return IncidentKey("ses", (_domain(sender) or "unknown", region_of(record) or "unknown", cause))
+        return IncidentKey("ses", (domain_part(sender) or "unknown", region_of(record) or "unknown", cause))
     if cause in _SES_ACCOUNT:
         return IncidentKey("ses", ("account", region_of(record) or "unknown", cause))
     if cause in _GMAIL_ACCOUNT:
         return IncidentKey("gmail", (cause,))
-    domain = _domain(record.get("recipient"))
+    domain = domain_part(record.get("recipient"))
     return IncidentKey("remote", (domain, cause)) if cause in _POLICIES and domain else None
 
 
@@ -110,7 +111,3 @@ def openings(failed_at: Iterable[datetime], signs: Iterable[datetime]) -> list[O
         elif last:
             found[-1] = Opening(last.first_at, last.last_at, at)
     return found
-
-
-def _domain(address: str | None) -> str | None:
-    return (address or "").strip().lower().rpartition("@")[2] or None if address and "@" in address else None

@@ -6,7 +6,7 @@ May import: `triage.store`, `triage.gmail`, `triage.judging`.
 
 from __future__ import annotations
 
-from triage.letters.labels import set_labels
+from triage.letters.labels import LABELS, set_labels
 from triage.letters.letter import IN_INBOX, NOTE_DOMAIN, NOTE_HEADER, Place, letter_bytes, letter_id, note_place
 from triage.letters.note import NOTE_FROM, NOTE_SENDER, note_key
 from triage.letters.once import SEARCH_LAG, Inserted, NotYet, insert_once
@@ -15,6 +15,7 @@ from triage.letters.writer import write_notes
 
 __all__ = [
     "IN_INBOX",
+    "LABELS",
     "NOTE_DOMAIN",
     "NOTE_FROM",
     "NOTE_HEADER",

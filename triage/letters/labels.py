@@ -1,8 +1,8 @@
-"""Sets the planned labels on the bounces themselves, and records them; a label that Gmail lacks is made."""
+"""The labels' names. Sets those planned on the bounces themselves and records it; one that Gmail lacks is made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from triage import store
@@ -14,6 +14,17 @@ from triage.rows import ActionRow
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+LABELS: Mapping[str, str] = {
+    "smtp-credentials": "Fix your alias",
+    "ses-refused": "SES refused",
+    "gmail-refused": "Gmail refused",
+    "exchange-rejection": "Exchange rejection",
+    "remote-rejection": "Remote rejection",
+    "delayed": "Delayed",
+    "unknown": "Unknown",
+}
+"""The label of each category, nested under `label_prefix`. `unverified` has none: it is recorded, never acted on."""
 
 
 def set_labels(gmail: Gmail, db: Database, clock: Clock) -> Iterator[int]:
