@@ -21,6 +21,7 @@ from triage.display import (
     retimed,
     shown,
     span_seconds,
+    step_words,
     when_words,
     wrapped,
 )
@@ -243,7 +244,7 @@ def _second_opinion(doubts: Sequence[str], width: int) -> list[str]:
 
 def _steps(steps: Sequence[str], width: int) -> Iterator[str]:
     for number, step in enumerate(steps, 1):
-        yield from wrapped(f"{number}. {shown(step, 1500)}", width, "  ", "     ")
+        yield from wrapped(f"{number}. {step_words(step, 1500)}", width, "  ", "     ")
 
 
 def _bounce(bounce: Bounce, width: int) -> list[str]:
