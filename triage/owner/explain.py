@@ -222,7 +222,7 @@ def _evidence(rows: Sequence[EvidenceRow], width: int) -> list[str]:
 
 
 def _no_bounce(record: VerdictRecord, width: int, is_copy: bool) -> list[str]:
-    what_next = 'If it does report one, teach it to triage: see "Teach it a new bounce" in the README.'
+    what_next = "If it does report one, teach it to triage: `triage help docs/CONTRIBUTING.md`."
     if is_copy:
         what_next = "Copy the line with the three-digit code (such as 550), or the whole notice."
     why = record.get("why") or "nothing in it reports a failed delivery"
