@@ -32,6 +32,7 @@ from triage.judging.rules import load_rules
 from triage.letters import LABELS
 from triage.mailbox import read_mails
 from triage.report.build import read_report
+from triage.report.model import Report
 from triage.report.text import report_text
 from triage.run import run_local
 from triage.store import schema_text
@@ -42,9 +43,8 @@ HELP_WIDTH = 90
 STORY_WIDTH = 90
 
 STORY = ROOT / "examples" / "mailbox"
-"""Mails from which the README shows real output."""
+"""Mails from which README.md and docs/labels.md show real output."""
 STORY_READ_AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
-STORY_LINES = 18
 STORY_SETTINGS = {
     "TRIAGE_SMTP_ALIAS": "admin@queenofsandiego.com",
     "TRIAGE_SMTP_HOST": "email-smtp.us-west-2.amazonaws.com",
@@ -52,7 +52,6 @@ STORY_SETTINGS = {
     "TRIAGE_MAILBOX": "jadasailing@gmail.com",
 }
 """What the owner of the story has set, so that the fixes name her own things."""
-AUDIT_LINES = 14
 
 LABEL_MEANINGS: Mapping[str, str] = {
     "smtp-credentials": "Gmail could not hand the mail to the server behind your alias: it never left. You repair it.",
@@ -101,7 +100,7 @@ def filled(text: str) -> str:
 def command_table() -> str:
     """Each command with its one-line help."""
     rows = [
-        f"| [`triage {name}`](docs/commands.md#triage-{name}) | {command.get_short_help_str(200)} |"
+        f"| [`triage {name}`](#triage-{name}) | {command.get_short_help_str(200)} |"
         for name, command in sorted(cli.commands.items())
     ]
     return _table("| command | what it does |", rows)
@@ -122,13 +121,6 @@ def _help(command: click.Command, name: str) -> str:
 def exit_codes() -> str:
     """Exit codes and what they mean."""
     return _table("| code | meaning |", [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES])
-
-
-def story_audit() -> str:
-    """The beginning of the real audit in docs/audit.md."""
-    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
-    example = text.partition("<!-- made: example -->\n```text\n")[2].partition("```")[0]
-    return f"```text\n{''.join(example.splitlines(keepends=True)[:AUDIT_LINES])}...\n```"
 
 
 def labels() -> str:
@@ -203,9 +195,9 @@ def numbers() -> str:
 
 
 def index_page() -> str:
-    """The README as a package index shows it: nothing there can follow a link into the clone."""
+    """The README as a package index shows it: nothing there can follow a link into the clone, or see its picture."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.sub(r"\[([^\]\n]{1,200})\]\((?!https?:)[^)\s]{1,200}\)", r"\1", text)
+    return re.sub(r"!?\[([^\]\n]{1,200})\]\((?!https?:)[^)\s]{1,200}\)", r"\1", text)
 
 
 def story_table() -> str:
@@ -219,7 +211,13 @@ def _story_row(record: dict[str, object]) -> str:
 
 
 def story_report() -> str:
-    """The beginning of what `triage report` says about them."""
+    """What `triage report` says about them."""
+    lines = report_text(story(), STORY_WIDTH).splitlines()
+    return "\n".join(["```text", "$ triage report", *lines, "```"])
+
+
+def story() -> Report:
+    """The report over the mails of the story, as its owner reads it three days later; README.md has a picture of it."""
     with tempfile.TemporaryDirectory() as folder:
         made = load_settings(None, {"TRIAGE_DATABASE": os.path.join(folder, "triage.db"), **STORY_SETTINGS})
         run_local(made, lambda: STORY_READ_AT, [STORY])
@@ -227,8 +225,7 @@ def story_report() -> str:
         assert db is not None
         report = read_report(db, made, since=STORY_READ_AT - timedelta(days=7), now=STORY_READ_AT)
         db.close()
-    lines = report_text(report, STORY_WIDTH).splitlines()
-    return "\n".join(["```text", "$ triage report", *lines[:STORY_LINES], "...", "```"])
+    return report
 
 
 def _table(head: str, rows: list[str]) -> str:
@@ -248,7 +245,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "rooms": picture,
     "story-table": story_table,
     "story-report": story_report,
-    "story-audit": story_audit,
 }
 
 WHOLE: Mapping[str, Callable[[], str]] = {

@@ -32,6 +32,7 @@ from tests.doubles.aws import AwsDouble, SmtpUser
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import ses_event
+from tests.worlds import forked
 from tests.worlds.made_mails import put_original_into_sent
 from triage.letters.note import NOTE_DOMAIN
 
@@ -73,6 +74,8 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             print(f"\nThe demo stopped: `triage` ended with exit code {error.returncode}.", file=sys.stderr)
             return error.returncode
+        finally:
+            forked.stop()
     print()
     _say(f"That took {time.monotonic() - started:.1f} seconds, and the temporary folder is gone again. Go on with:")
     for command, what in (
@@ -304,21 +307,15 @@ def _inbox_line(raw: bytes) -> str:
 
 
 def _triage(folder: Path, aws: AwsDouble, *arguments: str, shows: bool = True) -> str:
-    """Run the real command line in the temporary folder and show what it prints. Raises when it fails."""
+    """Run the real command line in the temporary folder and show what it prints. Raises when it fails.
+
+    Each is a process of its own, forked off one that has imported the program: most of the demo's time was imports.
+    """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "AWS_"))}
     env |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": str(_width() - len(INDENT))} | aws.env
-    done = subprocess.run(  # noqa: S603 - our own command line, with arguments from this file
-        [sys.executable, "-m", "triage", *arguments],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
+    done = forked.triage(*arguments, cwd=folder, env=env)
     if shows or done.returncode:
-        print(textwrap.indent(done.stdout, INDENT), end="")
+        print(textwrap.indent(done.stdout + done.stderr, INDENT), end="")
     done.check_returncode()
     return done.stdout
 

@@ -103,9 +103,14 @@ class Browser:
             raise AssertionError(answer["exceptionDetails"]["exception"].get("description"))
         return answer["result"].get("value")
 
-    def screenshot(self, path: Path) -> None:
-        """The whole page as a PNG."""
-        shot = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def screenshot(self, path: Path, down_to: str | None = None) -> None:
+        """The page as a PNG, whole or down to the end of the first element that this CSS selector finds."""
+        clip: dict[str, Any] = {}
+        if down_to is not None:
+            size = "({x: 0, y: 0, width: document.documentElement.clientWidth, scale: 1, height: Math.ceil("
+            bottom = f"document.querySelector({json.dumps(down_to)}).getBoundingClientRect().bottom + scrollY) + 8}})"
+            clip = {"clip": self.evaluate(f"{size}{bottom}")}
+        shot = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True, **clip)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(shot["data"]))
 

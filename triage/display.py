@@ -50,6 +50,7 @@ _ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=UTC)
 """In which zone times are told; None: in that of this computer. UTC until a command says otherwise."""
 
 _UTC_IN_TEXT = re.compile(rf"\b(\d{{1,2}}) ({'|'.join(MONTHS)})( \d{{4}})? (\d\d):(\d\d) UTC\b")
+_UTC_IN_STEP = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b")
 _COMMAND = re.compile(r"`[^`]*`")
 _KEPT_SPACE = "\x00"  # stands in no text that `shown` has seen
 _SPAN = re.compile(r"([0-9]{1,6})([hdw])")
@@ -170,6 +171,21 @@ def retimed(text: str, now: datetime) -> str:
         return f"{moment.day} {MONTHS[moment.month - 1]}{f' {moment.year}' if year else ''} {moment:%H:%M %Z}"
 
     return _UTC_IN_TEXT.sub(told, text)
+
+
+def step_words(step: str, limit: int) -> str:
+    """A step of a fix as `shown`, with the time a mail was sent told in the zone times are told in.
+
+    Stored, and in JSON, a step keeps the time in UTC.
+    """
+
+    def told(found: re.Match[str]) -> str:
+        try:
+            return f"{local_time(datetime.fromisoformat(f'{found[1]}+00:00')):%Y-%m-%d %H:%M %Z}"
+        except (ValueError, OverflowError):  # a mail may say that it was sent on 31 February, or in the year 1
+            return found[0]
+
+    return _UTC_IN_STEP.sub(told, shown(step, limit))
 
 
 def found_out(rows: Iterable[EvidenceRow]) -> str | None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import parsers
+from remediation import load_causes
 from tests.report.made import NOW, RUN, report_of, row
 from triage.cli.shared import read_settings
 from triage.config import load_settings
-from triage.display import day_words, local_day, retimed, tell_times_in, when_words
+from triage.display import day_words, local_day, retimed, step_words, tell_times_in, when_words
 from triage.errors import ConfigError
+from triage.incidents.words import IncidentFacts, incident_lines
+from triage.judging.verdict import classify
+from triage.letters.note import note_text
+from triage.model import Incident
+from triage.owner.explain import explain_mail
 from triage.report.build import report_json
+from triage.report.html import report_html
 from triage.report.mail import subject, week
+from triage.report.markdown import report_markdown
 from triage.report.text import report_text
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
@@ -42,6 +54,47 @@ def test_a_stored_sentence_is_told_in_her_zone() -> None:
         "key AKIA…KV was made inactive on 31 Dec 22:02 PST; first failure 31 Dec 2025 15:59 PST"
     )
     assert retimed("made on 30 Feb 06:02 UTC", NOW) == "made on 30 Feb 06:02 UTC"
+
+
+SENT_STEP = "Then send the mail (time: 2026-11-18 01:12 UTC) to p1@client.example again."
+HERS = "(time: 2026-11-17 17:12 PST)"
+REFUSED_AGAIN = Path(__file__).parents[2] / "examples" / "mailbox" / "2-alias-login-refused-again.eml"
+
+
+def test_the_time_a_step_names_is_told_in_her_zone_and_json_stays_utc() -> None:
+    tell_times_in(PACIFIC)
+    assert step_words(SENT_STEP, 300) == f"Then send the mail {HERS} to p1@client.example again."
+    report = report_of([row(1, fix=[SENT_STEP])], runs=[RUN])
+    pages = [form(report, full=full) for form in (report_text, report_markdown, report_html) for full in (False, True)]
+    for page in pages:
+        assert "01:12" not in page
+        assert HERS in re.sub(r"\s+", " ", page)
+    assert "2026-11-18 01:12 UTC" in report_json(report)
+
+
+@pytest.mark.parametrize("moment", ["2026-02-31 10:00", "0001-01-01 00:00", "2026-11-18 25:00"])
+def test_a_moment_that_never_was_stays_as_the_mail_says_it(moment: str) -> None:
+    tell_times_in(PACIFIC)
+    assert step_words(f"the mail (time: {moment} UTC)", 300) == f"the mail (time: {moment} UTC)"
+
+
+def test_the_time_a_step_names_is_told_in_her_zone_in_note_explanation_and_incident() -> None:
+    tell_times_in(PACIFIC)
+    found = parsers.parse(REFUSED_AGAIN.read_bytes())
+    records: list[Any] = [verdict.as_dict() | {"id": 2} for verdict in classify(found, "x")]
+    assert "01:12 UTC" in str(records[0]["fix"])
+    incident: Any = Incident(
+        **dict[str, Any].fromkeys(field.name for field in fields(Incident))
+        | {"id": 1, "key": "alias x", "kind": "alias", "state": "open", "cause": "alias-credentials-rejected"}
+        | {"bounces": 1, "people": (), "openings": 1, "first_at": NOW, "last_at": NOW}
+    )
+    for text in (
+        "\n".join(explain_mail(None, records, [], load_causes(), width=400)),
+        "\n".join(incident_lines(incident, IncidentFacts(steps=records[0]["fix"]), NOW)),
+        note_text([records[0] | {"cause": "complaint", "kind": "feedback"}], NOW),
+    ):
+        assert HERS in text
+        assert "01:12" not in text
 
 
 def test_yesterday_is_hers() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
+from docs.generate import story
 from tests import browser
 from tests.report.made import NOW, TEXTS, report_of
 from tests.report.test_report import Page, hostile_report
@@ -139,6 +140,13 @@ def test_the_report_is_readable(page: browser.Browser, name: str, width: int, sc
     wanted = re.sub(r"<(style|title)>.*?</\1>", "", html, flags=re.DOTALL)
     assert squeezed(told) == squeezed(Page(wanted).text)
     assert page.requests == []
+
+
+def test_the_picture_of_the_readme(page: browser.Browser) -> None:
+    """Made anew in .browser/; copied to docs/report.png by hand where the report has changed its looks."""
+    page.show(report_html(story()), width=640, scheme="light")
+    page.screenshot(SHOTS / "report.png", down_to=".card")
+    assert 10_000 < (SHOTS / "report.png").stat().st_size < 120_000
 
 
 def squeezed(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generate import LABEL_MEANINGS, MARKED, PARTS, ROOT, documents, filled, main
+from docs.generate import LABEL_MEANINGS, MARKED, PARTS, ROOT, documents, filled, index_page, main
 from remediation import load_causes
 from tests.worlds.understood import assert_understood, command_lines, named_commands
 from triage.cli.program import cli
@@ -80,12 +80,43 @@ def test_every_command_has_help_for_itself_and_its_options(name: str) -> None:
 def test_the_readme_names_what_the_code_names() -> None:
     assert set(LABEL_MEANINGS) == {*LABELS, "unverified"}
     readme = _read("README.md")
-    for label in LABELS.values():
-        assert f"`Bounce/{label}`" in readme
+    for name in ("docs/labels.md", "docs/owner.md"):
+        for label in LABELS.values():
+            assert f"| `Bounce/{label}` |" in _read(name), (name, label)
     for make in re.findall(r"^make (\w+)", readme, re.MULTILINE):
         assert f"\n{make}: " in _read("Makefile"), make
     configuration = _read("docs/configuration.md")
     assert all(f"| `{name}` |" in configuration for name in SETTINGS)
+
+
+def test_the_readme_is_short_and_shows_a_small_picture_with_words_for_who_cannot_see_it() -> None:
+    readme = _read("README.md")
+    assert len(readme.splitlines()) <= 130
+    ((words, name),) = re.findall(r"^!\[(.+)\]\((.+)\)$", readme, re.MULTILINE)
+    assert len(words) > 60
+    picture = (ROOT / name).read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert len(picture) < 120_000
+    assert index_page().count(words) == 1
+    assert f"![{words}" not in index_page()
+
+
+def test_the_set_up_is_eight_steps_in_the_words_of_googles_pages() -> None:
+    """As they are called since 2025: https://support.google.com/cloud/answer/15544987 and .../answer/15549945."""
+    steps = re.split(r"^\d\. ", _read("README.md").partition("## Set up for real")[2].partition("\n## ")[0], flags=re.M)
+    assert len(steps) - 1 == 8
+    for number, words in ((3, "*Get started*"), (4, "*Publish app*"), (4, "*In production*"), (5, "*Create client*")):
+        assert words in steps[number]
+    assert "`triage alerts test`" in steps[7]
+
+
+def test_the_page_for_the_owner_is_short_and_asks_for_no_terminal() -> None:
+    page = _read("docs/owner.md")
+    assert len(page.splitlines()) <= 80
+    assert "```" not in page
+    assert named_commands(page) == []
+    sentences = re.split(r"(?<=[.!?:])\s+|\n\s*\n|\n- ", re.sub(r"[|*`#]", " ", page))
+    assert [sentence for sentence in sentences if len(sentence.split()) > 26] == []
 
 
 def test_every_cause_is_described() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from parsers.ses_hosts import looks_like_region
-from triage.display import ACTOR_WORDS, counted, gmail_page, retimed, shown, span_words, when_words
+from triage.display import ACTOR_WORDS, counted, gmail_page, retimed, shown, span_words, step_words, when_words
 from triage.fixes import end_of_alias
 from triage.model import Incident
 from triage.no_links import own_domain, told, unlinked, unlinked_step
@@ -149,7 +149,7 @@ def incident_lines(incident: Incident, facts: IncidentFacts, at: datetime) -> It
         yield f"The next move is up to {ACTOR_WORDS[cause.actor]}."
     own = (own_domain(incident.sender), *facts.own)
     for number, step in enumerate(facts.steps[:MOST_STEPS], 1):
-        yield f"{number}. {unlinked_step(shown(step, MAX_STEP), own)}"
+        yield f"{number}. {unlinked_step(step_words(step, MAX_STEP), own)}"
     if end := end_of_alias(facts.steps):
         yield end
     if cause and cause.links:

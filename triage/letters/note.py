@@ -11,7 +11,7 @@ from datetime import datetime
 
 from remediation import is_for_others, load_causes
 from remediation.suggest import NO_NAMES, UNKNOWN_MAILBOX, Names
-from triage.display import listed, retimed, shown, wrapped
+from triage.display import listed, retimed, shown, step_words, wrapped
 from triage.fixes import end_of_alias, fix_of, tells_end
 from triage.letters.letter import NOTE_DOMAIN, Place, letter_bytes
 from triage.no_links import own_domain, told, unlinked_step
@@ -87,7 +87,7 @@ def _own_steps(steps: Sequence[str], record: StoredVerdict, names: Names) -> lis
     """What the owner does, numbered. The note lies in that very mailbox: which one is meant need not be said."""
     own, here = _own_names(record, names), f" ({names.mailbox or UNKNOWN_MAILBOX})"
     mine = [step.replace(here, "") for step in steps if not is_for_others(step) and not tells_end(step)]
-    return [f"{number}. {unlinked_step(shown(step, 1500), own)}" for number, step in enumerate(mine, 1)]
+    return [f"{number}. {unlinked_step(step_words(step, 1500), own)}" for number, step in enumerate(mine, 1)]
 
 
 def _that_fit(steps: Sequence[str], room: int) -> tuple[list[str], int]:

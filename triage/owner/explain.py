@@ -21,6 +21,7 @@ from triage.display import (
     retimed,
     shown,
     span_seconds,
+    step_words,
     when_words,
     wrapped,
 )
@@ -221,7 +222,7 @@ def _evidence(rows: Sequence[EvidenceRow], width: int) -> list[str]:
 
 
 def _no_bounce(record: VerdictRecord, width: int, is_copy: bool) -> list[str]:
-    what_next = 'If it does report one, teach it to triage: see "Teach it a new bounce" in the README.'
+    what_next = "If it does report one, teach it to triage: `triage help docs/CONTRIBUTING.md`."
     if is_copy:
         what_next = "Copy the line with the three-digit code (such as 550), or the whole notice."
     why = record.get("why") or "nothing in it reports a failed delivery"
@@ -243,7 +244,7 @@ def _second_opinion(doubts: Sequence[str], width: int) -> list[str]:
 
 def _steps(steps: Sequence[str], width: int) -> Iterator[str]:
     for number, step in enumerate(steps, 1):
-        yield from wrapped(f"{number}. {shown(step, 1500)}", width, "  ", "     ")
+        yield from wrapped(f"{number}. {step_words(step, 1500)}", width, "  ", "     ")
 
 
 def _bounce(bounce: Bounce, width: int) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from triage import store
 from triage.config import MailboxSettings, Settings
-from triage.display import counted, listed, shown, when_words, wrapped
+from triage.display import counted, listed, shown, step_words, when_words, wrapped
 from triage.errors import ConfigError
 from triage.no_links import unlinked
 from triage.report.build import read_report
@@ -154,7 +154,7 @@ def _told(number: int, trouble: SharedTrouble, width: int) -> list[str]:
     if trouble.finding:
         lines += wrapped(unlinked(shown(trouble.finding, 300)), width, "   ")
     for step in trouble.steps:
-        lines += wrapped(f"- {shown(step, 400)}", width, "   ", "     ")
+        lines += wrapped(f"- {step_words(step, 400)}", width, "   ", "     ")
     lines += wrapped(f"All of it: triage report --mailbox-name {trouble.mailboxes[0]}", width, "   ")
     return lines
 

@@ -14,7 +14,17 @@ from typing import Any
 
 from parsers.times import MONTHS, WEEKDAYS
 from remediation.vendor_limits import BOUNCE_LIMITS
-from triage.display import ACTOR_WORDS, counted, gmail_page, listed, local_time, shown, span_words, when_words
+from triage.display import (
+    ACTOR_WORDS,
+    counted,
+    gmail_page,
+    listed,
+    local_time,
+    shown,
+    span_words,
+    step_words,
+    when_words,
+)
 from triage.no_links import own_domain, unlinked, unlinked_step
 from triage.report.model import (
     Bar,
@@ -113,7 +123,7 @@ def about(trouble: Trouble) -> str:
 def step(trouble: Trouble, words: str) -> str:
     """A step of a trouble's fix; the domain it was sent from is ours only where the bounces are genuine."""
     own = own_domain(trouble.sender) if trouble.is_proven else ""
-    return unlinked_step(shown(words, 1500), (own,))
+    return unlinked_step(step_words(words, 1500), (own,))
 
 
 def move(trouble: Trouble) -> str:
