@@ -320,9 +320,9 @@ def start(folder: Path, fatal: str = "none") -> Forked:
 
 
 def finish(process: Forked, settings: Settings, gmail: GmailDouble) -> list[tuple[str, str]]:
-    """Wait for the kill, run again ten minutes later and once more; the states of the alerts, by channel."""
+    """Wait for the kill, run again half an hour later and once more; the states of the alerts, by channel."""
     killed.wait_for_the_kill(process)
-    for minutes in (10, 20):
+    for minutes in (30, 45):
         gmail.reset_counters()
         worker.run(settings, lambda: NOW + timedelta(minutes=minutes))  # noqa: B023 - used before the next
     assert dict(gmail.quota.calls) == {"messages.list": 1}, "the last run had something to do"
