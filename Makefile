@@ -12,7 +12,7 @@ TOOLS := $(VENV)/.tools
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak mutants real-bounces browser package cluster vulnerabilities install tools clean
+.PHONY: help demo test check fix bench corpus unseen golden rule docs fuzz soak disk-faults mutants real-bounces browser package cluster vulnerabilities install tools clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -37,6 +37,7 @@ demo: $(TOOLS) ## Run the main job end to end on loopback doubles and show the r
 
 test: $(TOOLS) ## Run all tests that need nothing installed outside .venv
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not real_mta and not browser and not cluster' tests
+	@command -v cc >/dev/null || echo "*** NOT RUN here: a disk that fails (needs a C compiler, cc)"
 	@echo "*** NOT RUN here: real mail servers (make real-bounces), a real browser (make browser), a Dask cluster (make cluster)"
 
 check: $(TOOLS) ## Lint, format check, types: complains, never writes
@@ -76,6 +77,9 @@ mutants: $(TOOLS) ## Break the program on purpose, see whether its tests notice 
 
 soak: $(TOOLS) ## Live weeks of faults, kills and an owner at work, seed by seed (SEEDS=20 RUNS=100)
 	$(BIN)/python -m tests.soak $(or $(SEEDS),20) $(or $(RUNS),100)
+
+disk-faults: $(TOOLS) ## Let the disk fail at every write of a run, and compare the end (EVERY=10: each tenth write)
+	$(BIN)/python -m tests.disk.sweep $(or $(EVERY),1)
 
 real-bounces: $(TOOLS) ## Run real mail servers on loopback, judge what they send (root on Debian)
 	@$(BIN)/python -m tests.real_mta.install

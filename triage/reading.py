@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 LARGE_BYTES = 256 * 1024
 """What is larger is fetched alone: ten of these are little, ten times 25 MB are too much for a small server."""
 MOST_FETCHED = 8 * 1024 * 1024
-"""What is larger is never fetched. A bounce says why in its first kilobytes; what follows is the returned mail."""
-MOST_OF_AN_ANSWER = MOST_FETCHED * 3 // 2
-"""Of one answer of Gmail, which is base64 and a little more."""
+"""What is larger is fetched only by hand. A bounce says why in its first kilobytes; then follows the returned mail."""
+MOST_BY_HAND = 25 * 1024 * 1024
+"""And what is larger not even then (`triage retry`): a run has 200 MB."""
+BY_WIRE = 1.5
+"""How much longer an answer of Gmail may be: it is base64 and a little more."""
 MOST_PROBED = 5
 """Mails looked for after a new sign-in; the owner may have deleted some."""
 ENDED_TWICE = 2
@@ -163,11 +165,23 @@ def _fetch(
     starting = partial(store.begin_fetches, db, at=at) if db and is_working else None
     trouble = Streak()
     ids = _in_order(wanted, doubts)
-    by_bytes = [one for one in ids if _is_fetched(one, doubts)]
+    by_hand = store.wanted_whole(db) if db else set()
+    singly = doubts.large | set(doubts.ended) | by_hand
+    by_bytes = [one for one in ids if _is_fetched(one, doubts, by_hand)]
+    usual = gmail.get_raw(
+        [one for one in by_bytes if one not in by_hand],
+        singly=singly,
+        starting=starting,
+        most_bytes=int(MOST_FETCHED * BY_WIRE),
+    )
+    last = gmail.get_raw(
+        [one for one in by_bytes if one in by_hand],
+        singly=singly,
+        starting=starting,
+        most_bytes=int(MOST_BY_HAND * BY_WIRE),
+    )
     try:
-        for answer in gmail.get_raw(
-            by_bytes, singly=doubts.large | set(doubts.ended), starting=starting, most_bytes=MOST_OF_AN_ANSWER
-        ):
+        for answer in chain(usual, last):
             mail = wanted[answer.id]
             if isinstance(answer, RawMessage):
                 yield replace(mail, thread_id=answer.thread_id, received_at=answer.internal_at, raw=answer.raw)
@@ -176,7 +190,7 @@ def _fetch(
             else:
                 yield _not_had(mail, answer)
         for one in ids:
-            if not _is_fetched(one, doubts):
+            if not _is_fetched(one, doubts, by_hand):
                 if starting:
                     starting([one])
                 yield _without_bytes(gmail, wanted[one], doubts, trouble)
@@ -216,8 +230,8 @@ def _search(gmail: Gmail, query: str) -> list[Ref]:
         raise of_mailbox(refusal) from None
 
 
-def _is_fetched(one: str, doubts: _Doubts) -> bool:
-    return one not in doubts.too_large and doubts.ended.get(one, 0) < ENDED_TWICE
+def _is_fetched(one: str, doubts: _Doubts, by_hand: Collection[str]) -> bool:
+    return (one not in doubts.too_large or one in by_hand) and doubts.ended.get(one, 0) < ENDED_TWICE
 
 
 def _without_bytes(gmail: Gmail, mail: StoredMail, doubts: _Doubts, trouble: Streak) -> StoredMail | Failed:

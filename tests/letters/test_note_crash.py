@@ -37,7 +37,7 @@ print(transactions())
 """
 
 NOTES = 2
-TRANSACTIONS = 3 * NOTES  # the try, the insert, the note that is done
+TRANSACTIONS = 1 + 3 * NOTES + 1  # the run begins; the try, the insert, the note that is done; the run ends
 # The requests a run makes for its notes, by method and which one of that method: the first listings are of the
 # bounces and of the mails they return, the first two sendAs.list belong to proof and evidence.
 REQUESTS = [

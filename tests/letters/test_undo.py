@@ -177,6 +177,7 @@ def test_a_note_given_up_without_knowing_whether_it_arrived_is_looked_for(
     gmail.fail("messages.insert", when="after", connection="drop")
     worker.run(settings, lambda: NOW)
     gmail.account.search_lag = 1000  # the bounce is found, the note is not
+    gmail.fail("threads.get", times=None, status=404)
     gmail.fail("messages.insert", times=None, status=400)
     for day in range(1, MAX_TRIES + 1):
         worker.run(settings, partial(at, days=day))

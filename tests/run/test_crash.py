@@ -29,10 +29,10 @@ from pathlib import Path
 from tests.worlds.killed import die_at_transaction
 from triage import run
 from triage.config import load_settings
-from triage.store import events, later, mails
+from triage.store import actions, events, later, mails
 
 config, url, now, fatal = sys.argv[1:]
-transactions = die_at_transaction(fatal, mails, events, later)
+transactions = die_at_transaction(fatal, mails, actions, events, later)
 settings = load_settings(Path(config), {"TRIAGE_GMAIL_URL": url, "TRIAGE_ALERT_INBOX": "no"})
 run.run(settings, lambda: datetime.fromisoformat(now))
 print(transactions())

@@ -19,6 +19,9 @@ from triage import reading
 from triage import run as worker
 from triage.config import Settings
 from triage.gmail import fetching, wire
+from triage.owner import retry
+from triage.owner.doctor import examine
+from triage.report import words
 
 MB = 1_000_000
 ROOT = Path(__file__).parents[2]
@@ -95,6 +98,41 @@ def test_a_large_mail_that_says_nothing_is_kept_and_told(gmail: GmailDouble, wor
     assert query("SELECT state, raw FROM mails") == [{"state": "kept", "raw": None}]
     assert "9.0 MB, larger than 8 MB" in summary.failures[0][1]
     assert work().new == 0
+
+
+def test_a_large_mail_that_was_given_up_is_fetched_whole_when_somebody_asks(
+    gmail: GmailDouble, settings: Settings, work: Work, query: Query
+) -> None:
+    """Its headers say nothing; what makes it a bounce lies in its body."""
+    silent = refusal(1).replace(b"MAILER-DAEMON@", b"postmaster@").replace(b"Auto-Submitted:", b"X-Nothing:")
+    seed(gmail, large(silent.replace(b"; report-type=delivery-status", b""), 12 * MB), refusal(2))
+    assert (work().judged, [one.number for one in retry.take_up(settings, apply=False)]) == (1, [1])
+    (told,) = [check for check in examine(settings.token.parent / "triage.toml", {}, at()) if check.name == "given up"]
+    assert "triage retry" in str(told.todo)
+    (mail,) = query("SELECT source, state, tries, error FROM mails WHERE state = 'kept'")
+    assert "`triage retry` takes it up again" in words.unreadable(mail)
+    gmail.fail("messages.get", status=503, times=4)
+    retry.take_up(settings, apply=True)
+    assert work().judged == 0, "Gmail's own trouble leaves it asked for"
+    gmail.clear_faults()
+    assert worker.run(settings, lambda: at(minutes=60)).judged == 1
+    assert query("SELECT count(*) AS n FROM mails WHERE state = 'judged' AND error IS NULL") == [{"n": 2}]
+    assert query("SELECT * FROM state WHERE key LIKE 'whole%'") == []
+    assert retry.take_up(settings, apply=True) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_fetched_by_hand_takes_at_most_200_mb(
+    gmail: GmailDouble, settings: Settings, work: Work, tmp_path: Path
+) -> None:
+    silent = newsletter(1).replace(b"Subject:", b"X-Subject:")
+    seed(gmail, silent + b"x" * 24 * MB, silent + b"y" * 40 * MB)
+    assert work().failed == 2
+    retry.take_up(settings, apply=True)
+    used, summary = peak(settings, tmp_path)
+    print(f"a mail of 24 MB by hand: {used} MB")
+    assert (summary["not_bounces"], summary["failed"]) == (1, 1), "40 MB are too many even then"
+    assert used <= 200
 
 
 def test_sizes_cost_one_search_and_a_quiet_run_none(gmail: GmailDouble, work: Work) -> None:

@@ -39,8 +39,9 @@ def main(seeds: int = 20, runs: int = 100, first: int = 1) -> int:
         if done.problems:
             print(f"seed {seed}:", *done.problems, sep="\n  ")
             return 1
-        if sys.stderr.isatty():
-            print(f"\rseed {seed} of {first + seeds - 1}", end="", file=sys.stderr, flush=True)
+        is_screen = sys.stderr.isatty()
+        progress = f"seed {seed} of {first + seeds - 1}"
+        print(f"\r{progress}" if is_screen else progress, end="" if is_screen else "\n", file=sys.stderr, flush=True)
     forked.stop()
     quarter = max(len(seconds) // 4, 1)
     slower = median(seconds[-quarter:]) / median(seconds[:quarter])

@@ -82,7 +82,7 @@ class World(Clock):
     """The true time, which Gmail's is; a wait costs nothing but that time."""
 
     def __init__(self) -> None:
-        super().__init__(ahead=BEGIN.timestamp())
+        super().__init__(ahead=BEGIN.timestamp(), is_told=True)
 
     def now(self) -> float:
         return self.ahead
@@ -258,7 +258,7 @@ class Life:
     def let_things_break(self) -> None:
         """Up to three faults of Gmail, a search that lags, a minute whose quota somebody else has used up."""
         account = self.gmail.account
-        account.search_lag = self.random.choice((0, 0, 0, 30, 240))
+        account.search_lag = self.random.choice((0, 0, 0, 30, 240, 1700))
         account.parts_at_once = self.random.choice((None, None, None, 3))
         if self.random.random() < 0.1:
             self.gmail.quota._spent.append((self.world.now(), PER_MINUTE))

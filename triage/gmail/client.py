@@ -87,6 +87,10 @@ class Gmail:
         """The address of the signed-in account (1 unit)."""
         return str(self._wire.call(self._users.getProfile(userId="me"))["emailAddress"])
 
+    def its_time(self, ours: datetime) -> datetime:
+        """The time by Gmail's clock, as it told with its last answer; `ours` where it told none."""
+        return self._wire.told_at or ours
+
     def search_problem(self) -> str | None:
         """Why an empty answer of the search cannot be believed; None: it can.
 

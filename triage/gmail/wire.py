@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,7 +62,9 @@ class Wire:
         self._http = open_http(timeout_seconds)
         self.most_bytes = LARGEST_ANSWER
         self._connection = _connection(self._is_secure, self, timeout_seconds)
-        self._http.request = partial(_counted, self.quota, self._http.request, self._connection)
+        self.told_at: datetime | None = None
+        """The time by Gmail's clock, when it answered last (RFC 9110 6.6.1); None: it did not say."""
+        self._http.request = partial(self._counted_request, self._http.request)
         renew, request = self._signed_in.refresh, Request(self._http)
         self._renewal: RenewedSignIn | None = None
 
@@ -106,6 +109,15 @@ class Wire:
             sleep(seconds)
 
         return wait
+
+    def _counted_request(self, request: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """Below sign-in and batches, the one place that sees every HTTP request."""
+        self.quota.requests += 1
+        named["connection_type"] = named.get("connection_type") or self._connection
+        with within(patience(CALL_SECONDS, len(named.get("body") or ""))):
+            response, content = request(*args, **named)
+        self.told_at = _date(response.get("date"))
+        return response, content
 
     def pages(self, kind: str, listing: Callable[..., Any], **asked: Any) -> Iterator[dict[str, Any]]:
         """The entries of a listing, page by page. A mail that arrives meanwhile shifts them: one may come twice."""
@@ -227,12 +239,14 @@ def _whole(answer: Any) -> Any:
     return answer
 
 
-def _counted(quota: Quota, request: Callable[..., Any], connection: Any, *args: Any, **named: Any) -> Any:
-    """Below sign-in and batches, the one place that sees every HTTP request."""
-    quota.requests += 1
-    named["connection_type"] = named.get("connection_type") or connection
-    with within(patience(CALL_SECONDS, len(named.get("body") or ""))):
-        return request(*args, **named)
+def _date(value: str | None) -> datetime | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        found = parsedate_to_datetime((value or "")[:40])
+    except (ValueError, TypeError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _connection(secure: bool, wire: Wire, timeout_seconds: float) -> Any:

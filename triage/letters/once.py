@@ -1,7 +1,8 @@
 """Puts a message of ours into the mailbox exactly once, however often it is tried and wherever a try is killed.
 
 The order: look up what is on record, look for the Message-ID in the mailbox, write the try down, insert, write the
-success down. What a try of a moment ago may have left is not repeated before Gmail's search would find it. Never sends.
+success down. What an earlier try may have left is looked for in its thread; where it has none it is not repeated before
+Gmail's search would find it, by Gmail's clock: ours may jump. Never sends.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ SEARCH_LAG = timedelta(minutes=10)
 
 Less than the quarter of an hour between two runs, so that the next one settles what a killed one left.
 """
+LONGEST_LAG = timedelta(minutes=30)
+"""For what would come twice: nobody at Gmail says how long its search may lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +63,23 @@ def insert_once(
     """Insert the message that `compose` makes unless it was before; `key` is what it is, `message_id` its Message-ID.
 
     Raises what `Gmail.insert` raises where it is certain that nothing was inserted. Costs 30 units, none where it is on
-    record; 40 more where a try of a moment ago may have left it in the thread, or the search is not to be believed.
+    record; 40 more where an earlier try may have left it in the thread, and the search does not show it.
     """
     earlier = store.read_insert(db, key)
     if earlier and earlier["done_at"]:
         return Inserted(earlier["gmail_id"], False, _elsewhere(earlier["thread_id"], thread_id))
     found = next(iter(gmail.find_message_id(message_id)), None)
-    doubt = _doubt(gmail, earlier["tried_at"], now) if earlier and found is None else None
-    if doubt and thread_id:  # a thread, unlike the search, never lags
-        found, doubt = gmail.find_in_thread(thread_id, message_id), None
+    at = gmail.its_time(now)
+    if earlier and found is None and thread_id:  # a thread, unlike the search, never lags
+        found = gmail.find_in_thread(thread_id, message_id)
     is_new = found is None
     if found is None:
-        if doubt and earlier:
-            if moment_from(earlier["tried_at"]) > now:  # by a clock that was ahead: the wait begins now, not then
-                store.begin_insert(db, key, message_id, earlier, now)
+        if earlier and not thread_id and (doubt := _doubt(gmail, earlier["tried_at"], at)):
+            if moment_from(earlier["tried_at"]) > at:  # by a clock that was ahead: the wait begins now, not then
+                store.begin_insert(db, key, message_id, earlier, at)
             return NotYet(doubt)
         raw = compose()
-        if not store.begin_insert(db, key, message_id, earlier, now):
+        if not store.begin_insert(db, key, message_id, earlier, at):
             return NotYet("another process is putting it there")
         try:
             found = gmail.insert(raw, thread_id, label_ids)
@@ -89,9 +92,9 @@ def insert_once(
     return Inserted(found.id, is_new, _elsewhere(found.thread_id, thread_id))
 
 
-def _doubt(gmail: Gmail, tried_at: str, now: datetime) -> str | None:
+def _doubt(gmail: Gmail, tried_at: str, at: datetime) -> str | None:
     """Why it may be in the mailbox though the search does not find it; None: it is not there."""
-    if now - moment_from(tried_at) < SEARCH_LAG:
+    if at - moment_from(tried_at) < LONGEST_LAG:
         return "it was perhaps inserted a moment ago; it is looked for again next run"
     if problem := gmail.search_problem():
         return f"{problem}; it is looked for again next run"

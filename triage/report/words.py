@@ -319,7 +319,8 @@ def drift(one: Drift) -> str:
 def unreadable(mail: Mapping[str, Any]) -> str:
     """A mail that could not be read, and whether it is asked for again."""
     tries = counted(mail["tries"], "try", "tries")
-    outlook = f"given up after {tries}" if mail["state"] == "kept" else f"{tries} so far, asked for again"
+    again = "; `triage retry` takes it up again" if str(mail["source"]).startswith("gmail:") else ""
+    outlook = f"given up after {tries}{again}" if mail["state"] == "kept" else f"{tries} so far, asked for again"
     return f"{shown(mail['source'])}: {unlinked(shown(mail['error'] or 'no reason kept'))} ({outlook})"
 
 

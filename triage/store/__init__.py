@@ -122,6 +122,7 @@ from triage.store.later import (
     unfinished_fetches,
     want_since,
     wanted_since,
+    wanted_whole,
 )
 from triage.store.mails import (
     ORIGINAL_KEYS,
@@ -388,6 +389,7 @@ __all__ = [
     "waiting_drafts",
     "want_since",
     "wanted_since",
+    "wanted_whole",
     "withdrawn_actions",
     "without_copy",
     "write_piece",

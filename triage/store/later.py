@@ -123,6 +123,9 @@ def unfinished_fetches(db: Database) -> dict[str, int]:
 
 # Given up
 
+WHOLE = "whole "
+"""Begins the key in `state` of a mail that is to be fetched whatever its size; gone once the mail is settled."""
+
 
 def given_up(db: Database) -> list[GivenUp]:
     """What is not tried any more, by kind, each with the error of the newest: labels, notes, then mails."""
@@ -148,11 +151,24 @@ def take_up_again(db: Database) -> list[GivenUp]:
             [MAX_TRIES],
         )
         db.execute(
+            "INSERT OR REPLACE INTO state (key, value) SELECT ? || gmail_id, 'asked for by hand' FROM mails"  # noqa: S608
+            f" WHERE {_WITHOUT_BYTES}",
+            [WHOLE],
+        )
+        db.execute(
             "UPDATE mails SET state = 'failed', tries = 0, put_off = 0, try_after = NULL, missing_at = NULL"
             " WHERE state != 'judged' AND (state = 'failed' OR (state = 'kept' AND gmail_id IS NOT NULL))"
         )
         db.execute("DELETE FROM fetches")
     return found
+
+
+def wanted_whole(db: Database) -> set[str]:
+    """The mails somebody asked for by hand after they were given up: they are fetched though they are large."""
+    rows = db.execute(
+        "SELECT substr(key, ?) FROM state WHERE substr(key, 1, ?) = ?", [len(WHOLE) + 1, len(WHOLE), WHOLE]
+    )
+    return {gmail_id for (gmail_id,) in rows.fetchall()}
 
 
 _WITHOUT_BYTES = "state != 'judged' AND state = 'kept' AND gmail_id IS NOT NULL AND raw IS NULL"

@@ -21,7 +21,7 @@ from triage.rows import ActionRow, MailRow, StoredVerdict, VerdictRecord
 from triage.store import actions as store_actions
 from triage.store import incidents as store_incidents
 from triage.store.database import Row, all_rows, first_row, storable, transaction, with_json
-from triage.store.later import IS_DUE, MAX_TRIES, SECOND_LOOK, due, is_gone, next_try
+from triage.store.later import IS_DUE, MAX_TRIES, SECOND_LOOK, WHOLE, due, is_gone, next_try
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -205,6 +205,8 @@ def _write_mail(
     """`counts`: it was a try of the mail, and not of a Gmail that is away."""
     if mail.gmail_id is not None:
         db.execute("DELETE FROM fetches WHERE gmail_id = ?", [mail.gmail_id])
+        if state != "failed":
+            db.execute("DELETE FROM state WHERE key = ?", [f"{WHOLE}{mail.gmail_id}"])
     values: Row = {
         "gmail_id": mail.gmail_id,
         "thread_id": mail.thread_id,

@@ -28,6 +28,8 @@ class Clock:
     """Real time plus whatever a test added. Seconds since the epoch."""
 
     ahead: float = 0.0
+    is_told: bool = False
+    """Whether each answer of Gmail's says what time it is, as the real one's do."""
 
     def now(self) -> float:
         return time.time() + self.ahead

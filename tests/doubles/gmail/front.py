@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
+from email.utils import formatdate
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -70,6 +71,12 @@ class Front:
 
     def answer(self, request: Request) -> Reply:
         """The reply to one request; raises BrokenConnectionError where there is to be none."""
+        reply = self._answer(request)
+        if self.account.clock.is_told:
+            reply.headers = reply.headers | {"Date": formatdate(self.account.clock.now(), usegmt=True)}
+        return reply
+
+    def _answer(self, request: Request) -> Reply:
         target = urlsplit(request.target)
         if target.path == "/token":
             return self.faults.answer("token", lambda: self._token(request))
