@@ -6,7 +6,7 @@ What Gmail says of the account is kept, so that a report or an explanation witho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from triage import store
@@ -33,10 +33,10 @@ def names_on_record(settings: Settings, record: Mapping[str, Any]) -> Names:
 
     A database that is not there or cannot be read stops nothing: then the settings alone tell.
     """
-    try:
-        db = store.open_readonly(settings.database)
-    except TriageError:
-        db = None
+    db = None
+    if settings.database.exists():  # without one a file is explained without SQLite
+        with suppress(TriageError):
+            db = store.open_readonly(settings.database)
     if db is None:
         return names_of(record, settings)
     with closing(db):
