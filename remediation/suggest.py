@@ -304,6 +304,7 @@ CONDITIONS: Mapping[str, Callable[[Given, Names], bool]] = {
     "ses": _is_through_ses,
     "ses-id": lambda r, n: _original(r, "ses_message_id") is not None,
     "gmail": lambda r, n: _original(r, "path") == "gmail",
+    "ses-user-unknown": lambda r, n: n.iam_user is None and _is_ses_relay(r, n),
     "relay-known": lambda r, n: n.smtp_host is not None,
     "ses-relay": _is_ses_relay,
     "own-server": _is_own_server,

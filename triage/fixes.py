@@ -54,6 +54,7 @@ class ToldBySes(NamedTuple):
     sender: str | None = None
     region: str | None = None
     iam_user: str | None = None
+    """Whose credentials sent it; where no event tells, whose login was last renewed."""
     ses_message_id: str | None = None
     """Only of the very mail."""
     access_key_id: str | None = None

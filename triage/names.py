@@ -6,6 +6,7 @@ What Gmail says of the account is kept, so that a report or an explanation witho
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from triage import store
@@ -23,8 +24,23 @@ if TYPE_CHECKING:
 def known_names(
     db: Database, settings: Settings, record: Mapping[str, Any], account: OwnAccount | None = None
 ) -> Names:
-    """The names for the fix of a stored verdict; `account` None: what Gmail said last."""
+    """The names for the fix of a verdict; `account` None: what Gmail said last."""
     return names_of(record, settings, account or store.names.read_account(db), store.names.told_by_events(db, record))
+
+
+def names_on_record(settings: Settings, record: Mapping[str, Any]) -> Names:
+    """The names for the fix of a mail that is in no database, with what the database of the settings knows of ours.
+
+    A database that is not there or cannot be read stops nothing: then the settings alone tell.
+    """
+    db = None
+    if settings.database.exists():  # without one a file is explained without SQLite
+        with suppress(TriageError):
+            db = store.open_readonly(settings.database)
+    if db is None:
+        return names_of(record, settings)
+    with closing(db):
+        return known_names(db, settings, record)
 
 
 def account_now(db: Database, gmail: Gmail) -> OwnAccount:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 from tests.store.test_store_report import add, event, text
+from triage import store
 from triage.errors import ConfigError
-from triage.owner import browse
-from triage.store.steps import VIEWS
+from triage.model import Evidence
+from triage.owner import browse, cells
+from triage.store.steps import STORY, VIEWS
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)  # the views count from the clock of SQLite
@@ -142,8 +146,10 @@ def told(db: Any) -> dict[str, Any]:
 
 def test_every_named_query_runs_and_names_the_page_that_filters(db: Any) -> None:
     queries = told(db)["queries"]
-    assert {name.replace("-", "_") for name in queries} == set(VIEWS)
+    assert {name.replace("-", "_") for name in queries} == {*VIEWS, "story"} == set(browse.QUESTIONS)
     for name, query in queries.items():
+        if name == "story":
+            continue
         db.execute(query["sql"]).fetchall()
         assert f'href="/triage/{name.replace("-", "_")}"' in query["description_html"]
         assert name not in told(db)["tables"]  # it would hide the page of a table of that name
@@ -176,6 +182,59 @@ def test_it_answers_on_this_computer_only() -> None:
     assert words[1] == "-P"
     assert "--root" in words
     assert "--open" not in browse.command(Path("x.db"), port=1, opens=False)
+
+
+def test_the_first_page_asks_the_questions_and_each_leads_to_its_answer(db: Any) -> None:
+    everything = browse.metadata('a"b<i>', browse.read_schema(db))
+    (database,) = everything["databases"].values()
+    for page in (everything, database):
+        links = re.findall(r'href="/a%22b%3Ci%3E/([\w-]+)"', page["description_html"])
+        assert links[:2] == ["unreached-people", "this-week"]
+        assert set(links) == set(database["queries"])
+        assert "<i>" not in page["description_html"]
+
+
+def test_the_story_of_a_conversation_is_told_by_time_and_holds_no_mail(db: Any) -> None:
+    first = add(db, NOW - timedelta(hours=3), subject="Friday sail")
+    add(db, NOW - timedelta(hours=1), 1, recipient="kim@client.example")
+    event(db, "Send", client_id="m1@mail.gmail.com", at=text(NOW - timedelta(hours=2)))
+    store.record_evidence(db, first, [Evidence("own-side", found=True, detail="a key is out of use")], NOW)
+    story = list(db.query(STORY, {"verdict": str(first)}))
+    assert [row["at"] for row in story] == sorted(row["at"] for row in story)
+    told = [row["what"] for row in story]
+    for what in ("a mail came: failed", "Amazon SES said: Send", "looked up: own-side"):
+        assert what in told
+    assert {row["who"] for row in story} >= {"pat@client.example", "kim@client.example"}, "the whole conversation"
+    assert list(story[0]) == ["at", "what", "who", "words"]
+    assert list(db.query(STORY, {"verdict": "999"})) == list(db.query(STORY, {"verdict": ""})) == []
+
+
+HOSTILE = "https://evil.example/<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "table", "shown"),
+    [
+        (HOSTILE, "subject", "verdicts", "https://evil.example/&lt;script&gt;alert(1)&lt;/script&gt;"),
+        (f" {HOSTILE}", "words", None, " https://evil.example/&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("https://mail.google.com/mail/#all/19a1", "conversation", None, None),
+        ("User unknown", "words", None, None),
+        (None, "words", None, None),
+        (7, "verdict", None, '<a href="/a%22/story?verdict=7">7</a>'),
+        (7, "id", "verdicts", '<a href="/a%22/story?verdict=7">7</a>'),
+        (7, "id", "actions", None),
+        ("7", "verdict", None, None),
+    ],
+)
+def test_no_strangers_words_become_a_link_and_a_verdict_leads_to_its_story(
+    value: Any, column: str, table: str | None, shown: str | None
+) -> None:
+    found = cells.render_cell(value, column, table, 'a"')
+    assert found == shown
+    assert found is None or isinstance(found, Markup)
+    long = cells.render_cell("https://" + "x" * 999, "words", None, "x")
+    assert long is not None
+    assert len(long) < 400
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
@@ -242,7 +301,7 @@ def test_the_check_is_for_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def real(tmp_path: Path, db: Any) -> Iterator[tuple[str, str]]:
     """The real Datasette, started in a folder with a module of that name: (its address, the link that signs in)."""
-    add(db, NOW)
+    add(db, NOW, subject=HOSTILE)
     db.conn.commit()
     (tmp_path / "datasette.py").write_text("raise SystemExit('a file of the working folder was run')")
     with socket.socket() as free:
@@ -289,4 +348,17 @@ def test_the_real_datasette_shows_its_pages_to_the_owner_alone(db: Any, real: tu
     assert code(stranger, link) == 403, "the link works once"
     for page in ("triage/mails", "triage/mails.json", "triage/mails/1.json", "triage.db", "triage.json?sql=select+1"):
         assert code(owner, f"{address}/{page}") == 403
+    first = page_of(owner, address)
+    assert first.index("Who was not reached?") < first.index("<h2")
+    week = page_of(owner, f"{address}/triage/this-week")
+    assert "https://evil.example/&lt;script&gt;" in week
+    assert 'href="https://evil' not in week
+    assert 'href="/triage/story?verdict=1"' in week
+    assert "a mail came: failed" in page_of(owner, f"{address}/triage/story?verdict=1")
     assert len(list(db.query("SELECT 1 FROM verdicts"))) == 1
+
+
+def page_of(opener: urllib.request.OpenerDirector, url: str) -> str:
+    with opener.open(url, timeout=30) as page:
+        found: str = page.read().decode()
+        return found

@@ -52,6 +52,7 @@ LAW: dict[str, str] = {
     "triage.monitor": "triage.store",
     "triage.many": "triage.store triage.run triage.monitor",
     "triage.rebuild": "triage.gmail triage.store triage.names triage.incidents triage.reading triage.run",
+    "triage.owner.cells": "",
     "triage.owner": "remediation.aws remediation.audit triage.judging triage.gmail triage.store triage.store.steps"
     " triage.names triage.plan triage.ses triage.incidents triage.outbox",
     "triage.cli.manners": "triage.store",

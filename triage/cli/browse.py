@@ -22,8 +22,11 @@ DEFAULT_PORT = 8001
 def browse(asked: Any, port: int, no_open: bool) -> int:
     """Look around in the database with a browser: this week, by cause, by domain, unreached people, SES mismatch.
 
+    The first page asks the questions, each a link to its answer; the number of a verdict leads to the story of its
+    conversation. The mails themselves are not shown.
+
     Needs Datasette, an extra: pip install 'bounce-triage[browse]'. Opens the database read-only, and answers on this
-    computer only, to the browser that opened the link it prints (it works once). The mails themselves are not shown.
+    computer only, to the browser that opened the link it prints (it works once).
     The same questions are views in the database: sqlite3 triage.db 'SELECT * FROM unreached_people'.
     """
     from triage.owner import browse as work

@@ -58,6 +58,17 @@ NEWEST_FIRST: Mapping[str, str] = {
     "incidents": "last_at",
     "resends": "started_at",
 }
+QUESTIONS: Mapping[str, str] = {
+    "unreached_people": "Who was not reached?",
+    "this_week": "What came back this week?",
+    "by_cause": "Why do mails come back?",
+    "by_recipient_domain": "Which servers refuse them?",
+    "ses_mismatch": "Where do Amazon SES and the bounces not agree?",
+    "story": "What happened in one conversation?",
+}
+"""View, or named query, and the question it answers, in the order in which the first page asks them."""
+CELLS = Path(__file__).parent / "cells"
+"""How a cell is shown: no link out of a stranger's words, and one from a verdict to its story."""
 OWNER = {"id": "root"}  # whom Datasette's one-time link signs in
 CLOSED = ("mails",)
 """Tables nobody is shown: they hold whole mails. What is asked about them, the views tell."""
@@ -78,7 +89,7 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
     https://docs.datasette.io/en/stable/metadata.html. The meaning of a column is the comment that stands beside it in
     the schema.
     """
-    from triage.store.steps import VIEWS
+    from triage.store.steps import STORY, VIEWS
 
     tables: dict[str, Any] = {}
     for table, sql in schema.items():
@@ -101,7 +112,7 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
             "columns": dict(what.columns),
             "facets": list(what.facets),
         }
-    queries = {
+    queries: dict[str, dict[str, Any]] = {
         # A query of the very same name would hide the view's own page, which filters and counts.
         view.replace("_", "-"): {
             "title": what.title,
@@ -110,13 +121,29 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
         }
         for view, what in VIEWS.items()
     }
-    about_us = "Why mails bounced, whose move it is. Read-only, on this computer only."
+    queries["story"] = {
+        "title": "The story of a conversation",
+        "description": "All that is known of the conversation a verdict belongs to, by time (UTC). Its number stands in"
+        " the column verdict of the other pages, and as # in the report.",
+        "sql": STORY,
+        "params": ["verdict"],
+    }
+    asked = _questions(name)
     return {
         "title": "Bounce triage",
-        "description": about_us,
+        "description_html": asked,
         "allow": OWNER,
-        "databases": {name: {"description": about_us, "tables": tables, "queries": queries}},
+        "databases": {name: {"description_html": asked, "tables": tables, "queries": queries}},
     }
+
+
+def _questions(name: str) -> str:
+    """What the first page shows before any table: the questions, each a link to its answer."""
+    said = "".join(
+        f'<li><a href="/{quote(name)}/{page.replace("_", "-")}">{escape(question)}</a></li>'
+        for page, question in QUESTIONS.items()
+    )
+    return f"<p>Why mails bounced, whose move it is. Read-only, on this computer only.</p><ul>{said}</ul>"
 
 
 def read_schema(db: Database) -> dict[str, str]:
@@ -141,7 +168,7 @@ def command(database: Path, *, port: int, opens: bool) -> list[str]:
     }
     return [
         *(sys.executable, "-P", "-m", "datasette", "serve", str(database), "--root"),
-        *("--metadata", "-", "--host", HOST, "--port", str(port)),
+        *("--plugins-dir", str(CELLS), "--metadata", "-", "--host", HOST, "--port", str(port)),
         *(word for name, value in settings.items() for word in ("--setting", name, str(value))),
         *(["--open"] if opens else []),
     ]

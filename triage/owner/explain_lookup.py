@@ -20,10 +20,10 @@ from remediation import load_causes
 from triage import store
 from triage.config import Settings
 from triage.errors import UsageError
-from triage.fixes import fix_of, names_of
+from triage.fixes import fix_of
 from triage.judging import Speaker, Verdict, also_matched, judge
 from triage.mailbox import LocalMail, read_mails
-from triage.names import known_names
+from triage.names import known_names, names_on_record
 from triage.owner.explain import explain_mail
 from triage.owner.explain_copy import not_in_a_copy
 from triage.owner.for_admin import admin_message, why_no_message
@@ -76,10 +76,10 @@ def explain_text(text: str, settings: Settings, width: int, said_by: Speaker | N
 
 
 def _filled(verdicts: Sequence[Verdict], settings: Settings) -> list[VerdictRecord]:
-    """The records with the names of ours that the settings know."""
+    """The records with the names of ours that the settings and the database know."""
     records = [verdict.as_dict() for verdict in verdicts]
     for record in records:
-        record["fix"] = fix_of(record, names_of(record, settings))
+        record["fix"] = fix_of(record, names_on_record(settings, record))
     return records
 
 

@@ -39,21 +39,22 @@ def read_account(db: Database) -> OwnAccount | None:
 
 
 def told_by_events(db: Database, record: Mapping[str, Any]) -> ToldBySes:
-    """What events of our own SES, and confirmed renewals of the login, tell about a stored verdict."""
-    said = (record["original"] or {}).get("from")
+    """What events of our own SES, and confirmed renewals of the login, tell about a verdict, stored or not."""
+    said = (record.get("original") or {}).get("from")
     sender = said.strip().lower() if said else None
-    about: Row = _of_the_mail(db, record["id"]) or {}
+    about: Row = _of_the_mail(db, record.get("id")) or {}
     newest: Row = about or _of_the_sender(db, sender) or {}
+    renewed: Row = _renewed(db, sender) or {}
     return ToldBySes(
         sender=newest.get("sender"),
         region=newest.get("ses_region"),
-        iam_user=newest.get("caller"),
+        iam_user=newest.get("caller") or renewed.get("iam_user"),
         ses_message_id=about.get("ses_message_id"),
-        access_key_id=_key_in_use(db, sender),
+        access_key_id=renewed.get("key_id"),
     )
 
 
-def _of_the_mail(db: Database, verdict_id: int) -> Row | None:
+def _of_the_mail(db: Database, verdict_id: int | None) -> Row | None:
     """The events name the message and the recipient (see `proofs`), whatever the bounce says beside that."""
     sql = (
         f"SELECT {', '.join(f'e.{column}' for column in _COLUMNS.split(', '))} FROM verdicts v"  # noqa: S608
@@ -72,15 +73,14 @@ def _of_the_sender(db: Database, sender: str | None) -> Row | None:
     return first_row(db, sql, [sender]) if sender else None
 
 
-def _key_in_use(db: Database, alias: str | None) -> str | None:
-    """The access key the last confirmed renewal left in use."""
-    row = first_row(
+def _renewed(db: Database, alias: str | None) -> Row | None:
+    """The user whose login was last renewed and confirmed, and the access key that left in use."""
+    return first_row(
         db,
-        "SELECT iif(reason IS NULL, new_key_id, old_key_id) AS id FROM rotations"
+        "SELECT iam_user, iif(reason IS NULL, new_key_id, old_key_id) AS key_id FROM rotations"
         " WHERE lower(alias) = ? AND confirmed_at IS NOT NULL ORDER BY confirmed_at DESC LIMIT 1",
         [alias],
     )
-    return row["id"] if row else None
 
 
 def doubts_search(db: Database, at: datetime, problem: Callable[[], str | None]) -> str | None:

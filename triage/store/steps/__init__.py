@@ -7,6 +7,6 @@ May import: nothing.
 from __future__ import annotations
 
 from triage.store.steps.migrations import migrations
-from triage.store.steps.views import VIEWS
+from triage.store.steps.views import STORY, VIEWS
 
-__all__ = ["VIEWS", "migrations"]
+__all__ = ["STORY", "VIEWS", "migrations"]

@@ -148,3 +148,28 @@ FROM verdicts WHERE path IN ('ses-smtp', 'ses-api') AND ses_message_id IS NULL A
 ORDER BY at DESC""",
     ),
 }
+
+
+STORY = """WITH thread AS (
+ SELECT m.id FROM mails m, verdicts asked JOIN mails its ON its.id = asked.mail_id
+ WHERE asked.id = :verdict AND (m.id = its.id OR m.thread_id = its.thread_id)),
+told AS (SELECT * FROM verdicts WHERE mail_id IN (SELECT id FROM thread))
+SELECT sent_at AS at, 'you sent the mail' AS what, recipient AS who, subject AS words
+ FROM told WHERE sent_at IS NOT NULL
+UNION SELECT received_at, 'a mail came: ' || kind, recipient,
+ ifnull(cause, 'nothing failed') || ifnull(': ' || diagnostic, '') FROM told
+UNION SELECT e.at, 'Amazon SES said: ' || e.kind, e.recipient, e.words FROM events e JOIN told t
+ ON e.recipient IN (lower(t.recipient), lower(t.original_recipient))
+ AND (e.ses_message_id = t.ses_message_id OR e.client_id IN (t.gmail_message_id, t.message_id))
+UNION SELECT e.looked_up_at, 'looked up: ' || e.kind || ifnull(' in ' || e.place, ''), t.recipient,
+ ifnull(e.detail, 'not known yet: ' || e.not_looked_up_why) FROM evidence e JOIN told t ON t.id = e.verdict_id
+UNION SELECT c.at, 'judged anew', t.recipient,
+ ifnull(c.old_cause, 'nothing') || ', now ' || ifnull(c.new_cause, 'nothing') || ': ' || c.why
+ FROM verdict_changes c JOIN told t ON t.id = c.verdict_id
+UNION SELECT coalesce(undone_at, done_at, planned_at),
+ kind || iif(undone_at IS NOT NULL, ' taken back', iif(state = 'done', ' added', ' ' || state)), NULL,
+ ifnull(json_extract(payload, '$.label'), error) FROM actions WHERE mail_id IN (SELECT id FROM thread)
+UNION SELECT ifnull(done_at, started_at), 'given again as ' || iif(way = 'ses', 'a mail: ', 'a draft: ') || state,
+ recipient, why FROM resends WHERE verdict_id IN (SELECT id FROM told)
+ORDER BY at"""
+"""What happened in the conversation of one verdict, by time; no view, because it asks for a number."""
