@@ -127,6 +127,7 @@ def attach(
 def note_sending(db: Database, states: Iterable[SendingState], at: datetime) -> None:
     """Write what SES says of its own sending; that it stopped opens an incident of the account in that region."""
     with transaction(db):
+        keys = set()
         for state in states:
             db.execute(
                 "INSERT OR IGNORE INTO sending_states (region, resource, is_enabled, at, words, seen_at)"
@@ -136,13 +137,14 @@ def note_sending(db: Database, states: Iterable[SendingState], at: datetime) -> 
                     *(storable(state.words), utc_text(at)),
                 ],
             )
-            key = IncidentKey("ses", ("account", state.region, STOPPED)).text
+            keys.add(key := IncidentKey("ses", ("account", state.region, STOPPED)).text)
             if not state.is_enabled:
                 db.execute(
                     "INSERT OR IGNORE INTO incidents (key, kind, state, cause, openings, first_at, last_at,"
                     " detected_at) VALUES (?, 'ses', 'open', ?, 0, '', '', '')",
                     [key, STOPPED],
                 )
+        for key in sorted(keys):  # once each: a flood of states must not cost a look at all of them for each
             settle_each(db, [row["id"] for row in all_rows(db, "SELECT id FROM incidents WHERE key = ?", [key])], at)
 
 
