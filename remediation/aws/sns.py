@@ -103,7 +103,7 @@ def check_signature(envelope: Mapping[str, Any], certificates: Certificates) -> 
     return _verified(certificate, signature, text, version, sent_at)
 
 
-def own_words(document: Any) -> Any:
+def envelope_fields(document: Any) -> Any:
     """A message with the fields of SNS's envelope alone, where it is in one; any other as it is.
 
     The signature covers these. Whoever has one signed envelope can write an event of his own beside them.

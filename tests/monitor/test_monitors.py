@@ -18,8 +18,8 @@ from tests.worlds.run_world import ask, seed, settings_over, trip_over
 from triage import run as worker
 from triage.cli.program import main
 from triage.config import Settings
-from triage.monitor.metrics import write_metrics
 from triage.gmail.client import connect
+from triage.monitor.metrics import write_metrics
 
 SAMPLE = re.compile(r'bounce_triage_[a-z_]+(\{[a-z]+="[\w-]+"(,[a-z]+="[\w-]+")*\})? -?[0-9.e+]+')
 

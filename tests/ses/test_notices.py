@@ -236,9 +236,7 @@ def test_a_forged_question_to_subscribe_is_not_told(db: Database, monkeypatch: p
     assert (drained.refused, drained.notices) == (1, ())
 
 
-def test_a_flood_of_states_is_stored_in_time(
-    db: Database, monkeypatch: pytest.MonkeyPatch, plain: Settings
-) -> None:
+def test_a_flood_of_states_is_stored_in_time(db: Database, monkeypatch: pytest.MonkeyPatch, plain: Settings) -> None:
     """Who may write to the queue may stop a thousand tenants: each state costs no look at all the others."""
     looks = []
     settled = store.incidents._settled
