@@ -62,12 +62,23 @@ def domain_part(address: str | None) -> str | None:
     return address.strip().rpartition("@")[2].lower().rstrip(".") or None if address and "@" in address else None
 
 
-def content_digest(raw: bytes) -> str:
-    """The same for a mail's content wherever it was read: in Gmail, in an mbox made of it, in a file saved of it.
+_TOLD_BY = (
+    *(b"from", b"to", b"subject", b"date", b"content-type", b"content-transfer-encoding", b"auto-submitted"),
+    *(b"x-failed-recipients", b"received", b"authentication-results"),
+)
+_MOST_HEADERS = 1 << 18
+"""Bytes of the headers in which fields are told apart; what is more is compared as it is."""
 
-    An mbox adds headers, ends lines its own way, and marks lines that begin with `From `; what comes after the headers
-    is compared without these differences.
+
+def content_digest(raw: bytes) -> str:
+    """The same for one delivery of a mail wherever it was read: in Gmail, in an mbox made of it, in a file saved of it.
+
+    An mbox adds headers, ends lines its own way, and marks lines that begin with `From `: what comes after the headers
+    is compared without these differences, and of the headers those that say what the mail is and how it came. Whoever
+    writes a mail anew can copy all of it but the lines the receiving Gmail puts on top.
     """
-    text = raw.replace(b"\r\n", b"\n")
-    body = text.partition(b"\n\n")[2].replace(b"\n>From ", b"\nFrom ").strip(b"\n")
-    return hashlib.sha256(body).hexdigest()
+    head, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
+    fields = head[:_MOST_HEADERS].replace(b"\n ", b" ").replace(b"\n\t", b" ").split(b"\n")
+    told = [b" ".join(field.split()) for field in fields if field.partition(b":")[0].strip().lower() in _TOLD_BY]
+    said = head[_MOST_HEADERS:] + body.replace(b"\n>From ", b"\nFrom ").strip(b"\n")
+    return hashlib.sha256(b"\n".join([*told, b"", said])).hexdigest()

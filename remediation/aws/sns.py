@@ -26,6 +26,7 @@ _SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _OF_ITSELF = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 """The same of what SNS says of a subscription."""
 _KINDS = {"Notification": _SIGNED, "SubscriptionConfirmation": _OF_ITSELF, "UnsubscribeConfirmation": _OF_ITSELF}
+_ENVELOPE = frozenset((*_SIGNED, *_OF_ITSELF, "Signature", "SignatureVersion", "SigningCertURL"))
 # Only SNS's own hosts, so that nobody else's certificate is ever asked for.
 _CERTIFICATE = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.(?:com(?:\.cn)?|eu)/[A-Za-z0-9._-]+\.pem")
 _MOST_BYTES = 64_000
@@ -100,6 +101,16 @@ def check_signature(envelope: Mapping[str, Any], certificates: Certificates) -> 
     if certificate is None:
         return NotSigned("SNS has no certificate at the address it names")
     return _verified(certificate, signature, text, version, sent_at)
+
+
+def envelope_fields(document: Any) -> Any:
+    """A message with the fields of SNS's envelope alone, where it is in one; any other as it is.
+
+    The signature covers these. Whoever has one signed envelope can write an event of his own beside them.
+    """
+    if not isinstance(document, Mapping) or "TopicArn" not in document:
+        return document
+    return {name: document[name] for name in _ENVELOPE if name in document}
 
 
 def signed_text(envelope: Mapping[str, Any]) -> bytes:

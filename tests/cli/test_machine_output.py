@@ -110,8 +110,9 @@ def test_csv_lists_the_people_and_is_no_formula(judged: Home, capsysbinary: pyte
     rows = list(csv.DictReader(io.StringIO(judged.triage("report", "--since", "900w", "--csv").stdout)))
     assert len(rows) == 2
     assert {row["cause"] for row in rows} == {"alias-credentials-rejected", "recipient-unknown"}
-    write_csv(["a"], [["=HYPERLINK(1)"], ["\t=1"], ["@x"], [None], [True], ["a,\u202eb"]])
-    assert capsysbinary.readouterr().out == b'a\r\n\'=HYPERLINK(1)\r\n\'=1\r\n\'@x\r\n""\r\nyes\r\n"a, b"\r\n'
+    write_csv(["a"], [["=HYPERLINK(1)"], ["\t=1"], ["@x"], [None], [True], ["a,\u202eb"], ["\uff1d1"]])
+    out = capsysbinary.readouterr().out.decode()
+    assert out == "a\r\n'=HYPERLINK(1)\r\n'=1\r\n'@x\r\n\"\"\r\nyes\r\n\"a, b\"\r\n'\uff1d1\r\n"
 
 
 def test_a_file_is_left_alone_where_the_command_fails(home: Home) -> None:

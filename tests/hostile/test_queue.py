@@ -21,6 +21,7 @@ from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import from_eventbridge, in_envelope, ses_event
 from tests.doubles.sns import CERTIFICATE_URL, SnsDouble
 from tests.ses.fake_queue import FakeQueue
+from tests.ses.test_notices import status
 from triage import store
 from triage.config import Settings
 from triage.ses.believed import Trust, trust_of
@@ -130,6 +131,29 @@ def test_without_topics_a_wrong_signature_counts_all_the_same(
     is_plain = name in ("no signature", "no envelope", "EventBridge")
     assert drained.refused == (not is_plain)
     assert is_plain or why.replace("another topic", "a topic of another AWS account") in whys(db)[0]
+
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "a delivery": dict(DELIVERY),
+    "a stop": json.loads(status("Disabled", AT)),
+    "the end of a stop": json.loads(status("Enabled", AT)),
+    "a delivery of EventBridge": {"source": "aws.ses", "detail": DELIVERY},
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("topics", [frozenset({TOPIC}), frozenset[str]()])
+def test_what_stands_beside_the_signed_fields_of_an_envelope_says_nothing(
+    db: Database, sns: SnsDouble, monkeypatch: pytest.MonkeyPatch, name: str, topics: frozenset[str]
+) -> None:
+    """Who has seen one signed message could write any event of his own into it, and the signature would still fit."""
+    signed = json.loads(sns.sign(in_envelope(BOUNCE)))
+    trust = Trust(topics, OURS, Certificates(sns.fetch))
+    drained, _ = drained_of(db, monkeypatch, json.dumps(BESIDE[name] | signed), trust=trust)
+    assert (drained.taken, drained.new) == (1, 1)
+    assert [row["kind"] for row in db.query("SELECT kind FROM events")] == ["Bounce"]
+    assert store.read_incidents(db) == []
+    assert list(db.query("SELECT * FROM sending_states")) == []
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

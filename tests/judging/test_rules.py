@@ -16,10 +16,12 @@ from parsers.smtp_reply import read_reply
 from remediation import load_causes
 from tests.judging.made import ROW
 from tests.rule import place
+from triage.judging import judge_stored
 from triage.judging.phrases import beginnings
 from triage.judging.rules import FOLDER, Rule, RuleError, load_rules
 from triage.judging.rules import read_rules as read_files
 from triage.judging.table import MAX_TEXT, Table, all_by_words, by_codes, by_words, index, load_tables
+from triage.model import Judged, StoredMail
 
 REMOTE, RELAY = load_tables()
 
@@ -401,3 +403,38 @@ def test_a_megabyte_costs_no_more_than_its_first_four_kilobytes(hostile: str) ->
     failure = Failure("failed", None)
     for table in (REMOTE, RELAY):
         assert by_words(table, hostile, failure, None, None) == by_words(table, hostile[:MAX_TEXT], failure, None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("550 role accounts do not permit mail", "unknown"),
+        ("550 role accounts not allowed", "policy-rejected"),
+        ("550 5.2.2 mailbox full, SPF passed; we refuse more", "mailbox-full"),
+        ("550 röle izni yok", "relay-denied"),
+        ("550 Message refuse par SPF", "spf-rejected"),
+    ],
+)
+def test_a_word_without_its_marks_is_no_word_of_another_language(said: str, cause: str) -> None:
+    """A Turkish relay is an English role, and what is refused in French is what the English refuse."""
+    report = f"""\
+From: MAILER-DAEMON@mx.example.org
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.org
+
+Final-Recipient: rfc822; pat@client.example
+Action: failed
+Status: 5.0.0
+Remote-MTA: dns; mx.client.example
+Diagnostic-Code: smtp; {said}
+
+--b--
+"""
+    judged = judge_stored(StoredMail("a", raw=report.encode()))
+    assert isinstance(judged, Judged)
+    assert [record["cause"] for record in judged.records] == [cause]

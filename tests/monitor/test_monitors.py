@@ -19,6 +19,7 @@ from triage import run as worker
 from triage.cli.program import main
 from triage.config import Settings
 from triage.gmail.client import connect
+from triage.monitor.metrics import write_metrics
 
 SAMPLE = re.compile(r'bounce_triage_[a-z_]+(\{[a-z]+="[\w-]+"(,[a-z]+="[\w-]+")*\})? -?[0-9.e+]+')
 
@@ -124,6 +125,27 @@ def test_figures_are_whole_readable_and_leave_nothing_behind(
     assert main(["run"]) == 1
     assert "Not told: the metrics_file" in capsys.readouterr().err
     assert not list(tmp_path.glob(".triage.prom.*"))
+
+
+def test_who_may_write_to_the_folder_cannot_open_a_file_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of node_exporter is another user's: he may put a link under the name of the fresh file."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "token.json").write_text("secret")
+    (tmp_path / "token.json").chmod(0o600)
+    open_file = os.fdopen
+
+    def swapped(opened: int, *args: Any, **more: Any) -> Any:
+        [fresh] = (tmp_path / "folder").iterdir()
+        fresh.unlink()
+        fresh.symlink_to(tmp_path / "token.json")
+        return open_file(opened, *args, **more)
+
+    monkeypatch.setattr("os.fdopen", swapped)
+    write_metrics(tmp_path / "folder" / "triage.prom", "figures\n")
+    assert stat.S_IMODE((tmp_path / "token.json").stat().st_mode) == 0o600
+    assert (tmp_path / "token.json").read_text() == "secret"
 
 
 def test_each_of_several_mailboxes_has_figures_of_its_own(

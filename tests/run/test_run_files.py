@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests.doubles.gmail import GmailDouble
 from tests.worlds.made_mails import alias_notice, newsletter, put_into_sent, refusal
 from tests.worlds.run_world import Query, clock, seed, trip_over
 from triage import run as worker
+from triage import store
 from triage.config import Settings
 from triage.errors import UsageError
 from triage.model import RunSummary
@@ -121,6 +124,39 @@ def test_a_mail_from_a_file_becomes_that_of_gmail_when_it_is_read_there(
     )
     assert verdict == {"id": before["id"], "proof": "alias", "source": f"gmail:{gmail_id}", "gmail_id": gmail_id}
     assert worker.run_local(settings, clock, [tmp_path / "takeout.mbox"]) == RunSummary(), "and so it stays"
+    assert worker.run(settings, clock).new == 0
+
+
+def delivered(mail: bytes, number: int) -> bytes:
+    """With what the receiving Gmail puts on top: nobody who writes a mail chooses these lines."""
+    return b"Received: by 2002:a05:0:0 with SMTP id x%d; Tue, 24 Nov 2026 01:00:00 -0800\r\n" % number + mail
+
+
+FORGED = {
+    "a copy of all of it": lambda mail: mail,
+    "from somebody else": lambda mail: b"From: Mallory <mallory@evil.example>\r\n" + mail,
+    "as no report": lambda mail: mail.replace(b"multipart/report", b"multipart/mixed"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_copy_somebody_writes_of_a_mail_neither_replaces_nor_hides_it(
+    gmail: GmailDouble, settings: Settings, tmp_path: Path, query: Query, name: str
+) -> None:
+    """Who made a bounce, or got it forwarded, knows its Message-ID and every byte he wrote himself."""
+    real, forged = delivered(refusal(1), 1), delivered(FORGED[name](refusal(1)), 2)
+    (tmp_path / "takeout.mbox").write_bytes(as_in_an_mbox(real))
+    seed(gmail, forged)
+    worker.run(settings, clock)
+    assert worker.run_local(settings, clock, [tmp_path / "takeout.mbox"]).judged == 1, "it is not hidden"
+    other = replace(settings, database=tmp_path / "other.db")
+    assert worker.run_local(other, clock, [tmp_path / "takeout.mbox"]).judged == 1
+    worker.run(other, clock)
+    for database in (settings.database, other.database):
+        with closing(store.open_store(database)) as db:
+            sql = "SELECT v.proof FROM verdicts v JOIN mails m ON m.id = v.mail_id WHERE m.gmail_id IS NULL"
+            kept = list(db.query(sql))
+            assert kept == [{"proof": "given"}], "it is not replaced"
     assert worker.run(settings, clock).new == 0
 
 

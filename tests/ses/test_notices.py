@@ -19,7 +19,7 @@ from triage import store
 from triage.config import Settings
 from triage.incidents import facts_of, incident_lines
 from triage.incidents.words import alert_body, alert_title
-from triage.model import Incident
+from triage.model import Incident, SendingState
 from triage.ses.believed import Trust
 from triage.ses.events import Drained, drain
 from triage.ses.tie import correlate
@@ -234,3 +234,17 @@ def test_a_forged_question_to_subscribe_is_not_told(db: Database, monkeypatch: p
     trust = Trust(frozenset({TOPIC}), OURS.accounts, Certificates(sns.fetch))
     drained = take(db, monkeypatch, FORGED[name](sns), trust=trust)
     assert (drained.refused, drained.notices) == (1, ())
+
+
+def test_a_flood_of_states_is_stored_in_time(db: Database, monkeypatch: pytest.MonkeyPatch, plain: Settings) -> None:
+    """Who may write to the queue may stop a thousand tenants: each state costs no look at all the others."""
+    looks = []
+    settled = store.incidents._settled
+    monkeypatch.setattr(store.incidents, "_settled", lambda *args: looks.append(1) or settled(*args))
+    store.note_sending(
+        db,
+        [SendingState("us-east-1", f"{TENANT}{number}", False, NOW - HOUR, None) for number in range(300)],
+        NOW,
+    )
+    assert len(looks) == 1
+    assert the_incident(db).state == "open"

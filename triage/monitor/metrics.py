@@ -78,7 +78,9 @@ def write_metrics(path: Path, text: str) -> None:
     try:
         with os.fdopen(opened, "w", encoding="ascii") as file:
             file.write(text)
-        os.chmod(fresh, 0o644)  # node_exporter is another user, whatever the umask says
+            # node_exporter is another user, whatever the umask says; by its number, because whoever may write to the
+            # folder could have put a link to a file of ours under its name.
+            os.fchmod(opened, 0o644)
         os.replace(fresh, path)
     except BaseException:
         with suppress(OSError):

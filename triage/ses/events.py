@@ -21,6 +21,7 @@ from parsers.readers import describe_sent, event_time, read_notification, unwrap
 from parsers.text import one_line
 from remediation.aws import NotLookedUp
 from remediation.aws import queue as aws_queue
+from remediation.aws.sns import envelope_fields
 from triage.errors import TriageError
 from triage.model import FAILURE_KINDS, SOURCE, Event, SendingState, StoredMail
 from triage.ses.believed import NotBelieved, Trust, doubt, in_time, state_in_time
@@ -112,7 +113,7 @@ def _told(read: Sequence[tuple[aws_queue.QueueMessage, ReadMessage]]) -> list[st
 def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMessage | NotLookedUp:
     """What a message says, where it is believed; NotLookedUp: that cannot be told now."""
     try:
-        document = json.loads(message.body)
+        document = envelope_fields(json.loads(message.body))
     except (ValueError, RecursionError):
         return NoEvent("it is not JSON")
     doubted = doubt(document, trust)
@@ -122,7 +123,7 @@ def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMe
     notice = read_notice(document)
     if notice is not None:
         return state_in_time(notice, received_at) if isinstance(notice, SendingState) else notice
-    found = read_events(message.body)
+    found = _read_document(document)
     return in_time(found, received_at) if isinstance(found, list) else found
 
 
@@ -132,9 +133,12 @@ def read_events(text: str) -> list[Event] | NoEvent:
     Shapes: an SNS envelope, raw delivery, EventBridge; with `notificationType` or `eventType`. Never raises.
     """
     try:
-        document = json.loads(text)
+        return _read_document(envelope_fields(json.loads(text)))
     except (ValueError, RecursionError):
         return NoEvent("it is not JSON")
+
+
+def _read_document(document: Any) -> list[Event] | NoEvent:
     try:
         notification = unwrap(document)
         if notification is None:

@@ -126,23 +126,21 @@ def attach(
 
 def note_sending(db: Database, states: Iterable[SendingState], at: datetime) -> None:
     """Write what SES says of its own sending; that it stopped opens an incident of the account in that region."""
+    rows = [
+        [one.region, storable(one.resource), one.is_enabled, utc_text(one.at), storable(one.words), utc_text(at)]
+        for one in states
+    ]
     with transaction(db):
-        for state in states:
-            db.execute(
-                "INSERT OR IGNORE INTO sending_states (region, resource, is_enabled, at, words, seen_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    *(state.region, storable(state.resource), state.is_enabled, utc_text(state.at)),
-                    *(storable(state.words), utc_text(at)),
-                ],
-            )
-            key = IncidentKey("ses", ("account", state.region, STOPPED)).text
-            if not state.is_enabled:
-                db.execute(
-                    "INSERT OR IGNORE INTO incidents (key, kind, state, cause, openings, first_at, last_at,"
-                    " detected_at) VALUES (?, 'ses', 'open', ?, 0, '', '', '')",
-                    [key, STOPPED],
-                )
+        for row in rows:
+            sql = "INSERT OR IGNORE INTO sending_states (region, resource, is_enabled, at, words, seen_at)"
+            db.execute(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", row)
+        # Each region is looked at once: many states must not cost a look at all of them for each.
+        for region in sorted({row[0] for row in rows}):
+            key = IncidentKey("ses", ("account", region, STOPPED)).text
+            if any(row[0] == region and not row[2] for row in rows):
+                columns = "key, cause, kind, state, openings, first_at, last_at, detected_at"
+                sql = f"INSERT OR IGNORE INTO incidents ({columns}) VALUES (?, ?, 'ses', 'open', 0, '', '', '')"  # noqa: S608
+                db.execute(sql, [key, STOPPED])
             settle_each(db, [row["id"] for row in all_rows(db, "SELECT id FROM incidents WHERE key = ?", [key])], at)
 
 

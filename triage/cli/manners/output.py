@@ -184,6 +184,10 @@ def write_csv(head: list[str], rows: Iterator[list[Any]] | list[list[Any]]) -> N
     write_utf8(text.getvalue())
 
 
+# Some spreadsheets take the wide ones of East Asian keyboards for the same.
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+
+
 def _cell(value: Any) -> Any:
     from parsers.text import printable_line
 
@@ -192,7 +196,7 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     line = printable_line(value)
-    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
+    return f"'{line}" if line[:1] in _FORMULA else line
 
 
 def _open(path: Path) -> None:
