@@ -126,18 +126,16 @@ def attach(
 
 def note_sending(db: Database, states: Iterable[SendingState], at: datetime) -> None:
     """Write what SES says of its own sending; that it stopped opens an incident of the account in that region."""
-    rows = [
-        [one.region, storable(one.resource), one.is_enabled, utc_text(one.at), storable(one.words), utc_text(at)]
-        for one in states
-    ]
+    found = list(states)
     with transaction(db):
-        for row in rows:
+        for one in found:
             sql = "INSERT OR IGNORE INTO sending_states (region, resource, is_enabled, at, words, seen_at)"
-            db.execute(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", row)
+            values = [one.region, storable(one.resource), one.is_enabled, utc_text(one.at), storable(one.words)]
+            db.execute(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", [*values, utc_text(at)])
         # Each region is looked at once: many states must not cost a look at all of them for each.
-        for region in sorted({row[0] for row in rows}):
+        for region in sorted({one.region for one in found}):
             key = IncidentKey("ses", ("account", region, STOPPED)).text
-            if any(row[0] == region and not row[2] for row in rows):
+            if any(one.region == region and not one.is_enabled for one in found):
                 columns = "key, cause, kind, state, openings, first_at, last_at, detected_at"
                 sql = f"INSERT OR IGNORE INTO incidents ({columns}) VALUES (?, ?, 'ses', 'open', 0, '', '', '')"  # noqa: S608
                 db.execute(sql, [key, STOPPED])
