@@ -139,7 +139,7 @@ def test_where_they_agree_there_is_no_mismatch(db: Any) -> None:
 
 def told(db: Any) -> dict[str, Any]:
     found = browse.metadata("triage", browse.read_schema(db))
-    assert list(found["databases"]) == ["triage"]
+    assert list(found["databases"]) == ["triage", "_internal"]
     database: dict[str, Any] = found["databases"]["triage"]
     return json.loads(json.dumps(database))  # type: ignore[no-any-return]
 
@@ -186,7 +186,7 @@ def test_it_answers_on_this_computer_only() -> None:
 
 def test_the_first_page_asks_the_questions_and_each_leads_to_its_answer(db: Any) -> None:
     everything = browse.metadata('a"b<i>', browse.read_schema(db))
-    (database,) = everything["databases"].values()
+    database, _ = everything["databases"].values()
     for page in (everything, database):
         links = re.findall(r'href="/a%22b%3Ci%3E/([\w-]+)"', page["description_html"])
         assert links[:2] == ["unreached-people", "this-week"]
@@ -278,7 +278,7 @@ def test_with_it_the_database_is_opened(tmp_path: Path, db: Any) -> None:
     assert done.returncode == 0, done.stderr
     words, databases = json.loads(done.stdout.splitlines()[1])
     assert words[:2] == ["serve", str(tmp_path / "triage.db")]
-    assert databases == ["triage"]
+    assert databases == ["_internal", "triage"]
     assert "8002" in words
 
 
@@ -350,11 +350,14 @@ def test_the_real_datasette_shows_its_pages_to_the_owner_alone(db: Any, real: tu
         assert code(owner, f"{address}/{page}") == 403
     first = page_of(owner, address)
     assert first.index("Who was not reached?") < first.index("<h2")
+    assert "_internal" not in first
     week = page_of(owner, f"{address}/triage/this-week")
     assert "https://evil.example/&lt;script&gt;" in week
     assert 'href="https://evil' not in week
     assert 'href="/triage/story?verdict=1"' in week
-    assert "a mail came: failed" in page_of(owner, f"{address}/triage/story?verdict=1")
+    story = page_of(owner, f"{address}/triage/story?verdict=1")
+    assert "a mail came: failed" in story
+    assert "<pre" not in story.partition("<table")[0], "the answer stands before the SQL"
     assert len(list(db.query("SELECT 1 FROM verdicts"))) == 1
 
 

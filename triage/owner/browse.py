@@ -118,6 +118,7 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
             "title": what.title,
             "description_html": f'{escape(what.description)} <a href="/{quote(name)}/{view}">Filter and count.</a>',
             "sql": f"SELECT * FROM {view}",  # noqa: S608
+            "hide_sql": True,  # the answer first
         }
         for view, what in VIEWS.items()
     }
@@ -126,6 +127,7 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
         "description": "All that is known of the conversation a verdict belongs to, by time (UTC). Its number stands in"
         " the column verdict of the other pages, and as # in the report.",
         "sql": STORY,
+        "hide_sql": True,
         "params": ["verdict"],
     }
     asked = _questions(name)
@@ -133,7 +135,10 @@ def metadata(name: str, schema: Mapping[str, str]) -> dict[str, Any]:
         "title": "Bounce triage",
         "description_html": asked,
         "allow": OWNER,
-        "databases": {name: {"description_html": asked, "tables": tables, "queries": queries}},
+        "databases": {
+            name: {"description_html": asked, "tables": tables, "queries": queries},
+            "_internal": {"allow": False},  # Datasette's own; it would stand before ours
+        },
     }
 
 
