@@ -38,7 +38,7 @@ def home(tmp_path: Path) -> Home:
 def said(done: subprocess.CompletedProcess[str], *codes: int) -> str:
     """What was said on standard error, where that is no confession of ours; ends with one of `codes`."""
     assert OUR_OWN_BUG not in done.stderr + done.stdout, done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
     assert done.returncode in (codes or DOCUMENTED), (done.returncode, done.stderr)
     return done.stderr
 
@@ -109,7 +109,8 @@ def test_settings_that_are_no_text(home: Home, data: bytes) -> None:
 )
 def test_environment(home: Home, name: str, value: str) -> None:
     home.env[name] = value
-    said(home.triage(*RUN), 78)
+    # `RUN` names a database of its own, so that of the environment must stop what reads the mailbox.
+    said(home.triage(*(("run",) if name == "TRIAGE_DATABASE" else RUN)), 78)
     said(home.triage("report"), 78)
 
 

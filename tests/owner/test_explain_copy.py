@@ -68,7 +68,13 @@ def test_a_long_text_is_no_file_name(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("what", ["17", "535", "nothing-here.eml", "18c2a4f0b3d1e5f6", "<a@mail.gmail.com>"])
+def test_a_number_needs_a_database(tmp_path: Path) -> None:
+    done = explain(tmp_path, "17")
+    assert done.returncode == 78
+    assert "There is no database" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["nothing-here.eml", "18c2a4f0b3d1e5f6", "<a@mail.gmail.com>"])
 def test_one_word_is_a_name_and_no_text(tmp_path: Path, what: str) -> None:
     done = explain(tmp_path, what)
     assert done.returncode == 2

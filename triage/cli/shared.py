@@ -63,7 +63,7 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     """The option of commands that can look at another database than that of the settings."""
     return click.option(
         "--database",
-        type=click.Path(path_type=Path, dir_okay=False, resolve_path=True),
+        type=click.Path(path_type=Path),
         help="Use this database, instead of that of the settings.",
         expose_value=False,
         callback=_keep,
@@ -160,8 +160,12 @@ def no_database(path: Path) -> ConfigError:
 
 def need_database(settings: Settings) -> Settings:
     """The settings, where their database is there. Raises ConfigError where it is not."""
-    if not settings.database.exists():
-        raise no_database(settings.database)
+    try:
+        settings.database.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise no_database(settings.database) from None
+    except OSError:
+        pass  # it cannot be looked at: whoever opens it says why
     return settings
 
 

@@ -83,7 +83,7 @@ def blamed(error: Exception, path: Path) -> TriageError | None:
     import sqlite3
 
     told = of_sqlite(error, path) if isinstance(error, sqlite3.Error) else None
-    if told or not path.is_file():
+    if told or not os.path.isfile(path):  # Path.is_file raises where the folder is closed to us
         return told
     from triage.store.soundness import damage
 
