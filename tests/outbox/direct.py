@@ -34,6 +34,12 @@ class DirectGmail:
         self.step(name, "after")
         return answer
 
+    def its_time(self, ours: datetime) -> datetime:
+        return ours
+
+    def search_problem(self) -> str | None:
+        return None
+
     # -- labels -------------------------------------------------------------------------------------------------
 
     def label_names(self) -> dict[str, str]:

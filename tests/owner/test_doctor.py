@@ -51,6 +51,8 @@ def folder(gmail: GmailDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def examine(gmail: GmailDouble, folder: Path) -> Examine:
     """All checks by name, at a moment some time from now; the last of several with one name counts."""
 
+    gmail.clock.is_told = True
+
     def checks(later: timedelta = timedelta(0), **env: str) -> dict[str, HealthCheck]:
         env = {"TRIAGE_GMAIL_URL": gmail.url} | env
         found = list(doctor.examine(folder / "triage.toml", env, datetime.now(UTC) + later))

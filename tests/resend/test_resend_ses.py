@@ -49,7 +49,7 @@ def test_each_person_gets_it_once_however_often_it_is_asked_for(world: World) ->
 def test_it_asks_for_what_the_printed_policy_allows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     called = record_actions(monkeypatch)
     world.bounce(world.write("Charter", "pat@client.example"), "pat@client.example")
-    allowed = resend.allowance(REGION)
+    allowed = allowance(REGION)
     assert isinstance(allowed, Allowance)
     world.send(allowed)
     assert len(world.ses.sent) == 1

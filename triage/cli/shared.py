@@ -63,7 +63,8 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     """The option of commands that can look at another database than that of the settings."""
     return click.option(
         "--database",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path),  # what it is is for the store to refuse, in one way for all
+        metavar="FILE",
         help="Use this database, instead of that of the settings.",
         expose_value=False,
         callback=_keep,
