@@ -224,6 +224,8 @@ def run(
         _warn(f"Not looked up: {line}")
     for line in summary.not_told:  # whoever relies on being told must hear that he is not
         _warn(f"Not told: {line}")
+    if summary.not_told:
+        _warn("Not told: the next run tries again. To see which way works: triage alerts test")
     if asked.verbose and summary.rotation:
         _warn(summary.rotation)
     is_untold = 0 if dry_run else monitors.tell(summary)
