@@ -28,6 +28,17 @@ def find() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
+# What is wider than the page.
+WIDEST = """(() => {
+  const width = document.documentElement.clientWidth;
+  const wide = [...document.querySelectorAll('body, body *')]
+    .filter(one => one.getBoundingClientRect().right > width + 0.5);
+  return {
+    page: document.documentElement.scrollWidth, width, wide: wide.slice(0, 5).map(one => one.outerHTML.slice(0, 200)),
+  };
+})()"""
+
+
 class Browser:
     """One browser with one page."""
 

@@ -12,6 +12,7 @@ import pytest
 from sqlite_utils import Database
 
 from remediation.aws import Turns, ses
+from tests import browser
 from tests.doubles.gmail import GmailDouble
 from tests.worlds import forked, template
 from triage import store
@@ -69,3 +70,12 @@ def plain(tmp_path: Path) -> Settings:
     """Nothing is set, and nobody is told."""
     (tmp_path / "triage.toml").write_text("alert_inbox = false\n")
     return load_settings(tmp_path / "triage.toml", {})
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[browser.Browser]:
+    """A browser without a window; only for tests that are marked `browser`."""
+    program = browser.find()
+    assert program is not None
+    with browser.Browser(program) as opened:
+        yield opened

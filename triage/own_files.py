@@ -1,13 +1,14 @@
 """Opens files that steer us or hold secrets: plain files only, and those found in the working folder only if ours.
 
 A pipe would make a command wait for ever, a device may do things when it is opened; either may lie where a stranger can
-write. Reads; changes and creates nothing.
+write. What is written takes the place of the old file whole.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -44,6 +45,26 @@ def read_plain(path: Path) -> tuple[str, os.stat_result]:
     if len(data) > MOST_FILE_BYTES:
         raise OSError(errno.EFBIG, "it is far too long", str(path))
     return data.decode("utf-8"), found
+
+
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Let the text take the place of a file in one step: a reader sees the old one or the new one, never half of it.
+
+    `mode` is what others may do with it, whatever the umask says. Raises OSError; then the old file is still there.
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    opened = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(opened, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            # By its number: whoever may write to the folder could have put a link to a file of ours under its name.
+            os.fchmod(opened, mode)
+            os.fsync(opened)
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def is_open_to_others(found: os.stat_result) -> bool:

@@ -117,22 +117,24 @@ def run(
             rotation=rotation,
             seconds=watch.end(),
         )
-        summary = _with_quota(totals, gmail)
-        away, untold, error = summary.not_looked_up, summary.not_told, parts.trouble
-        what = error.what if error else None
-        store.finish_run(
-            *(db, run_id, clock(), summary.counts()),
-            error=what,
-            not_looked_up=away,
-            not_told=untold,
-            seconds=summary.seconds,
-        )
+        summary, error = _with_quota(totals, gmail), parts.trouble
+        _record_end(db, run_id, clock(), summary, error)
         if error:
             raise error
         if why := watcher.hears_of_the_end():
-            summary = replace(summary, not_told=(*untold, f"the watcher at `ping_url`: {why}"))
-            store.finish_run(db, run_id, clock(), summary.counts(), not_looked_up=away, not_told=summary.not_told)
+            summary = replace(summary, not_told=(*summary.not_told, f"the watcher at `ping_url`: {why}"))
+            _record_end(db, run_id, clock(), summary)
         return summary
+
+
+def _record_end(db: Database, run_id: int, at: datetime, summary: RunSummary, error: TriageError | None = None) -> None:
+    store.finish_run(
+        *(db, run_id, at, summary.counts()),
+        error=error.what if error else None,
+        not_looked_up=summary.not_looked_up,
+        not_told=summary.not_told,
+        seconds=summary.seconds,
+    )
 
 
 def run_local(

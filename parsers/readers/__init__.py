@@ -11,12 +11,13 @@ from parsers.readers.exchange import read_exchange
 from parsers.readers.feedback import read_feedback
 from parsers.readers.gmail_notice import read_gmail_notice, with_speaker
 from parsers.readers.prose import kind_of, read_prose
-from parsers.readers.ses import describe_sent, event_time, read_notification, read_ses_mail, unwrap
+from parsers.readers.ses import describe_sent, event_time, layers, read_notification, read_ses_mail, unwrap
 
 __all__ = [
     "describe_sent",
     "event_time",
     "kind_of",
+    "layers",
     "read_delivery_status",
     "read_exchange",
     "read_feedback",

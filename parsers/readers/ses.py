@@ -7,6 +7,7 @@ samples.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,19 +58,25 @@ def read_notification(document: object) -> Reading | None:
 
 def unwrap(document: object) -> dict[str, Any] | None:
     """The notification or event inside an SNS envelope or an EventBridge event, or the document itself; else None."""
-    for _ in range(4):
-        found = _object(document)
-        if found is None:
-            return None
-        if "mail" in found and ("notificationType" in found or "eventType" in found):
-            return found
-        document = found.get("Message") or found.get("detail")
+    for layer in layers(document, ("Message", "detail"), deepest=4):
+        if "mail" in layer and ("notificationType" in layer or "eventType" in layer):
+            return layer
+    return None
+
+
+def layers(document: object, inside: Sequence[str], deepest: int) -> Iterator[dict[str, Any]]:
+    """A document and what lies in it, one in the other, under the first of these names that holds something."""
+    for _ in range(deepest):
+        layer = _object(document)
+        if layer is None:
+            return
+        yield layer
+        document = next((layer[name] for name in inside if layer.get(name)), None)
         if isinstance(document, str):
             try:
                 document = json.loads(document)
             except (ValueError, RecursionError):
-                return None
-    return None
+                return
 
 
 def _bounce(notification: dict[str, Any]) -> list[Failure]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -24,24 +23,8 @@ pytestmark = [
     ),
 ]
 
-# What is wider than the page, and in how many lines each badge stands.
-SEEN = """(() => {
-  const width = document.documentElement.clientWidth;
-  const wide = [...document.querySelectorAll('body, body *')]
-    .filter(one => one.getBoundingClientRect().right > width + 0.5);
-  return {
-    page: document.documentElement.scrollWidth, width, wide: wide.slice(0, 5).map(one => one.outerHTML.slice(0, 200)),
-    badges: [...document.querySelectorAll('b.s')].map(one => one.getClientRects().length),
-  };
-})()"""
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[browser.Browser]:
-    program = browser.find()
-    assert program is not None
-    with browser.Browser(program) as opened:
-        yield opened
+# In how many lines each badge stands.
+BADGES = "[...document.querySelectorAll('b.s')].map(one => one.getClientRects().length)"
 
 
 def told() -> str:
@@ -67,8 +50,8 @@ def test_nothing_is_wider_than_the_screen_and_no_badge_is_broken(
 ) -> None:
     page.show(told(), width=width, scheme=scheme)
     page.screenshot(SHOTS / f"audit-{width}-{scheme}.png")
-    seen = page.evaluate(SEEN)
+    seen, badges = page.evaluate(browser.WIDEST), page.evaluate(BADGES)
     assert (seen["page"], seen["wide"]) == (width, [])
-    assert len(seen["badges"]) > len(CHECKS)
-    assert set(seen["badges"]) == {1}
+    assert len(badges) > len(CHECKS)
+    assert set(badges) == {1}
     assert page.requests == []

@@ -10,10 +10,10 @@ from sqlite_utils import Database
 
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import in_envelope, ses_event
+from tests.ses.world import read_events
 from tests.worlds.made_verdicts import made, proven
 from triage import store
 from triage.model import Proof, StoredMail
-from triage.ses.events import read_events
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 ALIAS = "admin@queenofsandiego.com"

@@ -199,7 +199,8 @@ def test_apprise_is_imported_only_to_tell(tmp_path: Path) -> None:
         "from triage import store, run; from triage.config import load_settings\n"
         "from triage.incidents import alerts, pings\n"
         "settings = load_settings(None, {'TRIAGE_ALERTS': 'json://127.0.0.1:9', 'TRIAGE_DATABASE': sys.argv[1]})\n"
-        "alerts.tell(store.open_store(settings.database), settings, None, lambda: datetime.now(UTC))\n"
+        "teller = alerts.Teller(store.open_store(settings.database), settings, lambda: datetime.now(UTC))\n"
+        "teller.push(None); teller.put_into_inbox(None)\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'apprise', 'requests', 'boto3'}))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "new.db")]

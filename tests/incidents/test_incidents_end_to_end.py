@@ -27,6 +27,7 @@ from tests.incidents.made import put, record, refused
 from tests.worlds import forked, killed
 from tests.worlds.forked import Forked
 from tests.worlds.made_mails import NOW, alias_notice, minutes_ago, put_into_sent, put_original_into_sent, sent
+from tests.worlds.run_world import ask
 from tests.worlds.schemas import by_schema
 from triage import run as worker
 from triage import store
@@ -184,6 +185,7 @@ def test_what_cannot_be_told_stops_nothing_and_stands_in_the_report(tmp_path: Pa
         assert (summary.opened, summary.alerts, len(summary.not_told)) == (1, 1, 2)
         assert summary.not_told[1] == "the watcher at `ping_url`: it answered with error 500"
         assert summary.exit_code == 1
+        assert ask(settings, "SELECT seconds IS NOT NULL AS is_timed FROM runs") == [{"is_timed": 1}]
         report = " ".join(told(tmp_path, "report").split())
         assert "Not told to anybody yet: alert by json-" in report
         assert "the watcher at `ping_url`: it answered with error 500" in report

@@ -14,7 +14,7 @@ from tests.worlds.made_mails import opened
 from triage import store
 from triage.config import Settings
 from triage.gmail.client import Gmail
-from triage.incidents.alerts import Telling, tell
+from triage.incidents.alerts import Teller, Telling
 
 
 def say(
@@ -22,7 +22,10 @@ def say(
 ) -> Telling:
     if settle:
         store.settle_all(db, at)
-    return tell(db, settings, gmail, lambda: at)
+    teller = Teller(db, settings, lambda: at)
+    teller.push(gmail)
+    teller.put_into_inbox(gmail)
+    return teller.came_of_it
 
 
 def inbox(double: GmailDouble) -> list[Any]:

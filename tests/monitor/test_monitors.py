@@ -19,7 +19,7 @@ from triage import run as worker
 from triage.cli.program import main
 from triage.config import Settings
 from triage.gmail.client import connect
-from triage.monitor.metrics import write_metrics
+from triage.own_files import write_whole
 
 SAMPLE = re.compile(r'bounce_triage_[a-z_]+(\{[a-z]+="[\w-]+"(,[a-z]+="[\w-]+")*\})? -?[0-9.e+]+')
 
@@ -143,7 +143,7 @@ def test_who_may_write_to_the_folder_cannot_open_a_file_of_ours(
         return open_file(opened, *args, **more)
 
     monkeypatch.setattr("os.fdopen", swapped)
-    write_metrics(tmp_path / "folder" / "triage.prom", "figures\n")
+    write_whole(tmp_path / "folder" / "triage.prom", "figures\n", 0o644)
     assert stat.S_IMODE((tmp_path / "token.json").stat().st_mode) == 0o600
     assert (tmp_path / "token.json").read_text() == "secret"
 

@@ -17,7 +17,26 @@ from tests.real_mta.world import LIFETIME, WARN_AFTER, World
 # Users every Debian has and that own nothing here: the package would make its own, and the host is left as it is.
 OWNER, SETGID = "uucp", "news"
 
-_PARTS = """
+PARTS = """cleanup unix n - n - 0 cleanup
+qmgr unix n - n 1 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+local unix - n n - - local
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
+postlog unix-dgram n - n - 1 postlogd
+"""
+"""The programs that every Postfix runs behind its doors (master(5))."""
+_DOORS = """
 {near}:{port} inet n - n - - smtpd
 {far0}:{port} inet n - n - - smtpd
   -o mynetworks= -o smtpd_relay_restrictions=reject_unauth_destination
@@ -33,24 +52,7 @@ _PARTS = """
 strict unix n - n - 0 cleanup
   -o header_checks=regexp:{conf}/header_checks
 verify unix - - n - 1 verify
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 1 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-local unix - n n - - local
 virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-tlsmgr unix - - n 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
 """
 
 
@@ -88,7 +90,7 @@ class Postfix:
     def _parts(self, world: World, conf: Path) -> str:
         """The programs it consists of, and where each listens (master.cf)."""
         far = {f"far{number}": world.far(number) for number in range(5)}
-        return _PARTS.format(near=world.near, port=world.port, conf=conf, **far)
+        return _DOORS.format(near=world.near, port=world.port, conf=conf, **far) + PARTS
 
     def _command(self, word: str) -> None:
         done = subprocess.run(

@@ -6,7 +6,6 @@ Run by `make browser`, which says loudly when there is no Chromium. The screensh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -72,22 +71,6 @@ TEXTS_OF_PAGE = """(() => {
   return found;
 })()"""
 
-WIDEST = """(() => {
-  const width = document.documentElement.clientWidth;
-  const wide = [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > width + 0.5);
-  return {
-    page: document.documentElement.scrollWidth, width, wide: wide.slice(0, 5).map(one => one.outerHTML.slice(0, 200)),
-  };
-})()"""
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[browser.Browser]:
-    program = browser.find()
-    assert program is not None
-    with browser.Browser(program) as opened:
-        yield opened
-
 
 def luminance(colour: list[float]) -> float:
     """Relative luminance: WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
@@ -124,7 +107,7 @@ def test_the_report_is_readable(page: browser.Browser, name: str, width: int, sc
     html = report_html(REPORTS[name])
     page.show(html, width=width, scheme=scheme)
     page.screenshot(SHOTS / f"{name}-{width}-{scheme}.png")
-    found = page.evaluate(WIDEST)
+    found = page.evaluate(browser.WIDEST)
     assert found["width"] == width
     assert found["page"] <= width, found["wide"]
     assert found["wide"] == []
@@ -166,7 +149,7 @@ def test_it_is_readable_where_gmail_throws_the_style_block_away(page: browser.Br
     html = re.sub(r"<style>.*?</style>", "", report_html(TEXTS["everything"]), flags=re.DOTALL)
     page.show(html, width=width, scheme="dark")
     page.screenshot(SHOTS / f"no-style-block-{width}.png")
-    found = page.evaluate(WIDEST)
+    found = page.evaluate(browser.WIDEST)
     assert (found["page"] <= width, found["wide"]) == (True, [])
     assert too_faint(page.evaluate(TEXTS_OF_PAGE)) == []
 

@@ -12,6 +12,7 @@ import pytest
 from tests.doubles.gmail import GmailDouble
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import in_envelope, ses_event
+from tests.ses.world import read_events
 from tests.worlds import run_world
 from tests.worlds.made_mails import NOW, minutes_ago, refusal
 from tests.worlds.run_world import ask, seed
@@ -19,7 +20,6 @@ from triage import run as worker
 from triage import store
 from triage.config import Settings
 from triage.owner.rejudge import judge_again
-from triage.ses.events import read_events
 
 ID = new_message_id("us-west-2", int(minutes_ago(32).timestamp() * 1000))
 SUPPRESSED = (

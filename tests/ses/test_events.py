@@ -25,11 +25,12 @@ from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import from_eventbridge, in_envelope, ses_event
 from tests.doubles.sns import SnsDouble
 from tests.ses.fake_queue import FakeQueue
+from tests.ses.world import read_events
 from tests.worlds.forked import Forked
 from triage import store
 from triage.ses import events
 from triage.ses.believed import Trust
-from triage.ses.events import Drained, NoEvent, drain, read_again, read_events
+from triage.ses.events import Drained, NoEvent, drain, read_again
 from triage.store import events as stored_events
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

@@ -24,13 +24,25 @@ from remediation.aws.iam import AccessKey, KeyChange, LastUse
 from remediation.aws.ses import MessageEvent, MessageInsights, Suppressed
 from tests.doubles.ses_api import new_message_id
 from tests.doubles.ses_events import in_envelope, ses_event
-from tests.ses.world import ALIAS, BOUNCED, FAILED, ID, ROTATED, SENT, alias_record, evidence, record, settle, verdicts
+from tests.ses.world import (
+    ALIAS,
+    BOUNCED,
+    FAILED,
+    ID,
+    ROTATED,
+    SENT,
+    alias_record,
+    evidence,
+    read_events,
+    record,
+    settle,
+    verdicts,
+)
 from tests.worlds.made_verdicts import proven
 from triage import store
 from triage.config import Settings
 from triage.judging.judgement import specificity
 from triage.model import StoredMail
-from triage.ses.events import read_events
 
 REGION = "us-west-2"
 USER = "ses-smtp-admin"

@@ -16,8 +16,8 @@ from tests.worlds.stored import every_verdict
 from triage import store
 from triage.config import Settings
 from triage.gmail.messages import SendAs
-from triage.model import StoredMail
-from triage.ses.events import Drained, read_events
+from triage.model import Event, StoredMail
+from triage.ses.events import Drained, NoEvent, document_of, read_document
 from triage.ses.tie import Correlated, correlate
 
 NOW = datetime(2026, 5, 12, 19, 30, tzinfo=UTC)
@@ -33,6 +33,12 @@ RELAY = "email-smtp.us-east-1.amazonaws.com"
 BOUNCE = ses_event("Bounce", ["pat@client.example"], at=BOUNCED, message_id=ID, region="us-west-2", client_id=GMAIL_ID)
 BOUNCE["mail"]["timestamp"] = "2026-05-12T18:45:07.130Z"
 SEND = ses_event("Send", ["pat@client.example"], at=SENT, message_id=ID, region="us-west-2", client_id=GMAIL_ID)
+
+
+def read_events(text: str) -> list[Event] | NoEvent:
+    """What a message of the queue tells, where it is believed."""
+    document = document_of(text)
+    return document if isinstance(document, NoEvent) else read_document(document)
 
 
 class Gmail:

@@ -64,7 +64,8 @@ class Archive:
         unreadable = read_unreadable(self._output)
         for name in self._done:
             yield ArchivePart(name, 0, Counter(), unreadable.get(name, []), was_there=True)
-        left = [part for part in self.parts if part.name not in set(self._done)]
+        done = set(self._done)
+        left = [part for part in self.parts if part.name not in done]
         ranges = to_count(left)
         counted: dict[tuple[str, int], int] = {}
         so_far: Counter[str] = Counter()

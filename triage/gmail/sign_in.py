@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from triage.addresses import google_or_here
 from triage.errors import ConfigError, CredentialsDead, TriageError, TryLater, UsageError
 from triage.gmail.answers import no_answer, read_token_refusal
 from triage.gmail.renewal import ENDS_AT, ends_at
-from triage.own_files import is_open_to_others, read_plain
+from triage.own_files import is_open_to_others, read_plain, write_whole
 
 SCOPE = "https://www.googleapis.com/auth/gmail.modify"
 """The one scope asked for: reads, labels and inserts, and lists the aliases; deletes nothing for good."""
@@ -185,20 +184,9 @@ def save_token(path: Path, signed_in: Any, *, scopes: list[str] | None = None, e
     if ends is not None:
         info[ENDS_AT] = ends.astimezone(UTC).isoformat(timespec="seconds")
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with os.fdopen(
-                os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
-            ) as file:
-                json.dump(info, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(target, json.dumps(info), 0o600)
     except OSError as error:
         raise ConfigError(
             f"The sign-in cannot be saved to {path}: {_why(error)}",

@@ -153,14 +153,6 @@ class Teller:
                 self._problems[channel.name] = f"alert by {channel.name}: {why}"
 
 
-def tell(db: Database, settings: Settings, gmail: Gmail | None, clock: Clock) -> Telling:
-    """Plan what is to be told now and tell it by every way, also what an earlier run could not. Never raises."""
-    teller = Teller(db, settings, clock)
-    teller.push(gmail)
-    teller.put_into_inbox(gmail)
-    return teller.came_of_it
-
-
 def drop_of_others(db: Database, channels: Sequence[Channel]) -> None:
     """Let what is to be told by a way that is no longer in the settings not be told."""
     names = {channel.name for channel in channels}

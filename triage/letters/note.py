@@ -67,7 +67,7 @@ def note_text(
     cause = load_causes().get(record["cause"] or "")
     title = f"{cause.title}." if cause else "A cause this version does not know."
     steps = fix_of(record, names)
-    end = f" {end_of_alias(steps)}" if end_of_alias(steps) else ""
+    end = f" {told_end}" if (told_end := end_of_alias(steps)) else ""
     foot = (
         f"More: `triage explain {record.get('id', 'ID')}`.{end} By bounce-triage, seen only here."
         " End notes: `notes = false`. Undo: `triage undo notes`"

@@ -2,17 +2,13 @@
 
 All are gauges, so that the file is OpenMetrics and Prometheus' older text format at once: that collector reads the
 older one, in which the `# EOF` of the newer is a comment (https://prometheus.io/docs/instrumenting/exposition_formats/).
-Says how many and when, and nothing of whom, so that others may read it. Takes the place of the old file whole.
+Says how many and when, and nothing of whom, so that others may read it.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from triage.errors import TriageError
@@ -69,20 +65,3 @@ def _figures(
             "Labels, notes and mails given up; triage retry takes them up again.",
             {"": situation.given_up},
         )
-
-
-def write_metrics(path: Path, text: str) -> None:
-    """Let the text take the place of the file, at once and whole. Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    opened = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        with os.fdopen(opened, "w", encoding="ascii") as file:
-            file.write(text)
-            # node_exporter is another user, whatever the umask says; by its number, because whoever may write to the
-            # folder could have put a link to a file of ours under its name.
-            os.fchmod(opened, 0o644)
-        os.replace(fresh, path)
-    except BaseException:
-        with suppress(OSError):
-            fresh.unlink()
-        raise

@@ -12,7 +12,8 @@ from triage.config import Settings
 from triage.errors import TriageError
 from triage.model import RunSummary
 from triage.monitor.log import append_line, run_record
-from triage.monitor.metrics import Situation, metrics_text, write_metrics
+from triage.monitor.metrics import Situation, metrics_text
+from triage.own_files import write_whole
 
 
 def tell_monitors(
@@ -38,7 +39,8 @@ def tell_monitors(
         path = settings.metrics_file
         path = path.with_stem(f"{path.stem}-{mailbox}") if mailbox else path
         try:
-            write_metrics(path, metrics_text(outcome, began_at, ended_at, _situation(settings), mailbox))
+            text = metrics_text(outcome, began_at, ended_at, _situation(settings), mailbox)
+            write_whole(path, text, 0o644)  # node_exporter is another user
         except OSError as error:
             problems.append(f"the metrics_file {path}: {error.strerror}")
     return problems

@@ -112,10 +112,9 @@ def _told(read: Sequence[tuple[aws_queue.QueueMessage, ReadMessage]]) -> list[st
 
 def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMessage | NotLookedUp:
     """What a message says, where it is believed; NotLookedUp: that cannot be told now."""
-    try:
-        document = envelope_fields(json.loads(message.body))
-    except (ValueError, RecursionError):
-        return NoEvent("it is not JSON")
+    document = document_of(message.body)
+    if isinstance(document, NoEvent):
+        return document
     doubted = doubt(document, trust)
     if doubted is not None:
         return doubted
@@ -123,22 +122,23 @@ def _read(message: aws_queue.QueueMessage, at: datetime, trust: Trust) -> ReadMe
     notice = read_notice(document)
     if notice is not None:
         return state_in_time(notice, received_at) if isinstance(notice, SendingState) else notice
-    found = _read_document(document)
+    found = read_document(document)
     return in_time(found, received_at) if isinstance(found, list) else found
 
 
-def read_events(text: str) -> list[Event] | NoEvent:
-    """The events in one message, one for each recipient, in whatever shape it came; none where it tells of no delivery.
-
-    Shapes: an SNS envelope, raw delivery, EventBridge; with `notificationType` or `eventType`. Never raises.
-    """
+def document_of(text: str) -> Any:
+    """What a message holds; of an envelope of SNS the fields its signature covers."""
     try:
-        return _read_document(envelope_fields(json.loads(text)))
+        return envelope_fields(json.loads(text))
     except (ValueError, RecursionError):
         return NoEvent("it is not JSON")
 
 
-def _read_document(document: Any) -> list[Event] | NoEvent:
+def read_document(document: Any) -> list[Event] | NoEvent:
+    """The events in one message, one for each recipient, in whatever shape it came; none where it tells of no delivery.
+
+    Shapes: an SNS envelope, raw delivery, EventBridge; with `notificationType` or `eventType`. Never raises.
+    """
     try:
         notification = unwrap(document)
         if notification is None:

@@ -7,13 +7,12 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parsers.readers import event_time
+from parsers.readers import event_time, layers
 from parsers.ses_hosts import looks_like_region
 from parsers.text import one_line
 from triage.model import SendingState
@@ -40,18 +39,10 @@ class AwsNotice:
 
 def service_event(document: Any) -> Mapping[str, Any] | None:
     """The EventBridge event about SES itself in a message, also inside an envelope of SNS; None: it is none."""
-    for _ in range(_DEEPEST):
-        if not isinstance(document, Mapping):
-            return None
-        kind = document.get("detail-type")
-        if document.get("source") == "aws.ses" and isinstance(kind, str) and (kind in _STATES or kind in _ADVICE):
-            return document
-        document = document.get("Message")
-        if isinstance(document, str):
-            try:
-                document = json.loads(document)
-            except (ValueError, RecursionError):
-                return None
+    for layer in layers(document, ("Message",), _DEEPEST):
+        kind = layer.get("detail-type")
+        if layer.get("source") == "aws.ses" and isinstance(kind, str) and (kind in _STATES or kind in _ADVICE):
+            return layer
     return None
 
 

@@ -325,16 +325,22 @@ def _newest_failure(db: Database, row: Row, until: str) -> Row | None:
 
 def _stop(db: Database, key: str, until: str) -> Row | None:
     """The last time before a moment that SES said it stopped, as if it were a bounce; only of the incident of that."""
-    what = key.split(" ")
-    if len(what) != 4 or what[0::3] != ["ses", STOPPED]:
+    region = _stopped_region(key)
+    if region is None:
         return None
     return first_row(
         db,
         'SELECT at AS received_at, ? AS cause, region AS ses_region, resource, words, NULL AS "from", NULL AS path,'
         " NULL AS remote_host, NULL AS diagnostic, NULL AS recipient FROM sending_states"
         " WHERE NOT is_enabled AND region = ? AND at < ? ORDER BY at DESC, resource LIMIT 1",
-        [STOPPED, what[2], until],
+        [STOPPED, region, until],
     )
+
+
+def _stopped_region(key: str) -> str | None:
+    """The region of SES whose stop an incident of this key is about; None: it is about something else."""
+    what = key.split(" ")
+    return what[2] if len(what) == 4 and what[0::3] == ["ses", STOPPED] else None
 
 
 def _about(row: Row, newest: Row) -> Row:
@@ -355,12 +361,10 @@ def _about(row: Row, newest: Row) -> Row:
 
 def _first(db: Database, row: Row, before: Row | None) -> str:
     """The first bounce, or stop, after a sign, or ever."""
-    what, since = row["key"].split(" "), before["at"] if before else ""
-    region = what[2] if what[0::3] == ["ses", STOPPED] else None
     found = db.execute(
         "SELECT min(at) FROM (SELECT received_at AS at FROM verdicts WHERE incident_id = ? UNION ALL"
         " SELECT at FROM sending_states WHERE NOT is_enabled AND region = ?) WHERE at >= ?",
-        [row["id"], region, since],
+        [row["id"], _stopped_region(row["key"]), before["at"] if before else ""],
     ).fetchone()
     return str(found[0])
 

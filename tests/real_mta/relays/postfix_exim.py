@@ -7,31 +7,13 @@ from __future__ import annotations
 
 import subprocess
 
+from tests.real_mta.postfix import PARTS
 from tests.real_mta.relays.harbour import LOGIN, PASSWORD, Harbour, hand_in, wait_until_it_answers
 from tests.real_mta.relays.ways import MX, RELAY
 from tests.real_mta.scenarios import NEAR
 from tests.real_mta.world import LIFETIME, WARN_AFTER
 
-_PARTS = """
-{near}:25 inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 1 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-local unix - n n - - local
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-tlsmgr unix - - n 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
-"""
+_DOOR = "\n{near}:25 inet n - n - - smtpd\n"
 _QUEUES = (
     *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "public", "saved"),
     *("maildrop", "trace"),
@@ -65,7 +47,7 @@ class Postfix:
             "smtp_destination_concurrency_failed_cohort_limit": "0",
         }  # fmt: skip
         root.write("etc/postfix/main.cf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
-        root.write("etc/postfix/master.cf", _PARTS.format(near=harbour.near))
+        root.write("etc/postfix/master.cf", _DOOR.format(near=harbour.near) + PARTS)
         ways = harbour.ways
         root.write("etc/postfix/transport", "".join(f"{w.domain(RELAY)} smtp:[{w.host}]:587\n" for w in ways))
         root.write("etc/postfix/logins", "".join(f"[{w.host}]:587 {LOGIN}:{PASSWORD}\n" for w in ways))
